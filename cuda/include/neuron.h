@@ -1,0 +1,193 @@
+/*
+ * neuron.h: the C ABI between cortex and its native engine.
+ *
+ * Rules that hold for every function
+ *  - Inputs are copied before the call returns; each string comes with its length in bytes and needs no
+ *    terminating zero. Text is UTF-8, structured input and output is JSON.
+ *  - Outputs go into the caller's buffer. No pointer handed over or out survives the call.
+ *  - The return value is 0 (or a non-negative result where stated), else a negative nrn_status. The text of
+ *    the calling thread's last failure is read with nrn_last_error. No exception, exit or abort leaves the
+ *    library on a path that it can catch.
+ *  - Thread: "any" may be called by any thread at any time after nrn_init; "device" only by the one thread
+ *    (the device's Worker) that called nrn_device_open.
+ *
+ * Life of a request: nrn_submit or nrn_job accepts it under an id that the caller chose (unique in the process,
+ * never 0). Zero or more CHUNK or PROGRESS events follow, then exactly one of END, RESULT or ERROR, which is the
+ * last event that carries this id. A call that returns a negative status produces no event at all.
+ */
+#ifndef NEURON_H
+#define NEURON_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NRN_API __attribute__((visibility("default")))
+
+/* Raised with every incompatible change; compared at load by the binding. */
+#define NRN_ABI_VERSION 1u
+
+typedef enum nrn_status {
+    NRN_OK            =   0,
+    NRN_E_ARGUMENT    =  -1, /* malformed JSON, wrong type, value out of range: the caller's client is at fault */
+    NRN_E_STATE       =  -2, /* called in the wrong state: not initialised, model loading, device stopped */
+    NRN_E_MEMORY      =  -3, /* device or host memory does not suffice */
+    NRN_E_BUFFER      =  -4, /* the output buffer is too small; *written holds the size that is needed */
+    NRN_E_QUEUE       =  -5, /* the bounded queue of this model or device is full */
+    NRN_E_NOT_FOUND   =  -6, /* no such device, model or request */
+    NRN_E_INTERNAL    =  -7, /* a fault of ours (exception outside the device loop); the model is NOT poisoned */
+    NRN_E_FAULT       =  -8, /* the driver or ggml aborted; the model (or the device) is poisoned */
+    NRN_E_CANCELLED   =  -9, /* nrn_cancel, unload or stop ended the request */
+    NRN_E_CONTEXT     = -10, /* prompt longer than the context: the payload has prompt_tokens and context_tokens */
+    NRN_E_UNSUPPORTED = -11, /* the model or this build cannot do what was asked */
+    NRN_E_LOAD        = -12  /* the model file is missing, damaged or of an unknown kind */
+} nrn_status;
+
+typedef enum nrn_event_kind {
+    NRN_EVENT_CHUNK    = 1, /* one streamed OpenAI chunk object, JSON text, without "data: " */
+    NRN_EVENT_END      = 2, /* a streamed request is complete; payload: nrn figures of the request (see below) */
+    NRN_EVENT_RESULT   = 3, /* a whole answer or a job's result, JSON */
+    NRN_EVENT_ERROR    = 4, /* {"message", "type"?, "prompt_tokens"?, "context_tokens"?, "cause"?}; status says which */
+    NRN_EVENT_FAULT    = 5, /* request 0: {"device","model"|null,"scope":"model"|"device","cause","phase"} */
+    NRN_EVENT_PROGRESS = 6, /* of a load: {"model","stage","value"} with value 0..1; of a prompt: {"processed","total"} */
+    NRN_EVENT_LOG      = 7  /* request 0: {"level":"debug"|"info"|"warn"|"error","text","device"?,"model"?} */
+} nrn_event_kind;
+
+/* What nrn_submit runs. Bodies are the OpenAI dialect's, already checked and bounded by the caller. */
+typedef enum nrn_submit_kind {
+    NRN_SUBMIT_CHAT           = 1, /* /v1/chat/completions; "stream": true gives CHUNK… END, else RESULT */
+    NRN_SUBMIT_COMPLETION     = 2, /* /v1/completions, streamed or not */
+    NRN_SUBMIT_EMBEDDINGS     = 3, /* /v1/embeddings; RESULT */
+    NRN_SUBMIT_RERANK         = 4, /* {"query","documents":[…],"top_n"?}; RESULT {"results":[{index,relevance_score}]} */
+    NRN_SUBMIT_TOKENIZE       = 5, /* {"content", "add_special"?, "with_pieces"?}; RESULT {"tokens":[…]} */
+    NRN_SUBMIT_APPLY_TEMPLATE = 6, /* a chat body; RESULT {"prompt": "…"} */
+    NRN_SUBMIT_COUNT_TOKENS   = 7  /* a chat body; RESULT {"input_tokens": n}, by the model's tokenizer over the template */
+} nrn_submit_kind;
+
+/* Header of each event in the drain buffer: little endian, 24 bytes, frames aligned to 8 bytes. */
+typedef struct nrn_event {
+    uint32_t length;         /* whole frame: header, payload and padding; a multiple of 8 */
+    uint32_t kind;           /* nrn_event_kind */
+    uint64_t request;        /* the caller's id, or 0 */
+    int32_t  status;         /* nrn_status */
+    uint32_t payload_length; /* bytes of UTF-8 JSON that follow the header */
+} nrn_event;
+
+/* ---- the library ---- */
+
+/* Any thread, also before nrn_init. */
+NRN_API uint32_t nrn_abi_version(void);
+
+/*
+ * Sets up backends, the abort callback and the log sink. Idempotent; blocking (device discovery).
+ * options: {"log_level"?: "debug"|"info"|"warn"|"error", "event_bytes_max"?: n (default 64 MiB; a request whose events
+ * would pass it waits, never drops), "test_faults"?: bool (allows the fault job; only tests set it)}
+ */
+NRN_API int32_t nrn_init(const char * options, uint32_t options_length);
+
+/* Copies the calling thread's last failure, at most capacity bytes; returns its full length in bytes. Any thread. */
+NRN_API int32_t nrn_last_error(char * out, uint32_t capacity);
+
+/*
+ * Build and devices of this host as JSON. Any thread; may take 100 ms.
+ * {"engine","build","flavour","backends":["CPU","CUDA",…],"cuda_architectures":[…],"nccl":bool,
+ *  "devices":[{"index","kind":"cpu"|"gpu"|"integrated"|"accelerator"|"remote","backend","name","description",
+ *              "compute_capability":string|null,"pci":string|null,
+ *              "memory_total_bytes","memory_free_bytes","cores":n (a CPU's)}]}
+ * A CPU's free memory comes from /proc/meminfo (MemAvailable) and the cgroup's limit, whichever is less.
+ */
+NRN_API int32_t nrn_devices(char * out, uint32_t capacity, uint32_t * written);
+
+/* ---- one device (or one set of devices that hold a model together) ---- */
+
+/*
+ * Opens the device loop's state on the calling thread, which becomes its device thread, and writes a handle.
+ * options: {"devices":[index,…], "name": "cpu0", "requests_max"?: n (in flight and queued per model, default 512)}
+ */
+NRN_API int32_t nrn_device_open(const char * options, uint32_t options_length, uint64_t * handle);
+
+/*
+ * Device thread only. Steps every loaded model that has work, weighted fair, and runs jobs, until slice_ms have passed
+ * or nrn_device_stop was called; sleeps on one condition variable while there is nothing to do.
+ * Returns 0 to be called again, 1 when stopped, or NRN_E_FAULT once the whole device is poisoned.
+ */
+NRN_API int32_t nrn_device_run(uint64_t handle, uint32_t slice_ms);
+
+/* Any thread. Makes nrn_device_run return 1 after its current step; queued requests end as cancelled. */
+NRN_API int32_t nrn_device_stop(uint64_t handle);
+
+/* Device thread only, after run returned 1. Unloads what is loaded and frees the device's state. */
+NRN_API int32_t nrn_device_close(uint64_t handle);
+
+/*
+ * Any thread; returns at once. Queues a job that the device thread runs between steps; ends in RESULT or ERROR.
+ *  {"op":"load","model","path","context"?,"slots"?,"threads"?,"threads_batch"?,"batch"?,"ubatch"?,"gpu_layers"?,
+ *   "split_mode"?:"layer"|"row"|"tensor"|"none","tensor_split"?:[…],"main_device"?,"cache_type_k"?,"cache_type_v"?,
+ *   "flash_attention"?:"auto"|"on"|"off","embedding"?:bool,"reranking"?:bool,"pooling"?,"mmproj"?,"draft"?:{"path",…},
+ *   "lora"?:[{"path","scale"}],"prompt_cache_mib"?,"weight"?: n (share of the device, default 1)}
+ *     context is per slot, in tokens; 0 means the model's training context.
+ *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
+ *     "parameters","capabilities":["chat","completion","embeddings","rerank","vision","audio"],"template_caps":{…}}
+ *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}
+ *  {"op":"estimate", same fields as load}  a load without allocation; {"bytes":{"weights","context","compute"},
+ *     "devices":[{"index","bytes","free_bytes"}],"context","slots"}
+ *  {"op":"memory"}                  {"devices":[{"index","memory_total_bytes","memory_free_bytes"}],"models":[{"model","bytes"}]}
+ *  {"op":"kv_save"|"kv_restore","model","path"}   slots' KV and prompt cache; {"tokens","bytes","ms"}; a damaged or foreign
+ *     file is an error of its own, and nothing is restored
+ *  {"op":"fault","model"|null,"phase":"load"|"prefill"|"decode"|"unload"|"kv_restore","after":n,"kind":"abort"|"exception"|
+ *     "device"}                     test hook: the n-th evaluated tensor (or step) of that phase aborts through ggml's real
+ *     abort path, or throws in our own code; refused unless nrn_init allowed it
+ */
+NRN_API int32_t nrn_job(uint64_t handle, uint64_t request, const char * job, uint32_t job_length);
+
+/*
+ * Any thread; returns at once. Templates, grammars and tokenizing run on the device's preparing thread, results are
+ * rendered on its result thread, never on the device thread.
+ */
+NRN_API int32_t nrn_submit(uint64_t handle, uint64_t request, uint32_t kind,
+                           const char * model, uint32_t model_length,
+                           const char * body, uint32_t body_length);
+
+/*
+ * Any thread; returns at once. Ends the request with an ERROR event of status NRN_E_CANCELLED wherever it is: preparing,
+ * queued, in prefill (at the next batch) or decoding (at the next token). NRN_E_NOT_FOUND when it has ended already.
+ */
+NRN_API int32_t nrn_cancel(uint64_t handle, uint64_t request);
+
+/*
+ * Any thread; cheap (no device call). Figures as of the last step:
+ * {"models":[{"model","state":"ready"|"poisoned","slots","slots_busy","preparing","queued","in_flight",
+ *  "prompt_tokens","cached_prompt_tokens","completion_tokens","prefill_tokens_per_second","decode_tokens_per_second",
+ *  "steps","context_tokens_used"}],"state":"ok"|"poisoned","cause":string|null,"steps","last_step_ms_ago"}
+ */
+NRN_API int32_t nrn_device_figures(uint64_t handle, char * out, uint32_t capacity, uint32_t * written);
+
+/* ---- events: one stream for the whole process ---- */
+
+/* A non-blocking pipe's read end: one byte is written whenever the ring turns from empty to filled. Any thread. */
+NRN_API int32_t nrn_event_fd(void);
+
+/*
+ * Moves whole events into out and returns their bytes in *written (0 when there are none). NRN_E_BUFFER when not even
+ * the first one fits; *written then says how large it is. One draining thread at a time.
+ */
+NRN_API int32_t nrn_drain(uint8_t * out, uint32_t capacity, uint32_t * written);
+
+/*
+ * Serves this host's devices to other hosts over ggml's RPC protocol (no authentication: private networks only).
+ * Blocks its thread until the process ends. options: {"host","port","devices"?:[…],"cache_dir"?,"threads"?}
+ */
+NRN_API int32_t nrn_rpc_serve(const char * options, uint32_t options_length);
+
+/*
+ * END payload and the "cortex" member of a RESULT of chat or completion:
+ * {"usage":{"prompt_tokens","completion_tokens","total_tokens","prompt_tokens_details":{"cached_tokens"}},
+ *  "finish_reason","stop_sequence":string|null,"queue_ms","prefill_ms","decode_ms","truncated":bool}
+ */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,93 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+
+const address = (description: string, example: string) =>
+  t.String({
+    description,
+    default: example,
+    pattern: "^(\\[[0-9a-fA-F:]+\\]|[^:\\s]+):[0-9]{1,5}$",
+  });
+
+/** cortex.toml: every key with its default and its meaning. */
+export const GatewayConfigSchema = t.Object(
+  {
+    gateway: t.Object(
+      {
+        listen: address("Where clients connect, host:port", "0.0.0.0:31313"),
+        metrics_listen: address("Where Prometheus scrapes, host:port", "0.0.0.0:31314"),
+        body_bytes_max: t.Integer({
+          description: "Largest request body, in bytes",
+          default: 64 * 1024 * 1024,
+          minimum: 1024,
+          maximum: 512 * 1024 * 1024,
+        }),
+        log_level: t.Union(
+          ["debug", "info", "warn", "error"].map((level) => t.Literal(level)),
+          { description: "Least severity that is logged", default: "info" },
+        ),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    eviction: t.Object(
+      {
+        strategy: t.Union([t.Literal("lru"), t.Literal("priority")], {
+          description:
+            "lru: least recently used first; priority: lowest profile priority, then lru",
+          default: "lru",
+        }),
+        defrag_after_cycles: t.Integer({
+          description: "Reload a device's models after this many load/unload cycles; 0 never does",
+          default: 0,
+          minimum: 0,
+          maximum: 1_000_000,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    limits: t.Object(
+      {
+        queue_max: t.Integer({
+          description:
+            "Requests that may wait for one model, in the gateway and on its neurons together",
+          default: 256,
+          minimum: 1,
+          maximum: 100_000,
+        }),
+        load_seconds_max: t.Integer({
+          description: "Deadline of a load without progress, before 20 s per GiB of weights",
+          default: 300,
+          minimum: 1,
+          maximum: 86_400,
+        }),
+        keepalive_seconds: t.Integer({
+          description: "Pause after which a waiting stream gets a comment",
+          default: 10,
+          minimum: 1,
+          maximum: 60,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    neurons: t.Array(
+      t.Object(
+        {
+          name: t.String({
+            description: "Name in status, logs and metrics",
+            pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+          }),
+          endpoint: t.String({
+            description: "Base address, http://host:13131",
+            pattern: "^https?://[^\\s/]+(:[0-9]{1,5})?/?$",
+          }),
+          token_env: t.Optional(
+            t.String({ description: "Environment variable that holds the neuron's bearer token" }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      { description: "The neurons behind this gateway", default: [], maxItems: 1000 },
+    ),
+  },
+  { additionalProperties: false },
+);
+/** A checked cortex.toml with every default filled in. */
+export type GatewayConfig = Static<typeof GatewayConfigSchema>;

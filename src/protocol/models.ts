@@ -1,0 +1,134 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+
+export const MODEL_STATES = [
+  "absent",
+  "loading",
+  "ready",
+  "draining",
+  "failed",
+  "poisoned",
+] as const;
+export type ModelState = (typeof MODEL_STATES)[number];
+
+export const CAPABILITIES = [
+  "chat",
+  "completion",
+  "embeddings",
+  "rerank",
+  "tools",
+  "vision",
+  "audio",
+] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+export const BytesSchema = t.Object({
+  weights: t.Number(),
+  context: t.Number(),
+  compute: t.Number(),
+});
+/** Device memory of a model, in bytes. */
+export type ModelBytes = Static<typeof BytesSchema>;
+
+export const ModelSchema = t.Object({
+  id: t.String(),
+  aliases: t.Array(t.String()),
+  state: t.Union(MODEL_STATES.map((state) => t.Literal(state))),
+  /** 0 to 1 while loading. */
+  progress: t.Optional(t.Number()),
+  /** Why it is failed or poisoned. */
+  cause: t.Optional(t.String()),
+  devices: t.Array(t.Integer()),
+  /** Tokens per slot: as loaded, else as it would be loaded by default. */
+  context: t.Integer(),
+  slots: t.Integer(),
+  /** Real bytes when loaded, else planned ones; absent before the first plan. */
+  bytes: t.Optional(BytesSchema),
+  pinned: t.Boolean(),
+  in_flight: t.Integer(),
+  queued: t.Integer(),
+  /** Slots that compute for a request now, by the engine's own figures. */
+  slots_busy: t.Integer(),
+  /** Milliseconds since the epoch, 0 when never used. */
+  last_used_ms: t.Number(),
+  load_seconds: t.Optional(t.Number()),
+  prefill_tokens_per_second: t.Optional(t.Number()),
+  decode_tokens_per_second: t.Optional(t.Number()),
+  prompt_tokens: t.Integer(),
+  cached_prompt_tokens: t.Integer(),
+  completion_tokens: t.Integer(),
+  capabilities: t.Array(t.String()),
+  digest: t.String(),
+  file_bytes: t.Number(),
+  architecture: t.String(),
+  parameters: t.Number(),
+  quantization: t.String(),
+  context_train: t.Integer(),
+});
+/** Everything that a neuron says of one model that it can serve. */
+export type Model = Static<typeof ModelSchema>;
+
+export const ModelListSchema = t.Object({ models: t.Array(ModelSchema) });
+
+const placement = {
+  model: t.String({ minLength: 1, maxLength: 256 }),
+  devices: t.Optional(t.Array(t.Integer({ minimum: 0 }), { minItems: 1, maxItems: 64 })),
+  /** Tokens per slot. */
+  context: t.Optional(t.Integer({ minimum: 16, maximum: 16_777_216 })),
+  slots: t.Optional(t.Integer({ minimum: 1, maximum: 256 })),
+};
+
+export const LoadRequestSchema = t.Object({
+  ...placement,
+  pinned: t.Optional(t.Boolean()),
+  draft: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
+  /** True (the default) answers when the model is ready or failed; false answers 202 at once. */
+  wait: t.Optional(t.Boolean()),
+});
+export type LoadRequest = Static<typeof LoadRequestSchema>;
+
+export const LoadResponseSchema = t.Object({ model: ModelSchema });
+export type LoadResponse = Static<typeof LoadResponseSchema>;
+
+export const UnloadRequestSchema = t.Object({
+  model: t.String({ minLength: 1, maxLength: 256 }),
+  /** How long requests in flight may go on; 0 cancels them at once. Default 30. */
+  drain_seconds: t.Optional(t.Number({ minimum: 0, maximum: 3600 })),
+  keep_kv: t.Optional(t.Boolean()),
+  /** True refuses with 409 instead of draining when a request is in flight, queued or leased. */
+  only_idle: t.Optional(t.Boolean()),
+});
+export type UnloadRequest = Static<typeof UnloadRequestSchema>;
+
+export const UnloadResponseSchema = t.Object({ model: t.String(), freed_bytes: t.Number() });
+export type UnloadResponse = Static<typeof UnloadResponseSchema>;
+
+export const PlanRequestSchema = t.Object(placement);
+export type PlanRequest = Static<typeof PlanRequestSchema>;
+
+export const DeviceFitSchema = t.Object({
+  index: t.Integer(),
+  needed_bytes: t.Number(),
+  free_bytes: t.Number(),
+});
+
+export const PlanResponseSchema = t.Object({
+  model: t.String(),
+  /** now: fits as things are; after: fits once some of `unloads` are gone; never: larger than the devices. */
+  fits: t.Union([t.Literal("now"), t.Literal("after"), t.Literal("never")]),
+  bytes: BytesSchema,
+  devices: t.Array(DeviceFitSchema),
+  context: t.Integer(),
+  slots: t.Integer(),
+  /** What each loaded model would free, per device. */
+  unloads: t.Array(
+    t.Object({
+      model: t.String(),
+      devices: t.Array(t.Object({ index: t.Integer(), bytes: t.Number() })),
+      pinned: t.Boolean(),
+      busy: t.Boolean(),
+      last_used_ms: t.Number(),
+    }),
+  ),
+});
+/** The answer to a plan, and the `figures` of a 507. */
+export type PlanResponse = Static<typeof PlanResponseSchema>;
