@@ -4,6 +4,7 @@ const address = (description: string, example: string) =>
   t.String({
     description,
     default: example,
+    expects: `host:port, such as ${example}`,
     pattern: "^(\\[[0-9a-fA-F:]+\\]|[^:\\s]+):[0-9]{1,5}$",
   });
 
@@ -21,7 +22,7 @@ export const GatewayConfigSchema = t.Object(
           maximum: 512 * 1024 * 1024,
         }),
         log_level: t.Union(
-          ["debug", "info", "warn", "error"].map((level) => t.Literal(level)),
+          [t.Literal("debug"), t.Literal("info"), t.Literal("warn"), t.Literal("error")],
           { description: "Least severity that is logged", default: "info" },
         ),
       },
@@ -72,10 +73,12 @@ export const GatewayConfigSchema = t.Object(
         {
           name: t.String({
             description: "Name in status, logs and metrics",
+            expects: "1 to 63 letters, digits, '.', '_' or '-', first a letter or a digit",
             pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
           }),
           endpoint: t.String({
             description: "Base address, http://host:13131",
+            expects: "http://host:port or https://host:port without a path",
             pattern: "^https?://[^\\s/]+(:[0-9]{1,5})?/?$",
           }),
           token_env: t.Optional(

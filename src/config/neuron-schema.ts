@@ -8,6 +8,7 @@ export const NeuronConfigSchema = t.Object(
         listen: t.String({
           description: "Where the gateway connects, host:port",
           default: "0.0.0.0:13131",
+          expects: "host:port, such as 0.0.0.0:13131",
           pattern: "^(\\[[0-9a-fA-F:]+\\]|[^:\\s]+):[0-9]{1,5}$",
         }),
         models_dir: t.String({
@@ -36,7 +37,7 @@ export const NeuronConfigSchema = t.Object(
           maximum: 3600,
         }),
         log_level: t.Union(
-          ["debug", "info", "warn", "error"].map((level) => t.Literal(level)),
+          [t.Literal("debug"), t.Literal("info"), t.Literal("warn"), t.Literal("error")],
           { description: "Least severity that is logged", default: "info" },
         ),
       },

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { checkPort, isSameSocket } from "./addresses.ts";
+import { type ConfigIssue, checkConfig } from "./check-config.ts";
+import { CONFIG_FOLDER, readConfigFile } from "./config-file.ts";
+import { type GatewayConfig, GatewayConfigSchema } from "./gateway-schema.ts";
+import { checkTokenVariable, type Environment } from "./token-variable.ts";
+import type { ConfigOverride } from "./toml-document.ts";
+
+export interface LoadedGatewayConfig {
+  readonly config: GatewayConfig;
+  /** The file that was read; undefined when the defaults serve. */
+  readonly file: string | undefined;
+}
+
+/**
+ * Reads `file`, else /etc/cortex/cortex.toml where it exists, else takes the defaults. Throws `invalid_config` with
+ * every error at once. The result is frozen.
+ */
+export async function loadGatewayConfig(
+  options: {
+    readonly file?: string | undefined;
+    readonly overrides?: readonly ConfigOverride[];
+    readonly env?: Environment;
+    readonly folder?: string;
+  } = {},
+): Promise<LoadedGatewayConfig> {
+  const { document, file } = await readConfigFile({
+    file: options.file,
+    fallbackFile: join(options.folder ?? CONFIG_FOLDER, "cortex.toml"),
+    overrides: options.overrides ?? [],
+  });
+  const env = options.env ?? process.env;
+  const config = checkConfig(GatewayConfigSchema, document, [
+    checkListeners,
+    checkNeuronsDiffer,
+    ({ neurons }) =>
+      neurons.flatMap((neuron, index) =>
+        checkTokenVariable(["neurons", index, "token_env"], { name: neuron.token_env, env }),
+      ),
+  ]);
+  return { config, file };
+}
+
+function checkListeners({ gateway }: GatewayConfig): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [
+    ...checkPort(["gateway", "listen"], gateway.listen),
+    ...checkPort(["gateway", "metrics_listen"], gateway.metrics_listen),
+  ];
+  if (isSameSocket(gateway.listen, gateway.metrics_listen)) {
+    const message = `is ${JSON.stringify(gateway.metrics_listen)}, which gateway.listen takes already`;
+    issues.push({ path: ["gateway", "metrics_listen"], at: "value", message });
+  }
+  return issues;
+}
+
+/** One neuron listed twice would be counted, loaded and evicted twice. */
+function checkNeuronsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const names = new Map<string, number>();
+  const endpoints = new Map<string, string>();
+  for (const [index, { name, endpoint }] of neurons.entries()) {
+    const namesake = names.get(name);
+    if (namesake !== undefined) {
+      const message = `is ${JSON.stringify(name)}, which neurons[${namesake}] is called already`;
+      issues.push({ path: ["neurons", index, "name"], at: "value", message });
+    }
+    names.set(name, namesake ?? index);
+    const address = endpoint.toLowerCase().replace(/\/$/, "");
+    const owner = endpoints.get(address);
+    if (owner !== undefined) {
+      const message = `is ${JSON.stringify(endpoint)}, where the neuron ${owner} is already`;
+      issues.push({ path: ["neurons", index, "endpoint"], at: "value", message });
+    }
+    endpoints.set(address, owner ?? name);
+  }
+  return issues;
+}

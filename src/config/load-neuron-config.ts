@@ -1,0 +1,44 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { checkPort } from "./addresses.ts";
+import { checkConfig } from "./check-config.ts";
+import { CONFIG_FOLDER, readConfigFile } from "./config-file.ts";
+import { type NeuronConfig, NeuronConfigSchema } from "./neuron-schema.ts";
+import { checkTokenVariable, type Environment } from "./token-variable.ts";
+import type { ConfigOverride } from "./toml-document.ts";
+
+export interface LoadedNeuronConfig {
+  readonly config: NeuronConfig;
+  /** The file that was read; undefined when the defaults serve. */
+  readonly file: string | undefined;
+}
+
+/**
+ * Reads `file`, else /etc/cortex/neuron.toml where it exists, else takes the defaults. `models_dir` comes back as an
+ * absolute path. Throws `invalid_config` with every error at once. The result is frozen.
+ */
+export async function loadNeuronConfig(
+  options: {
+    readonly file?: string | undefined;
+    readonly overrides?: readonly ConfigOverride[];
+    readonly env?: Environment;
+    readonly folder?: string;
+  } = {},
+): Promise<LoadedNeuronConfig> {
+  const { document, file } = await readConfigFile({
+    file: options.file,
+    fallbackFile: join(options.folder ?? CONFIG_FOLDER, "neuron.toml"),
+    overrides: options.overrides ?? [],
+  });
+  const env = options.env ?? process.env;
+  const config = checkConfig(NeuronConfigSchema, document, [
+    ({ neuron }) => checkPort(["neuron", "listen"], neuron.listen),
+    ({ neuron }) => checkTokenVariable(["neuron", "token_env"], { name: neuron.token_env, env }),
+  ]);
+  const neuron = Object.freeze({ ...config.neuron, models_dir: toPath(config.neuron.models_dir) });
+  return { config: Object.freeze({ ...config, neuron }), file };
+}
+
+function toPath(folder: string): string {
+  return resolve(folder.replace(/^~(?=$|\/)/, homedir()));
+}

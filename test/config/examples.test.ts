@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import type { TSchema } from "@sinclair/typebox";
+import { GatewayConfigSchema } from "../../src/config/gateway-schema.ts";
+import { loadGatewayConfig } from "../../src/config/load-gateway-config.ts";
+import { loadModelProfiles } from "../../src/config/load-model-profiles.ts";
+import { loadNeuronConfig } from "../../src/config/load-neuron-config.ts";
+import { ModelProfilesSchema } from "../../src/config/models-schema.ts";
+import { NeuronConfigSchema } from "../../src/config/neuron-schema.ts";
+import { withFiles } from "./config-text.ts";
+
+const FOLDER = join(import.meta.dir, "../../config");
+const env = { CORTEX_NEURON_TOKEN: "secret" };
+
+const EXAMPLES = [
+  {
+    name: "cortex.example.toml",
+    schema: GatewayConfigSchema,
+    load: (file: string) => loadGatewayConfig({ file, env }),
+  },
+  {
+    name: "models.example.toml",
+    schema: ModelProfilesSchema,
+    load: (file: string) => loadModelProfiles({ file, neuronNames: ["workstation"] }),
+  },
+  {
+    name: "neuron.example.toml",
+    schema: NeuronConfigSchema,
+    load: (file: string) => loadNeuronConfig({ file, env }),
+  },
+] as const;
+
+describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
+  test("loads as it is", async () => {
+    await load(join(FOLDER, name));
+  });
+
+  test("loads with every commented key switched on", async () => {
+    const text = await Bun.file(join(FOLDER, name)).text();
+    const full = text.replace(/^# ([a-z_]+ = )/gm, "$1");
+    await withFiles({ [name]: full }, (folder) => load(join(folder, name)));
+  });
+
+  test("shows and explains every key of its schema, in the schema's order", async () => {
+    const text = await Bun.file(join(FOLDER, name)).text();
+    const lines = text.split("\n");
+    const shown = lines.flatMap((line, index) => {
+      const key = /^(?:# )?([a-z_]+) = /.exec(line)?.[1];
+      return key === undefined ? [] : [{ key, above: lines[index - 1] ?? "" }];
+    });
+    expect(shown.map(({ key }) => key)).toEqual(leafKeys(schema));
+    for (const { key, above } of shown) expect(`${key}: ${above}`).toMatch(/: # .{10}/);
+  });
+});
+
+test("the examples show the defaults", async () => {
+  const { config } = await loadNeuronConfig({ file: join(FOLDER, "neuron.example.toml"), env });
+  expect(config).toEqual((await loadNeuronConfig({ folder: "/nonexistent" })).config);
+  const gateway = await loadGatewayConfig({ file: join(FOLDER, "cortex.example.toml"), env });
+  const defaults = await loadGatewayConfig({ folder: "/nonexistent" });
+  expect({ ...gateway.config, neurons: [] }).toEqual(defaults.config);
+});
+
+function leafKeys(schema: TSchema): string[] {
+  const properties: Record<string, TSchema> = schema["properties"] ?? {};
+  return Object.entries(properties).flatMap(([key, child]) => {
+    const inner: TSchema = child["type"] === "array" ? child["items"] : child;
+    return inner["type"] === "object" ? leafKeys(inner) : [key];
+  });
+}
