@@ -12,7 +12,13 @@ import { withFiles } from "./config-text.ts";
 const FOLDER = join(import.meta.dir, "../../config");
 const env = { CORTEX_NEURON_TOKEN: "secret" };
 
-const EXAMPLES = [
+interface Example {
+  readonly name: string;
+  readonly schema: TSchema;
+  readonly load: (file: string) => Promise<unknown>;
+}
+
+const EXAMPLES: Example[] = [
   {
     name: "cortex.example.toml",
     schema: GatewayConfigSchema,
@@ -28,7 +34,7 @@ const EXAMPLES = [
     schema: NeuronConfigSchema,
     load: (file: string) => loadNeuronConfig({ file, env }),
   },
-] as const;
+];
 
 describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
   test("loads as it is", async () => {
@@ -38,7 +44,9 @@ describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
   test("loads with every commented key switched on", async () => {
     const text = await Bun.file(join(FOLDER, name)).text();
     const full = text.replace(/^# ([a-z_]+ = )/gm, "$1");
-    await withFiles({ [name]: full }, (folder) => load(join(folder, name)));
+    await withFiles({ [name]: full }, async (folder) => {
+      await load(join(folder, name));
+    });
   });
 
   test("shows and explains every key of its schema, in the schema's order", async () => {
@@ -58,7 +66,7 @@ test("the examples show the defaults", async () => {
   expect(config).toEqual((await loadNeuronConfig({ folder: "/nonexistent" })).config);
   const gateway = await loadGatewayConfig({ file: join(FOLDER, "cortex.example.toml"), env });
   const defaults = await loadGatewayConfig({ folder: "/nonexistent" });
-  expect({ ...gateway.config, neurons: [] }).toEqual(defaults.config);
+  expect<unknown>({ ...gateway.config, neurons: [] }).toEqual(defaults.config);
 });
 
 function leafKeys(schema: TSchema): string[] {
