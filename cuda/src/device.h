@@ -1,0 +1,126 @@
+// One device loop: its jobs, models, requests and helper threads.
+#pragma once
+
+#include "model.h"
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <pthread.h>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace nrn {
+
+/* A test's order to fail at a point of the real path. Device thread only. */
+struct armed_fault {
+    bool        active = false;
+    std::string model; /* empty: any */
+    std::string phase;
+    std::string kind;
+    int64_t     after = 0;
+};
+
+struct result_batch {
+    model_ptr                           owner;
+    std::vector<server_task_result_ptr> results;
+};
+
+struct device {
+    uint64_t         handle = 0;
+    std::string      name;
+    std::vector<int> indices;
+    int32_t          requests_max = 512;
+    std::thread::id  owner;
+
+    /* The device thread sleeps on wake; whoever gives it work kicks. */
+    std::mutex               mutex;
+    std::condition_variable  wake;
+    bool                     kicked = false;
+    std::atomic<bool>        stopping{false};
+    std::deque<request_ptr>  jobs;
+    std::map<std::string, model_ptr> models;  /* changed by the device thread alone, under mutex */
+    std::unordered_set<std::string>  loading; /* jobs accepted and not finished */
+
+    std::mutex                                registry_mutex;
+    std::unordered_map<uint64_t, request_ptr> registry;
+
+    /* The preparing thread. */
+    std::mutex              prepare_mutex;
+    std::condition_variable prepare_wake;
+    std::deque<request_ptr> prepare_queue;
+    pthread_t               prepare_thread{};
+    std::atomic<bool>       prepare_idle{true};
+
+    /* The result thread. */
+    std::mutex               result_mutex;
+    std::condition_variable  result_wake;
+    std::deque<result_batch> result_inbox;
+    std::atomic<size_t>      result_backlog{0};
+    pthread_t                result_thread{};
+
+    std::atomic<bool>        closing{false}; /* ends the helper threads */
+
+    std::atomic<bool>        poisoned{false};
+    std::string              poison_cause; /* under mutex */
+    std::atomic<uint64_t>    steps{0};
+    std::atomic<int64_t>     last_step_us{0};
+
+    double                   virtual_now = 0; /* of the fair share; device thread only */
+    armed_fault              fault;
+    bool                     fault_poisons_device = false;
+    const char *             phase = "";
+
+    void kick();
+    request_ptr find(uint64_t id);
+    model_ptr   find_model(const std::string & name);
+
+    /* Ends a request with its last event; false when it has ended before. */
+    bool finish(const request_ptr & request, uint32_t kind, int32_t status, const std::string & payload);
+    bool fail(const request_ptr & request, int32_t status, const std::string & message, const json & details = nullptr);
+    /* Ends every open request of a model. */
+    void fail_all(const model_ptr & owner, int32_t status, const std::string & message);
+};
+using device_ptr = std::shared_ptr<device>;
+
+/* device.cpp: the loop. */
+int32_t run_slice(device & self, uint32_t slice_ms);
+void    submit(device & self, uint64_t id, uint32_t kind, const std::string & model, std::string body);
+void    submit_job(device & self, uint64_t id, std::string body);
+bool    cancel(device & self, uint64_t id);
+void    close_device(device & self);
+/* Fails every open request and job. */
+void    end_everything(device & self, int32_t status, const std::string & message);
+json    figures_of(device & self);
+
+/* jobs.cpp */
+void run_job(device & self, const request_ptr & job);
+void unload_model(device & self, const model_ptr & target, const std::string & reason);
+
+/* poison.cpp */
+struct eval_hook {
+    device *    home;
+    std::string model;
+};
+void probe_device(device & self, const std::string & cause);
+void poison_model(device & self, const model_ptr & target, const std::string & cause);
+void poison_device(device & self, const std::string & cause);
+bool on_tensor(ggml_tensor * tensor, bool ask, void * user_data);
+void fire_fault(device & self, const char * phase, const std::string & model);
+
+/* prepare.cpp */
+void run_prepare_thread(device & self);
+
+/* results.cpp */
+void run_result_thread(device & self);
+void hand_over_results(device & self, const model_ptr & owner);
+
+/* kv-file.cpp */
+json save_prompts(model & target, const std::string & path);
+json restore_prompts(model & target, const std::string & path);
+
+} // namespace nrn

@@ -1,0 +1,364 @@
+// Jobs run by the device thread between steps: load, unload, estimate, memory, KV files and the test's faults.
+#include "device.h"
+#include "discovery.h"
+#include "events.h"
+#include "faults.h"
+
+#include <fstream>
+
+namespace nrn {
+
+extern bool g_test_faults;
+
+static std::string model_name_of(const json & job) {
+    const std::string name = get_or<std::string>(job, "model", "");
+    if (name.empty()) {
+        throw failure(NRN_E_ARGUMENT, "'model' is required");
+    }
+    return name;
+}
+
+static model_ptr loaded_model(device & self, const json & job) {
+    const std::string name = model_name_of(job);
+    model_ptr found = self.find_model(name);
+    if (!found) {
+        throw failure(NRN_E_NOT_FOUND, "Model '" + name + "' is not loaded on device '" + self.name + "'");
+    }
+    return found;
+}
+
+// ---- load ----
+
+/* Identifies the weights: size and samples of the file, since fine-tunes of one model differ in nothing else. */
+static std::string fingerprint_of(const model & loaded) {
+    static constexpr size_t SAMPLES = 64;
+    static constexpr size_t SAMPLE_BYTES = 4096;
+    std::ifstream file(loaded.params.model.path, std::ios::binary | std::ios::ate);
+    const uint64_t size = (uint64_t) file.tellg();
+    uint64_t hash = 0xcbf29ce484222325ull;
+    std::vector<char> block(SAMPLE_BYTES);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        file.clear();
+        file.seekg((std::streamoff) (size / SAMPLES * i));
+        file.read(block.data(), block.size());
+        for (std::streamsize k = 0; k < file.gcount(); k++) {
+            hash = (hash ^ (unsigned char) block[k]) * 0x100000001b3ull;
+        }
+    }
+    return std::to_string(size) + "-" + std::to_string(hash) + "-" + ggml_type_name(loaded.params.cache_type_k) + "-" +
+        ggml_type_name(loaded.params.cache_type_v) + "-" + std::to_string((int) loaded.params.flash_attn_type) + "-" +
+        (loaded.params.speculative.has_dft() ? loaded.params.speculative.draft.mparams.path : "");
+}
+
+static void report_progress(const request & job, const std::string & name, const json & payload) {
+    const json progress = {
+        {"model", name},
+        {"stage", json_value(payload, "current", std::string("text_model"))},
+        {"value", json_value(payload, "value", 0.0)},
+    };
+    std::lock_guard<std::mutex> lock(const_cast<std::mutex &>(job.mutex));
+    if (!job.ended) {
+        event_ring::get().push(NRN_EVENT_PROGRESS, job.id, NRN_OK, progress.dump_safe());
+    }
+}
+
+static json capabilities_of(const model & loaded) {
+    json list = json::array();
+    if (loaded.is_reranking()) {
+        list.push_back("rerank");
+    } else if (loaded.is_embedding()) {
+        list.push_back("embeddings");
+    } else {
+        list.push_back("chat");
+        list.push_back("completion");
+    }
+    if (loaded.meta->has_inp_image) {
+        list.push_back("vision");
+    }
+    if (loaded.meta->has_inp_audio) {
+        list.push_back("audio");
+    }
+    return list;
+}
+
+/* Loads into loaded->server; on a fault what was set up is leaked. */
+static void load_server(device & self, const request & job, model & loaded) {
+    log_capture reasons;
+    std::string cause;
+    bool ok = false;
+    auto * server = new server_context();
+    server->set_state_callback([&](server_state state, json payload) {
+        fire_fault(self, "load", loaded.name);
+        if (job.cancelled) {
+            throw std::runtime_error("cancelled");
+        }
+        if (state == SERVER_STATE_LOADING) {
+            report_progress(job, loaded.name, payload);
+        }
+    });
+    self.phase = "load";
+    bool alive = true;
+    std::string thrown;
+    try {
+        alive = run_guarded([&] { ok = server->load_model(loaded.params); }, cause);
+    } catch (const std::exception & e) {
+        thrown = e.what();
+    }
+    self.phase = "";
+    if (!alive) {
+        json fault = {{"device", self.name}, {"model", loaded.name}, {"scope", "model"}, {"cause", cause}, {"phase", "load"}};
+        event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
+        probe_device(self, cause);
+        throw failure(NRN_E_FAULT, "Loading model '" + loaded.name + "' aborted: " + cause, json {{"cause", cause}});
+    }
+    if (ok) {
+        server->set_state_callback([](server_state, json) {});
+        loaded.server = server;
+        return;
+    }
+    std::string cleanup;
+    run_guarded_destructor([](void * argument) { delete static_cast<server_context *>(argument); }, server, cleanup);
+    if (job.cancelled) {
+        throw failure(NRN_E_CANCELLED, "Loading model '" + loaded.name + "' was cancelled");
+    }
+    const std::string why = !thrown.empty() ? thrown : reasons.text.empty() ? "unknown reason" : reasons.text;
+    const bool memory = why.find("alloc") != std::string::npos || why.find("out of memory") != std::string::npos;
+    throw failure(memory ? NRN_E_MEMORY : NRN_E_LOAD, "Cannot load model '" + loaded.name + "': " + why);
+}
+
+static void connect(const model_ptr & loaded) {
+    model * target = loaded.get();
+    target->params.load_progress_callback = nullptr;
+    target->params.load_progress_callback_user_data = nullptr;
+    target->meta = std::make_unique<server_context_meta>(target->server->get_meta());
+    target->view = std::make_unique<server_context::host_view>(target->server->get_host_view());
+    if (target->params.embedding) {
+        target->params.pooling_type = target->meta->pooling_type;
+    }
+    target->view->results.set_sink([target](server_task_result_ptr && result) {
+        target->step_results.push_back(std::move(result));
+    });
+    target->view->queue.begin();
+    target->figures = target->server->get_figures();
+    target->shown = target->figures;
+    target->bytes = used_memory(target->server->get_llama_context(), target->view->ctx_dft, target->params);
+    target->fingerprint = fingerprint_of(*target);
+}
+
+static json load(device & self, const request & job) {
+    const int64_t start = ggml_time_us();
+    const std::string name = model_name_of(job.parsed);
+    if (const model_ptr existing = self.find_model(name)) {
+        if (existing->state != model_state::poisoned) {
+            throw failure(NRN_E_STATE, "Model '" + name + "' is loaded already");
+        }
+        std::lock_guard<std::mutex> lock(self.mutex);
+        self.models.erase(name); /* what it held stays leaked */
+    }
+    auto loaded = std::make_shared<model>();
+    loaded->name = name;
+    loaded->home = &self;
+    loaded->weight = get_or<double>(job.parsed, "weight", 1.0);
+    if (!(loaded->weight > 0)) {
+        throw failure(NRN_E_ARGUMENT, "'weight' must be above 0");
+    }
+    loaded->params = params_from_job(job.parsed, self.indices);
+    check_fits(name, measure_memory(loaded->params));
+    if (g_test_faults) {
+        loaded->params.cb_eval = on_tensor;
+        loaded->params.cb_eval_user_data = new eval_hook{ &self, name }; /* outlives a leaked context */
+    }
+    load_server(self, job, *loaded);
+    connect(loaded);
+    loaded->speed.virtual_time = self.virtual_now;
+    {
+        std::lock_guard<std::mutex> lock(self.mutex);
+        self.models[name] = loaded;
+    }
+    return json {
+        {"model", name},
+        {"load_ms", (ggml_time_us() - start) / 1000},
+        {"context", loaded->meta->slot_n_ctx},
+        {"slots", loaded->figures.n_slots},
+        {"bytes", to_json(loaded->bytes)},
+        {"parameters", loaded->meta->model_n_params},
+        {"capabilities", capabilities_of(*loaded)},
+        {"template_caps", loaded->meta->chat_template_caps},
+    };
+}
+
+// ---- unload ----
+
+void unload_model(device & self, const model_ptr & target, const std::string & reason) {
+    const bool poisoned = target->state == model_state::poisoned;
+    if (!poisoned) {
+        target->state = model_state::unloading;
+    }
+    self.fail_all(target, NRN_E_CANCELLED, reason);
+    {
+        std::lock_guard<std::mutex> lock(self.mutex);
+        self.models.erase(target->name);
+    }
+    if (poisoned) {
+        return;
+    }
+    /* A template that never ends must not hold the device: then the model is leaked instead. */
+    std::unique_lock<std::shared_timed_mutex> alone(target->use, std::chrono::seconds(5));
+    if (!alone.owns_lock()) {
+        log_line(log_level::error, "model '" + target->name + "' is still used by a request that is being prepared; its memory is leaked");
+        return;
+    }
+    std::string cause;
+    self.phase = "unload";
+    server_context * server = target->server;
+    target->server = nullptr;
+    struct teardown { device & self; server_context * server; const std::string & name; } work = { self, server, target->name };
+    const bool clean = run_guarded_destructor([](void * argument) {
+        auto & work = *static_cast<teardown *>(argument);
+        fire_fault(work.self, "unload", work.name);
+        delete work.server;
+    }, &work, cause);
+    self.phase = "";
+    if (!clean) {
+        json fault = {{"device", self.name}, {"model", target->name}, {"scope", "model"}, {"cause", cause}, {"phase", "unload"}};
+        event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
+        probe_device(self, cause);
+        throw failure(NRN_E_FAULT, "Unloading model '" + target->name + "' aborted, its memory is leaked: " + cause, json {{"cause", cause}});
+    }
+}
+
+static json unload(device & self, const request & job) {
+    const model_ptr target = loaded_model(self, job.parsed);
+    uint64_t freed = 0;
+    if (target->state != model_state::poisoned) {
+        for (const auto & entry : target->bytes) {
+            freed += entry.second.total();
+        }
+    }
+    unload_model(self, target, "Model '" + target->name + "' was unloaded");
+    return json {{"model", target->name}, {"freed_bytes", freed}};
+}
+
+// ---- the other jobs ----
+
+static json estimate(device & self, const request & job) {
+    const common_params params = params_from_job(job.parsed, self.indices);
+    const memory_plan plan = measure_memory(params);
+    json devices = json::array();
+    for (const auto & entry : plan) {
+        devices.push_back(json {
+            {"index", entry.first}, {"bytes", entry.second.total()}, {"free_bytes", free_memory(entry.first)}});
+    }
+    return json {
+        {"bytes", to_json(plan)},
+        {"devices", devices},
+        {"context", params.n_ctx / params.n_parallel},
+        {"slots", params.n_parallel},
+    };
+}
+
+static json memory(device & self) {
+    json devices = json::array();
+    for (int index : self.indices) {
+        const host_bytes bytes = device_memory(index);
+        devices.push_back(json {{"index", index}, {"memory_total_bytes", bytes.total}, {"memory_free_bytes", bytes.free}});
+    }
+    json models = json::array();
+    for (const auto & entry : self.models) {
+        models.push_back(json {{"model", entry.first}, {"bytes", to_json(entry.second->bytes)}});
+    }
+    return json {{"devices", devices}, {"models", models}};
+}
+
+static json kv_file(device & self, const request & job, bool save) {
+    const model_ptr target = loaded_model(self, job.parsed);
+    const std::string path = get_or<std::string>(job.parsed, "path", "");
+    if (path.empty()) {
+        throw failure(NRN_E_ARGUMENT, "'path' is required");
+    }
+    if (target->state != model_state::ready) {
+        throw failure(NRN_E_FAULT, "Model '" + target->name + "' is poisoned: " + target->cause);
+    }
+    json answer;
+    std::string cause;
+    self.phase = save ? "kv_save" : "kv_restore";
+    const bool alive = run_guarded([&] {
+        fire_fault(self, self.phase, target->name);
+        answer = save ? save_prompts(*target, path) : restore_prompts(*target, path);
+    }, cause);
+    if (!alive) {
+        poison_model(self, target, cause);
+        throw failure(NRN_E_FAULT, "Model '" + target->name + "' was poisoned: " + cause, json {{"cause", cause}});
+    }
+    self.phase = "";
+    return answer;
+}
+
+static json arm_fault(device & self, const request & job) {
+    if (!g_test_faults) {
+        throw failure(NRN_E_UNSUPPORTED, "Faults can be injected only where nrn_init allowed it");
+    }
+    self.fault.active = true;
+    self.fault.model = get_or<std::string>(job.parsed, "model", "");
+    self.fault.phase = get_or<std::string>(job.parsed, "phase", "decode");
+    self.fault.kind = get_or<std::string>(job.parsed, "kind", "abort");
+    self.fault.after = get_or(job.parsed, "after", 1, 1, INT32_MAX);
+    return json {{"armed", true}};
+}
+
+static json execute(device & self, const request & job) {
+    const std::string op = get_or<std::string>(job.parsed, "op", "");
+    if (op == "load") {
+        return load(self, job);
+    }
+    if (op == "unload") {
+        return unload(self, job);
+    }
+    if (op == "estimate") {
+        return estimate(self, job);
+    }
+    if (op == "memory") {
+        return memory(self);
+    }
+    if (op == "kv_save" || op == "kv_restore") {
+        return kv_file(self, job, op == "kv_save");
+    }
+    if (op == "fault") {
+        return arm_fault(self, job);
+    }
+    throw failure(NRN_E_ARGUMENT, "Unknown job '" + op + "'");
+}
+
+void run_job(device & self, const request_ptr & job) {
+    if (job->cancelled) {
+        return; /* its last event went out with the cancel */
+    }
+    const std::string name = json_value(job->parsed, "model", std::string());
+    log_scope names(self.name, name);
+    const auto forget = [&] {
+        std::lock_guard<std::mutex> lock(self.mutex);
+        self.loading.erase(name);
+    };
+    std::string cause;
+    try {
+        json answer;
+        if (!run_guarded([&] { answer = execute(self, *job); }, cause)) {
+            probe_device(self, cause);
+            throw failure(NRN_E_FAULT, "The job aborted: " + cause, json {{"cause", cause}});
+        }
+        forget();
+        self.finish(job, NRN_EVENT_RESULT, NRN_OK, answer.dump_safe());
+    } catch (const failure & e) {
+        forget();
+        self.fail(job, e.status, e.what(), e.details);
+    } catch (const std::bad_alloc & e) {
+        forget();
+        self.fail(job, NRN_E_MEMORY, "Out of host memory");
+    } catch (const std::exception & e) {
+        forget();
+        self.fail(job, NRN_E_INTERNAL, e.what());
+    }
+    self.phase = "";
+}
+
+} // namespace nrn

@@ -1,0 +1,134 @@
+// What models take and what devices have, in bytes.
+#include "model.h"
+
+#include "discovery.h"
+#include "events.h"
+
+#include "llama-ext.h"
+#include "speculative.h"
+
+#include <algorithm>
+
+namespace nrn {
+
+static int index_of_buffer_type(ggml_backend_buffer_type_t type) {
+    ggml_backend_dev_t dev = ggml_backend_buft_get_device(type);
+    /* Pinned host buffers of a GPU are host memory. */
+    if (!dev || ggml_backend_buft_is_host(type)) {
+        return host_index();
+    }
+    return index_of(dev);
+}
+
+static void add_context(memory_plan & plan, const llama_context * context, bool with_weights) {
+    for (const auto & entry : llama_get_memory_breakdown(context)) {
+        memory_bytes & bytes = plan[index_of_buffer_type(entry.first)];
+        bytes.weights += with_weights ? entry.second.model : 0;
+        bytes.context += entry.second.context;
+        bytes.compute += entry.second.compute;
+    }
+}
+
+static void add_projector(memory_plan & plan, const common_params & params) {
+    if (params.mmproj.path.empty()) {
+        return;
+    }
+    mtmd_context_params mparams = mtmd_context_params_default();
+    mparams.use_gpu = params.mmproj_use_gpu;
+    mparams.device = params.mmproj_device;
+    mparams.n_threads = params.cpuparams.n_threads;
+    mparams.flash_attn_type = params.flash_attn_type;
+    mparams.media_marker = get_media_marker();
+    for (const auto & entry : mtmd_get_memory_usage(params.mmproj.path.c_str(), mparams)) {
+        plan[index_of(entry.first)].weights += entry.second;
+    }
+}
+
+/* The server core limits outputs the same way; a plan without it would count logits for whole batches. */
+static void limit_outputs(common_params & params) {
+    common_speculative_output_limits limits = { params.n_batch, 1 };
+    if (!params.embedding) {
+        limits = common_speculative_get_output_limits(params.n_batch, params.n_parallel, common_speculative_n_max(&params.speculative));
+    }
+    params.n_outputs_max = std::max(1, limits.total);
+    params.n_outputs_max_per_seq = std::max(1, limits.per_seq);
+}
+
+/* Loads without allocation. The logger is left alone, so that other threads may log meanwhile. */
+static void add_unallocated(memory_plan & plan, common_params params, const char * what) {
+    limit_outputs(params);
+    log_capture reasons;
+    llama_model_params mparams = common_model_params_to_llama(params);
+    mparams.no_alloc = true;
+    mparams.load_mode = LLAMA_LOAD_MODE_NONE;
+    mparams.progress_callback = nullptr;
+    llama_model_ptr loaded(llama_model_load_from_file(params.model.path.c_str(), mparams));
+    if (!loaded) {
+        throw failure(NRN_E_LOAD, std::string("Cannot load ") + what + " '" + params.model.path + "': " +
+            (reasons.text.empty() ? "the file is damaged or of an unknown kind" : reasons.text));
+    }
+    llama_context_params cparams = common_context_params_to_llama(params);
+    cparams.cb_eval = nullptr;
+    llama_context_ptr context(llama_init_from_model(loaded.get(), cparams));
+    if (!context) {
+        throw failure(NRN_E_LOAD, std::string("Cannot set up a context for ") + what + " '" + params.model.path + "': " + reasons.text);
+    }
+    add_context(plan, context.get(), true);
+}
+
+memory_plan measure_memory(const common_params & params) {
+    memory_plan plan;
+    add_unallocated(plan, params, "model");
+    if (params.speculative.has_dft()) {
+        add_unallocated(plan, common_base_params_to_speculative(params), "draft model");
+    }
+    add_projector(plan, params);
+    return plan;
+}
+
+memory_plan used_memory(const llama_context * target, const llama_context * draft, const common_params & params) {
+    memory_plan plan;
+    add_context(plan, target, true);
+    if (draft) {
+        add_context(plan, draft, params.speculative.has_dft());
+    }
+    add_projector(plan, params);
+    return plan;
+}
+
+uint64_t free_memory(int index) {
+    return device_memory(index).free;
+}
+
+json to_json(const memory_plan & plan) {
+    memory_bytes sum;
+    for (const auto & entry : plan) {
+        sum.weights += entry.second.weights;
+        sum.context += entry.second.context;
+        sum.compute += entry.second.compute;
+    }
+    return json {{"weights", sum.weights}, {"context", sum.context}, {"compute", sum.compute}};
+}
+
+static std::string mebibytes(uint64_t bytes) {
+    return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+}
+
+void check_fits(const std::string & name, const memory_plan & plan) {
+    json devices = json::array();
+    std::string lacking;
+    for (const auto & entry : plan) {
+        const uint64_t needed = entry.second.total();
+        const uint64_t free = free_memory(entry.first);
+        devices.push_back(json {{"index", entry.first}, {"bytes", needed}, {"free_bytes", free}});
+        if (needed > free) {
+            lacking += (lacking.empty() ? "" : ", ") + ("device " + std::to_string(entry.first) + " needs ") +
+                mebibytes(needed) + " and has " + mebibytes(free) + " free";
+        }
+    }
+    if (!lacking.empty()) {
+        throw failure(NRN_E_MEMORY, "Cannot load model '" + name + "': " + lacking, json {{"devices", devices}});
+    }
+}
+
+} // namespace nrn

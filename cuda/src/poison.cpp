@@ -1,0 +1,103 @@
+// What becomes of a model or device after a fault, and the tests' way to cause one on the real path.
+#include "device.h"
+#include "discovery.h"
+#include "events.h"
+#include "faults.h"
+
+namespace nrn {
+
+bool g_test_faults = false;
+
+static void push_fault(const device & self, const json & model_name, const char * scope, const std::string & cause) {
+    const json fault = {{"device", self.name}, {"model", model_name}, {"scope", scope}, {"cause", cause}, {"phase", self.phase}};
+    event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
+}
+
+void poison_model(device & self, const model_ptr & target, const std::string & cause) {
+    target->cause = cause;
+    target->state = model_state::poisoned;
+    target->step_results.clear();
+    log_line(log_level::error, "model '" + target->name + "' is poisoned: " + cause);
+    push_fault(self, target->name, "model", cause);
+    self.fail_all(target, NRN_E_FAULT, "Model '" + target->name + "' failed on device '" + self.name + "': " + cause);
+    {
+        std::lock_guard<std::mutex> lock(target->shown_mutex);
+        target->shown.n_prefilling = 0;
+        target->shown.n_decoding = 0;
+        target->shown.n_deferred = 0;
+    }
+    target->figures = target->shown;
+    probe_device(self, cause);
+}
+
+void poison_device(device & self, const std::string & cause) {
+    if (self.poisoned) {
+        return;
+    }
+    {
+        std::lock_guard<std::mutex> lock(self.mutex);
+        self.poison_cause = cause;
+    }
+    self.poisoned = true;
+    for (const auto & entry : self.models) {
+        if (entry.second->state != model_state::poisoned) {
+            entry.second->cause = cause;
+            entry.second->state = model_state::poisoned;
+        }
+    }
+    log_line(log_level::error, "device '" + self.name + "' is poisoned: " + cause);
+    push_fault(self, nullptr, "device", cause);
+    end_everything(self, NRN_E_FAULT, "Device '" + self.name + "' failed: " + cause);
+}
+
+/* After a fault: is the device itself still usable? An error that sticks makes every further call fail. */
+void probe_device(device & self, const std::string & cause) {
+    if (self.fault_poisons_device) {
+        self.fault_poisons_device = false;
+        poison_device(self, cause);
+        return;
+    }
+    for (int index : self.indices) {
+        ggml_backend_dev_t dev = device_at(index);
+        if (ggml_backend_dev_type(dev) == GGML_BACKEND_DEVICE_TYPE_CPU) {
+            continue;
+        }
+        bool usable = false;
+        std::string again;
+        const bool returned = run_guarded([&] {
+            ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(dev), 4096);
+            if (buffer) {
+                ggml_backend_buffer_clear(buffer, 0);
+                ggml_backend_buffer_free(buffer);
+                usable = true;
+            }
+        }, again);
+        if (!returned || !usable) {
+            poison_device(self, cause + (again.empty() ? "" : "; then: " + again));
+            return;
+        }
+    }
+}
+
+void fire_fault(device & self, const char * phase, const std::string & model_name) {
+    armed_fault & fault = self.fault;
+    if (!fault.active || fault.phase != phase || (!fault.model.empty() && fault.model != model_name) || --fault.after > 0) {
+        return;
+    }
+    fault.active = false;
+    if (fault.kind == "exception") {
+        throw std::runtime_error("injected exception in " + fault.phase);
+    }
+    self.fault_poisons_device = fault.kind == "device";
+    GGML_ABORT("injected fault in %s of model '%s'", phase, model_name.c_str());
+}
+
+bool on_tensor(ggml_tensor *, bool ask, void * user_data) {
+    auto * hook = static_cast<eval_hook *>(user_data);
+    if (ask) {
+        fire_fault(*hook->home, hook->home->phase, hook->model);
+    }
+    return false; /* no tensor's data is wanted */
+}
+
+} // namespace nrn
