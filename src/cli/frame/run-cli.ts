@@ -1,0 +1,71 @@
+import { CortexError } from "../../base/errors.ts";
+import { findNearest } from "../../base/nearest.ts";
+import { VERSION } from "../../base/version.ts";
+import type { CliCommand } from "./cli-command.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { formatCommandHelp, formatOverview } from "./help.ts";
+import { formatError } from "./report-error.ts";
+import { styleFor } from "./style.ts";
+
+/** Runs the process's own command line and ends the process once standard output has been taken. */
+export async function runProgram(commands: readonly CliCommand[]): Promise<never> {
+  const code = await runCli(process.argv.slice(2), commands);
+  await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
+  process.exit(code);
+}
+
+/** Runs a command line (without the program's name) and returns the exit code; every error is printed here. */
+export async function runCli(
+  argv: readonly string[],
+  commands: readonly CliCommand[],
+): Promise<number> {
+  try {
+    return await dispatch(argv, commands);
+  } catch (error) {
+    process.stderr.write(formatError(error, styleFor(process.stderr)));
+    return exitCodeOf(error);
+  }
+}
+
+async function dispatch(argv: readonly string[], commands: readonly CliCommand[]): Promise<number> {
+  const [first, ...rest] = argv;
+  const shown = commands.filter((command) => !command.hidden);
+  const style = styleFor(process.stdout);
+  const wantsHelp = beforeDashes(rest).some((arg) => arg === "--help" || arg === "-h");
+  if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+    const asked = rest.find((arg) => !arg.startsWith("-"));
+    const text =
+      asked === undefined
+        ? formatOverview(shown, style)
+        : formatCommandHelp(findCommand(asked, commands), style);
+    process.stdout.write(text);
+    return EXIT.ok;
+  }
+  if (first === "--version" || first === "-V") {
+    process.stdout.write(`${VERSION}\n`);
+    return EXIT.ok;
+  }
+  const command = findCommand(first, commands);
+  if (wantsHelp) {
+    process.stdout.write(formatCommandHelp(command, style));
+    return EXIT.ok;
+  }
+  return command.execute(rest);
+}
+
+function beforeDashes(args: readonly string[]): readonly string[] {
+  const dashes = args.indexOf("--");
+  return dashes < 0 ? args : args.slice(0, dashes);
+}
+
+function findCommand(name: string, commands: readonly CliCommand[]): CliCommand {
+  const found = commands.find((command) => command.name === name || command.aliases.includes(name));
+  if (found !== undefined) return found;
+  const shown = commands.filter((command) => !command.hidden);
+  const names = shown.flatMap((command) => [command.name, ...command.aliases]);
+  const near = findNearest(name, names);
+  const what = name.startsWith("-") ? "flag" : "command";
+  throw new CortexError("usage", `Unknown ${what} ${name}: cortex has ${names.join(", ")}`, {
+    hint: near === undefined ? "cortex --help" : `cortex ${near}`,
+  });
+}

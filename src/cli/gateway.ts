@@ -1,0 +1,95 @@
+import type { ConfigOverride } from "../config/toml-document.ts";
+import { overrideWith } from "./config-flags.ts";
+import { defineCliCommand } from "./frame/cli-command.ts";
+import { EXIT } from "./frame/exit-codes.ts";
+import { splitRepeated } from "./frame/strict-args.ts";
+import { serveUntilStopped } from "./serve-until-stopped.ts";
+
+/** `cortex gateway`: the reverse proxy and fleet manager. */
+export const gatewayCommand = defineCliCommand({
+  name: "gateway",
+  aliases: ["serve"],
+  summary: "Serve the OpenAI API in front of the neurons",
+  details: [
+    "Reads --config, else /etc/cortex/cortex.toml where it exists, else starts with the defaults;\n" +
+      "models.toml is looked for beside it. Flags win over the file.",
+    "SIGINT or SIGTERM lets running requests finish and stops; a second one stops at once.",
+  ],
+  args: {
+    config: { type: "string", valueHint: "FILE", description: "cortex.toml to read" },
+    models: { type: "string", valueHint: "FILE", description: "models.toml to read" },
+    listen: { type: "string", valueHint: "HOST:PORT", description: "where clients connect" },
+    "metrics-listen": {
+      type: "string",
+      valueHint: "HOST:PORT",
+      description: "where Prometheus scrapes",
+    },
+    neuron: {
+      type: "string",
+      valueHint: "NAME=URL",
+      description: "a neuron, in place of the file's [[neurons]]",
+    },
+    "log-level": {
+      type: "enum",
+      options: ["debug", "info", "warn", "error"],
+      valueHint: "LEVEL",
+      description: "least severity that is logged",
+    },
+    check: { type: "boolean", description: "check the configuration and start nothing" },
+  },
+  repeatable: ["neuron"],
+  examples: [
+    "gateway",
+    "gateway --config ./cortex.toml --check",
+    "gateway --listen 127.0.0.1:31313 --neuron box=http://10.0.0.5:13131",
+  ],
+  exits: ["failed", "usage"],
+  run: async (args) => {
+    const { loadGatewayConfig } = await import("../config/load-gateway-config.ts");
+    const { loadModelProfiles } = await import("../config/load-model-profiles.ts");
+    const overrides = [
+      ...overrideWith("--listen", { path: ["gateway", "listen"], text: args.listen }),
+      ...overrideWith("--metrics-listen", {
+        path: ["gateway", "metrics_listen"],
+        text: args["metrics-listen"],
+      }),
+      ...overrideWith("--log-level", { path: ["gateway", "log_level"], text: args["log-level"] }),
+      ...neuronOverride(splitRepeated(args.neuron)),
+    ];
+    const load = async () => {
+      const { config, file } = await loadGatewayConfig({ file: args.config, overrides });
+      const neuronNames = config.neurons.map((neuron) => neuron.name);
+      const loaded = await loadModelProfiles({ file: args.models, configFile: file, neuronNames });
+      return { config, file, profiles: loaded.profiles };
+    };
+    const { config, file, profiles } = await load();
+    if (args.check === true) {
+      process.stdout.write(`${file ?? "The built-in defaults"}: no errors\n`);
+      return EXIT.ok;
+    }
+    return serveUntilStopped({
+      role: "gateway",
+      level: config.gateway.log_level,
+      checkConfig: load,
+      start: async (log) => {
+        const { startGateway } = await import("../gateway/start.ts");
+        if (config.neurons.length === 0) {
+          log.warn("No neurons are configured: every request will be answered with 503");
+        }
+        return startGateway({ config, profiles, log });
+      },
+    });
+  },
+});
+
+/** `name=url` becomes a neuron of the configuration; what is no such pair is left for the schema to refuse. */
+function neuronOverride(pairs: readonly string[]): readonly ConfigOverride[] {
+  if (pairs.length === 0) return [];
+  const neurons = pairs.map((pair) => {
+    const equals = pair.indexOf("=");
+    return equals < 0
+      ? { name: "", endpoint: pair }
+      : { name: pair.slice(0, equals), endpoint: pair.slice(equals + 1) };
+  });
+  return [{ path: ["neurons"], value: neurons, flag: "--neuron" }];
+}

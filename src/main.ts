@@ -1,0 +1,24 @@
+import { runProgram } from "./cli/frame/run-cli.ts";
+import { gatewayCommand } from "./cli/gateway.ts";
+import { loadCommand } from "./cli/load.ts";
+import { modelsCommand } from "./cli/models.ts";
+import { neuronCommand } from "./cli/neuron.ts";
+import { planCommand } from "./cli/plan.ts";
+import { probeCommand } from "./cli/probe.ts";
+import { statusCommand } from "./cli/status.ts";
+import { unloadCommand } from "./cli/unload.ts";
+import { upCommand } from "./cli/up.ts";
+import { versionCommand } from "./cli/version.ts";
+
+await runProgram([
+  upCommand,
+  gatewayCommand,
+  neuronCommand,
+  statusCommand,
+  modelsCommand,
+  loadCommand,
+  unloadCommand,
+  planCommand,
+  versionCommand,
+  probeCommand,
+]);
