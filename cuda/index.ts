@@ -2,14 +2,14 @@
  * The bun:ffi binding of the native library: {@link openEngine} gives the {@link NativeEngine} that engine.ts
  * describes. Every string crosses with its length, every answer comes back in a buffer of ours.
  */
-import { type Pointer, dlopen, ptr } from "bun:ffi";
+import { dlopen, type Pointer, ptr } from "bun:ffi";
 import {
   type DeviceFigures,
   type DeviceHandle,
-  EVENT_KIND,
   type EngineDiscovery,
-  NativeError,
+  EVENT_KIND,
   type NativeEngine,
+  NativeError,
   type NativeEvent,
   type NativeEventKind,
   type NativeStatus,
@@ -66,7 +66,9 @@ export function openEngine(path: string): NativeEngine {
   const { symbols } = openLibrary(path);
   const version = symbols.nrn_abi_version();
   if (version !== ABI_VERSION) {
-    throw new Error(`Cannot use '${path}': it has interface ${version}, this program needs ${ABI_VERSION}`);
+    throw new Error(
+      `Cannot use '${path}': it has interface ${version}, this program needs ${ABI_VERSION}`,
+    );
   }
   return new BunEngine(path, symbols);
 }
@@ -97,7 +99,9 @@ class BunEngine implements NativeEngine {
   }
 
   discover(): EngineDiscovery {
-    return this.#answer((out, capacity, written) => this.#native.nrn_devices(out, capacity, written));
+    return this.#answer((out, capacity, written) =>
+      this.#native.nrn_devices(out, capacity, written),
+    );
   }
 
   openDevice(options: Parameters<NativeEngine["openDevice"]>[0]): DeviceHandle {

@@ -151,7 +151,7 @@ log_scope::~log_scope() {
     t_model = previous_model;
 }
 
-log_capture::log_capture() { t_capture = this; }
+log_capture::log_capture(bool quiet) : quiet(quiet) { t_capture = this; }
 log_capture::~log_capture() { t_capture = nullptr; }
 
 void set_log_level(log_level level) {
@@ -166,6 +166,9 @@ void log_line(log_level level, const std::string & text) {
     if (t_capture && level == log_level::error && t_capture->text.size() < 2048) {
         t_capture->text += (t_capture->text.empty() ? "" : "; ") + text.substr(0, 512);
     }
+    if (t_capture && t_capture->quiet) {
+        return;
+    }
     if ((int) level >= g_level) {
         static const std::string none;
         event_ring::get().push_log(names[(int) level], text, t_device ? *t_device : none, t_model ? *t_model : none);
@@ -179,6 +182,9 @@ static void on_log(ggml_log_level level, const char * text) {
     if (level != GGML_LOG_LEVEL_CONT) {
         line_level = level == GGML_LOG_LEVEL_ERROR ? log_level::error : level == GGML_LOG_LEVEL_WARN ? log_level::warn :
             level == GGML_LOG_LEVEL_DEBUG ? log_level::debug : log_level::info;
+        if (line_level == log_level::warn && strncmp(text, "slot ", 5) == 0) {
+            line_level = log_level::info; /* per request remarks, such as a prompt that is cached wholly */
+        }
     }
     if ((int) line_level < g_level && line_level != log_level::error) {
         return;

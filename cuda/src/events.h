@@ -57,11 +57,12 @@ class log_scope {
     const std::string * previous_model;
 };
 
-/* Collects the warnings and errors that this thread logs while it lives: the reasons of a failed load. */
+/* Collects the errors that this thread logs while it lives: the reasons of a failed load or grammar. */
 class log_capture {
   public:
-    log_capture();
+    explicit log_capture(bool quiet = false); /* quiet: the lines go nowhere else, for text of a client's */
     ~log_capture();
+    const bool  quiet;
     std::string text; /* lines joined by "; ", at most 2 KiB */
 };
 

@@ -163,6 +163,7 @@ static json load(device & self, const request & job) {
         throw failure(NRN_E_ARGUMENT, "'weight' must be above 0");
     }
     loaded->params = params_from_job(job.parsed, self.indices);
+    check_context(name, loaded->params);
     check_fits(name, measure_memory(loaded->params));
     if (g_test_faults) {
         loaded->params.cb_eval = on_tensor;
@@ -243,6 +244,7 @@ static json unload(device & self, const request & job) {
 
 static json estimate(device & self, const request & job) {
     const common_params params = params_from_job(job.parsed, self.indices);
+    check_context(get_or<std::string>(job.parsed, "model", params.model.path), params);
     const memory_plan plan = measure_memory(params);
     json devices = json::array();
     for (const auto & entry : plan) {
@@ -347,7 +349,12 @@ void run_job(device & self, const request_ptr & job) {
             throw failure(NRN_E_FAULT, "The job aborted: " + cause, json {{"cause", cause}});
         }
         forget();
-        self.finish(job, NRN_EVENT_RESULT, NRN_OK, answer.dump_safe());
+        if (!self.finish(job, NRN_EVENT_RESULT, NRN_OK, answer.dump_safe()) && json_value(job->parsed, "op", std::string()) == "load") {
+            /* Cancelled when it was all but done: the caller was told that nothing is loaded. */
+            if (const model_ptr unwanted = self.find_model(name)) {
+                unload_model(self, unwanted, "Loading was cancelled");
+            }
+        }
     } catch (const failure & e) {
         forget();
         self.fail(job, e.status, e.what(), e.details);

@@ -114,6 +114,22 @@ static std::string mebibytes(uint64_t bytes) {
     return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
 }
 
+/* Fewer bytes than any model keeps per token; llama.cpp holds 48 of bookkeeping per token even without allocating. */
+static constexpr uint64_t CONTEXT_TOKEN_BYTES = 384;
+
+void check_context(const std::string & name, const common_params & params) {
+    uint64_t free = host_memory().free;
+    for (ggml_backend_dev_t dev : params.devices) {
+        free += dev ? device_memory(index_of(dev)).free : 0;
+    }
+    const uint64_t needed = (uint64_t) params.n_ctx * CONTEXT_TOKEN_BYTES;
+    if (needed > free) {
+        const json devices = json::array({json {{"index", host_index()}, {"bytes", needed}, {"free_bytes", free}}});
+        throw failure(NRN_E_MEMORY, "Cannot load model '" + name + "': a context of " + std::to_string(params.n_ctx) +
+            " tokens needs more than " + mebibytes(needed) + ", free are " + mebibytes(free), json {{"devices", devices}});
+    }
+}
+
 void check_fits(const std::string & name, const memory_plan & plan) {
     json devices = json::array();
     std::string lacking;

@@ -130,6 +130,9 @@ uint64_t free_memory(int device_index);
 
 json to_json(const memory_plan & plan);
 
+/* Throws NRN_E_MEMORY for a context so large that planning alone would use up the host's memory. */
+void check_context(const std::string & name, const common_params & params);
+
 /* Throws NRN_E_MEMORY when the plan does not fit what is free now. */
 void check_fits(const std::string & name, const memory_plan & plan);
 

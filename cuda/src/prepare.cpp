@@ -95,13 +95,15 @@ static void make_sampler(const model & owner, server_task & task) {
     if (task.params.sampling.backend_sampling) {
         return;
     }
+    log_capture reasons(true);
+    std::string why = "the grammar does not parse";
     try {
         task.smpl.reset(common_sampler_init(owner.view->model, task.params.sampling));
     } catch (const std::exception & e) {
-        throw failure(NRN_E_ARGUMENT, std::string("Cannot set up sampling: ") + e.what());
+        why = e.what();
     }
     if (!task.smpl) {
-        throw failure(NRN_E_ARGUMENT, "Cannot set up sampling: the grammar does not parse");
+        throw failure(NRN_E_ARGUMENT, "Cannot set up sampling: " + why + (reasons.text.empty() ? "" : " (" + reasons.text + ")"));
     }
 }
 

@@ -1,0 +1,231 @@
+import { mkdir, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Progress, run, say } from "./native-progress.ts";
+import {
+  CUDA_FOLDER,
+  cacheFolder,
+  copyOwnSources,
+  ensureSource,
+  exists,
+  hashOf,
+  ownSourceBytes,
+  place,
+  withLock,
+} from "./native-source.ts";
+import { ensureToolchain, type Toolchain } from "./native-toolchain.ts";
+
+const CUDA_ARCHITECTURES = { ampere: "86", ada: "89", blackwell: "120" } as const;
+const ENGINE_LABEL = "llama.cpp v0.5.0 (node-llama-cpp 3.22.1)";
+/** Flags of the plain llama-server that benchmarks compare with; the same code generation as the library's. */
+const SERVER_FLAGS = [
+  "-DCMAKE_BUILD_TYPE=Release",
+  "-DBUILD_SHARED_LIBS=OFF",
+  "-DCMAKE_POSITION_INDEPENDENT_CODE=ON",
+  "-DGGML_NATIVE=ON",
+  "-DGGML_OPENMP=OFF",
+  "-DGGML_RPC=ON",
+  "-DGGML_CCACHE=OFF",
+  "-DLLAMA_OPENSSL=OFF",
+  "-DLLAMA_BUILD_UI=OFF",
+  "-DLLAMA_USE_PREBUILT_UI=OFF",
+  "-DLLAMA_BUILD_TESTS=OFF",
+  "-DLLAMA_BUILD_EXAMPLES=OFF",
+  "-DLLAMA_BUILD_APP=OFF",
+] as const;
+
+export type NativeFlavour = "cpu" | keyof typeof CUDA_ARCHITECTURES;
+
+export interface BuildNativeOptions {
+  readonly flavour?: NativeFlavour;
+  /** A CUDA architecture such as "90" in place of a named flavour's. */
+  readonly arch?: string;
+  /** For any x86-64-v3 CPU instead of this machine's. */
+  readonly release?: boolean;
+}
+
+interface Plan {
+  readonly flavour: string;
+  readonly library: string;
+  /** Where the checkout gets it, below cuda/lib. */
+  readonly target: string;
+  readonly flags: readonly string[];
+}
+
+/**
+ * Builds the native library unless an equal build is in the cache, links it to cuda/lib and returns that path. The
+ * first build takes minutes, one after a change of our own sources seconds.
+ */
+export async function buildNative(options: BuildNativeOptions = {}): Promise<string> {
+  const plan = planBuild(options);
+  const cuda = plan.library === "libneuron_cuda.so";
+  const tools = await ensureToolchain({ cuda });
+  return await withLock(join(cacheFolder(), "build.lock"), async () => {
+    const source = await ensureSource({ patched: true });
+    const toolParts = [
+      tools.compilerVersion,
+      tools.nvccVersion ?? "",
+      options.release ? "" : tools.cpu,
+    ];
+    const objectsKey = await hashOf([source.key, ...plan.flags, tools.generator, ...toolParts]);
+    const key = await hashOf([objectsKey, plan.flavour, ...(await ownSourceBytes())]);
+    const built = join(cacheFolder(), key, plan.library);
+    if (!(await exists(built))) {
+      const objects = join(cacheFolder(), `objects-${objectsKey}`);
+      await copyOwnSources(join(objects, "neuron"));
+      await compile({
+        source: join(objects, "neuron"),
+        objects,
+        flags: [
+          ...plan.flags,
+          `-DNRN_LLAMA_DIR=${source.path}`,
+          `-DNRN_BUILD_LABEL=${ENGINE_LABEL}`,
+        ],
+        target: "neuron",
+        label: `Building ${plan.library} (${plan.flavour})`,
+        tools,
+      });
+      await place(join(objects, "build", plan.library), built);
+    }
+    const target = join(CUDA_FOLDER, "lib", plan.target);
+    await place(built, target);
+    if (cuda) await place(built, join(CUDA_FOLDER, "lib", plan.library));
+    return target;
+  });
+}
+
+/** Builds llama-server from the same source without our patches, for benchmarks; returns its path. */
+export async function buildLlamaServer(): Promise<string> {
+  const tools = await ensureToolchain({ cuda: false });
+  return await withLock(join(cacheFolder(), "build.lock"), async () => {
+    const source = await ensureSource({ patched: false });
+    const key = await hashOf([
+      source.key,
+      ...SERVER_FLAGS,
+      tools.generator,
+      tools.compilerVersion,
+      tools.cpu,
+    ]);
+    const objects = join(cacheFolder(), `server-${key}`);
+    const path = join(objects, "build/bin/llama-server");
+    const label = "Building llama-server, unpatched";
+    if (!(await exists(path))) {
+      await compile({
+        source: source.path,
+        objects,
+        flags: SERVER_FLAGS,
+        target: "llama-server",
+        label,
+        tools,
+      });
+    }
+    return path;
+  });
+}
+
+function planBuild(options: BuildNativeOptions): Plan {
+  const flavour = options.flavour ?? "cpu";
+  const native = `-DNRN_NATIVE=${options.release ? "OFF" : "ON"}`;
+  if (flavour === "cpu" && options.arch === undefined) {
+    const library = "libneuron_cpu.so";
+    const target = options.release ? `release/${library}` : library;
+    return { flavour, library, target, flags: [native, "-DNRN_FLAVOUR=cpu"] };
+  }
+  const arch = options.arch ?? CUDA_ARCHITECTURES[flavour as keyof typeof CUDA_ARCHITECTURES];
+  const name = options.arch === undefined ? flavour : `cuda${options.arch}`;
+  const nccl = process.env["NCCL_ROOT"];
+  return {
+    flavour: name,
+    library: "libneuron_cuda.so",
+    target: `${options.release ? "release/" : ""}${name}/libneuron_cuda.so`,
+    flags: [
+      native,
+      `-DNRN_FLAVOUR=${name}`,
+      `-DNRN_CUDA_ARCH=${arch}`,
+      ...(nccl === undefined ? [] : [`-DNCCL_ROOT=${nccl}`]),
+    ],
+  };
+}
+
+interface Compilation {
+  readonly source: string;
+  readonly objects: string;
+  readonly flags: readonly string[];
+  readonly target: string;
+  readonly label: string;
+  readonly tools: Toolchain;
+}
+
+/** Configures and builds one target; objects of an interrupted build are taken up again. */
+async function compile({
+  source,
+  objects,
+  flags,
+  target,
+  label,
+  tools,
+}: Compilation): Promise<void> {
+  const build = join(objects, "build");
+  const logPath = join(objects, "build.log");
+  await mkdir(build, { recursive: true });
+  await rm(logPath, { force: true });
+  const nvcc = tools.nvcc === undefined ? [] : [`-DCMAKE_CUDA_COMPILER=${tools.nvcc}`];
+  const compiler = `-DCMAKE_CXX_COMPILER=${tools.compiler}`;
+  say(label);
+  await run(
+    ["cmake", "-S", source, "-B", build, "-G", tools.generator, compiler, ...nvcc, ...flags],
+    { logPath },
+  );
+  const jobs = String(Math.max(1, availableParallelism()));
+  const progress = new Progress(label);
+  await run(["cmake", "--build", build, "--target", target, "--parallel", jobs], {
+    logPath,
+    progress,
+  });
+}
+
+const USAGE = `Usage: bun scripts/build-native.ts [--flavour cpu|ampere|ada|blackwell] [--arch NN] [--release] [--print-path]
+
+  --flavour     what to build for; default cpu
+  --arch NN     a CUDA architecture of its own, such as 90
+  --release     for any x86-64-v3 CPU instead of this machine's
+  --print-path  print nothing but the library's path
+`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      flavour: { type: "string", default: "cpu" },
+      arch: { type: "string" },
+      release: { type: "boolean", default: false },
+      "print-path": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  if (values.flavour !== "cpu" && !Object.hasOwn(CUDA_ARCHITECTURES, values.flavour)) {
+    throw new Error(`Unknown flavour '${values.flavour}': must be cpu, ampere, ada or blackwell`);
+  }
+  if (values.arch !== undefined && !/^\d{2,3}[af]?$/.test(values.arch)) {
+    throw new Error(`Unknown architecture '${values.arch}': must be a number such as 90`);
+  }
+  const path = await buildNative({
+    flavour: values.flavour as NativeFlavour,
+    release: values.release,
+    ...(values.arch === undefined ? {} : { arch: values.arch }),
+  });
+  process.stdout.write(values["print-path"] ? `${path}\n` : `Built ${path}\n`);
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  }
+}
