@@ -6,7 +6,7 @@ export const probeCommand = defineCliCommand({
   hidden: true,
   summary: "Try a native library (used by the neuron itself)",
   args: {
-    path: { type: "positional", description: "the library" },
+    path: { type: "positional", required: true, description: "the library" },
   },
   examples: ["__probe ./libneuron_cpu.so"],
   exits: ["failed"],

@@ -7,7 +7,10 @@ export const versionCommand = defineCliCommand({
   name: "version",
   summary: "Print the version",
   args: {
-    json: { type: "boolean", description: "print JSON, with Bun's version and the platform" },
+    json: {
+      type: "boolean",
+      description: "print JSON, with Bun's version and the embedded libraries",
+    },
   },
   examples: ["version", "version --json"],
   exits: ["usage"],
@@ -18,8 +21,14 @@ export const versionCommand = defineCliCommand({
       platform: `${process.platform}-${process.arch}`,
       // An executable that `bun build --compile` made has its sources in a file system of its own.
       compiled: Bun.main.startsWith("/$bunfs/"),
+      libraries: Bun.embeddedFiles.map(nameOf).filter((name) => name.endsWith(".so")),
     };
     process.stdout.write(json ? `${JSON.stringify(details)}\n` : `${VERSION}\n`);
     return EXIT.ok;
   },
 });
+
+/** Bun names embedded files, which its types do not say. */
+function nameOf(file: Blob & { readonly name?: string }): string {
+  return file.name ?? "";
+}
