@@ -1,0 +1,169 @@
+import { VERSION } from "../../base/version.ts";
+import type { FleetFigures } from "../../metrics/gateway-metrics.ts";
+import type { Model, ModelState } from "../../protocol/models.ts";
+import type {
+  GatewayHealth,
+  ModelStatus,
+  NeuronStatus,
+  ReplicaStatus,
+  Status,
+} from "../../protocol/status.ts";
+import type { CatalogueEntry } from "./catalogue.ts";
+import type { Fleet } from "./fleet.ts";
+import type { NeuronRecord } from "./neuron-record.ts";
+import type { Replica } from "./replica.ts";
+
+/** What the fleet does not know of the gateway. */
+export interface StatusContext {
+  readonly uptimeSeconds: number;
+  readonly loads: number;
+  readonly evictionStrategy: string;
+  readonly nowMs: number;
+}
+
+/** From the best to the worst for somebody who wants to use the model. */
+const BEST_FIRST: readonly ModelState[] = [
+  "ready",
+  "loading",
+  "draining",
+  "absent",
+  "failed",
+  "poisoned",
+];
+
+/** Everything that an operator may want to see, as one document. */
+export function describeFleet(fleet: Fleet, context: StatusContext): Status {
+  const neurons = [...fleet.neurons].map(describeNeuron);
+  const models = fleet.catalogue.entries.map((entry) => describeModel(fleet, entry, context.nowMs));
+  return {
+    version: VERSION,
+    state: stateOf(fleet),
+    uptime_seconds: context.uptimeSeconds,
+    in_flight: neurons.reduce((sum, neuron) => sum + neuron.in_flight, 0),
+    waiting: models.reduce((sum, model) => sum + model.waiting, 0),
+    loads: context.loads,
+    eviction_strategy: context.evictionStrategy,
+    neurons,
+    models,
+  };
+}
+
+/** The gateway's own health: ok while every neuron serves. */
+export function describeHealth(fleet: Fleet): GatewayHealth {
+  const neurons = [...fleet.neurons].map((neuron) => ({
+    name: neuron.name,
+    state: describeNeuron(neuron).state,
+  }));
+  return { state: stateOf(fleet), version: VERSION, neurons };
+}
+
+/** One model over all neurons. */
+export function describeModel(fleet: Fleet, entry: CatalogueEntry, nowMs: number): ModelStatus {
+  const replicas: ReplicaStatus[] = [];
+  let report: Model | undefined;
+  let rank: number = BEST_FIRST.length;
+  for (const neuron of fleet.neurons) {
+    if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
+    const replica = neuron.replicas.get(entry.source);
+    if (replica?.report === undefined) continue;
+    const state = neuron.reachability === "down" ? "absent" : replica.report.state;
+    replicas.push(describeReplica(replica, { report: replica.report, state, nowMs }));
+    if (BEST_FIRST.indexOf(state) >= rank) continue;
+    rank = BEST_FIRST.indexOf(state);
+    report = replica.report;
+  }
+  return {
+    id: entry.id,
+    source: entry.source,
+    aliases: [...entry.aliases],
+    state: BEST_FIRST[rank] ?? "absent",
+    priority: entry.priority,
+    pinned: entry.pinned || replicas.some((replica) => replica.pinned),
+    in_flight: replicas.reduce((sum, replica) => sum + replica.in_flight, 0),
+    waiting: replicas.reduce((sum, replica) => sum + replica.waiting, 0),
+    capabilities: report?.capabilities ?? [],
+    context: report?.context ?? entry.context ?? 0,
+    context_train: report?.context_train ?? 0,
+    architecture: report?.architecture ?? "",
+    parameters: report?.parameters ?? 0,
+    quantization: report?.quantization ?? "",
+    file_bytes: report?.file_bytes ?? 0,
+    replicas,
+  };
+}
+
+/** The fleet as numbers, for a scrape. */
+export function measureFleet(fleet: Fleet): FleetFigures {
+  const names = new Map(fleet.catalogue.entries.map((entry) => [entry.source, entry.id]));
+  return {
+    neurons: [...fleet.neurons].map((neuron) => ({
+      name: neuron.name,
+      up: neuron.reachability === "up",
+      devices: neuron.devices.map((device) => ({
+        index: device.index,
+        totalBytes: device.memory_total_bytes,
+        freeBytes: device.memory_free_bytes,
+        ok: device.state === "ok",
+      })),
+      models: [...neuron.replicas.values()].map((replica) => ({
+        model: names.get(replica.model) ?? replica.model,
+        inFlight: replica.inFlight,
+        waiting: replica.waiting,
+      })),
+    })),
+  };
+}
+
+function stateOf(fleet: Fleet): Status["state"] {
+  const all = [...fleet.neurons];
+  const up = all.filter((neuron) => neuron.serves);
+  if (up.length === 0) return "no_neurons";
+  const healthy = up.every((neuron) => neuron.health?.state === "ok");
+  return up.length === all.length && healthy ? "ok" : "degraded";
+}
+
+function describeNeuron(neuron: NeuronRecord): NeuronStatus {
+  const { health, reachability } = neuron;
+  const reported = health === undefined || health.state === "ok" ? "up" : health.state;
+  let inFlight = 0;
+  for (const replica of neuron.replicas.values()) inFlight += replica.inFlight;
+  return {
+    name: neuron.name,
+    endpoint: neuron.endpoint,
+    state: reachability === "up" ? reported : reachability,
+    ...(reachability === "up" ? {} : { cause: neuron.cause }),
+    ...(health === undefined ? {} : { version: health.version, instance: health.instance }),
+    last_seen_ms: neuron.lastSeenMs,
+    in_flight: inFlight,
+    devices: [...neuron.devices],
+  };
+}
+
+function describeReplica(
+  replica: Replica,
+  view: { readonly report: Model; readonly state: ModelState; readonly nowMs: number },
+): ReplicaStatus {
+  const { report, state, nowMs } = view;
+  const { progress, cause, bytes, load_seconds } = report;
+  const { prefill_tokens_per_second, decode_tokens_per_second } = report;
+  const cooldownMs = replica.cooldownUntilMs - nowMs;
+  return {
+    neuron: replica.neuron,
+    state,
+    ...(progress === undefined ? {} : { progress }),
+    ...(cause === undefined ? {} : { cause }),
+    ...(cooldownMs > 0 ? { cooldown_seconds: Math.ceil(cooldownMs / 1_000) } : {}),
+    devices: report.devices,
+    context: report.context,
+    slots: report.slots,
+    slots_busy: report.slots_busy,
+    ...(bytes === undefined ? {} : { bytes }),
+    pinned: report.pinned,
+    in_flight: replica.inFlight,
+    waiting: replica.waiting,
+    last_used_ms: Math.max(replica.lastUsedMs, report.last_used_ms),
+    ...(load_seconds === undefined ? {} : { load_seconds }),
+    ...(prefill_tokens_per_second === undefined ? {} : { prefill_tokens_per_second }),
+    ...(decode_tokens_per_second === undefined ? {} : { decode_tokens_per_second }),
+  };
+}

@@ -1,0 +1,214 @@
+import type { Clock } from "../../base/clock.ts";
+import { CortexError, describeError } from "../../base/errors.ts";
+import type {
+  AdminLoadRequest,
+  AdminLoadResponse,
+  AdminPlanRequest,
+  AdminPlanResponse,
+  AdminUnloadRequest,
+  AdminUnloadResponse,
+  Status,
+} from "../../protocol/status.ts";
+import { type EvictionStrategy, planEviction } from "../evictor/evictor.ts";
+import { isWarm } from "../fleet/candidates.ts";
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { describeFleet } from "../fleet/status.ts";
+import type { ColdLoads } from "../loads/cold-loads.ts";
+import { toLoadedModels } from "../loads/residents.ts";
+import { chooseRoute, predictWarmSeconds } from "../router/router.ts";
+import type { NeuronApi } from "../upstream/neuron-api.ts";
+
+export interface OperationsOptions {
+  readonly fleet: Fleet;
+  readonly loads: ColdLoads;
+  readonly apis: ReadonlyMap<string, NeuronApi>;
+  readonly clock: Clock;
+  readonly strategy: EvictionStrategy;
+  readonly onUnloaded: () => void;
+}
+
+const PROMPT_TOKENS_DEFAULT = 1_000;
+const PLAN_TIMEOUT_MS = 30_000;
+const DRAIN_SECONDS_DEFAULT = 30;
+/** On top of the drain, for freeing the memory itself. */
+const UNLOAD_GRACE_MS = 60_000;
+
+/** What an operator can ask of the gateway; holds no state of its own. */
+export class Operations {
+  readonly #options: OperationsOptions;
+  readonly #startMs: number;
+
+  constructor(options: OperationsOptions) {
+    this.#options = options;
+    this.#startMs = options.clock.monotonicMs();
+  }
+
+  status(): Status {
+    const { fleet, clock, loads, strategy } = this.#options;
+    return describeFleet(fleet, {
+      uptimeSeconds: (clock.monotonicMs() - this.#startMs) / 1_000,
+      loads: loads.count,
+      evictionStrategy: strategy,
+      nowMs: clock.nowMs(),
+    });
+  }
+
+  /** Loads a model on the named or the best neuron and waits until it is ready. */
+  async load(request: AdminLoadRequest, signal: AbortSignal): Promise<AdminLoadResponse> {
+    const { fleet, loads, clock } = this.#options;
+    const entry = this.#find(request.model);
+    const neuron = request.neuron ?? this.#bestNeuron(entry);
+    this.#assertHas(neuron, entry);
+    const startMs = clock.monotonicMs();
+    const lease = fleet.acquire(neuron, entry, true);
+    try {
+      const { context, slots, pinned } = request;
+      const settings = {
+        ...(context === undefined ? {} : { context }),
+        ...(slots === undefined ? {} : { slots }),
+        ...(pinned === undefined ? {} : { pinned }),
+      };
+      await loads.ensureReady(neuron, entry, { signal, settings });
+    } finally {
+      lease.release();
+    }
+    return { model: entry.id, neuron, seconds: (clock.monotonicMs() - startMs) / 1_000 };
+  }
+
+  /** Unloads a model from the named or every neuron that holds it, after its requests or the drain time. */
+  async unload(request: AdminUnloadRequest, signal: AbortSignal): Promise<AdminUnloadResponse> {
+    const { fleet, apis, onUnloaded } = this.#options;
+    const entry = this.#find(request.model);
+    const drainSeconds = request.drain_seconds ?? DRAIN_SECONDS_DEFAULT;
+    const holders = [...fleet.neurons].filter((neuron) => {
+      if (request.neuron !== undefined && request.neuron !== neuron.name) return false;
+      const report = neuron.replicas.get(entry.source)?.report;
+      return report !== undefined && report.state !== "absent";
+    });
+    if (request.neuron !== undefined) this.#assertHas(request.neuron, entry);
+    const unloaded = await Promise.all(
+      holders.map(async ({ name }) => {
+        const api = apis.get(name);
+        if (api === undefined) throw new Error(`No neuron '${name}'`);
+        const answer = await api.unload(
+          { model: entry.source, drain_seconds: drainSeconds },
+          { timeoutMs: drainSeconds * 1_000 + UNLOAD_GRACE_MS, signal },
+        );
+        onUnloaded();
+        return { neuron: name, freed_bytes: answer.freed_bytes };
+      }),
+    );
+    return { model: entry.id, unloaded };
+  }
+
+  /** What the router would do with a request, and what each cold neuron would have to evict. */
+  async plan(request: AdminPlanRequest, signal: AbortSignal): Promise<AdminPlanResponse> {
+    const { fleet } = this.#options;
+    const entry = this.#find(request.model);
+    const promptTokens = request.prompt_tokens ?? PROMPT_TOKENS_DEFAULT;
+    const warm = fleet.warmCandidates(entry, undefined);
+    const cold = fleet.coldCandidates(entry, undefined);
+    const choice = chooseRoute({ promptTokens, warm, cold: () => cold, random: () => 0 });
+    const candidates = await Promise.all(
+      [...fleet.neurons]
+        .filter((neuron) => neuron.replicas.get(entry.source)?.report !== undefined)
+        .map((neuron) => this.#planOn(neuron.name, { entry, promptTokens, signal })),
+    );
+    return {
+      model: entry.id,
+      ...(choice === undefined ? { why: fleet.explainNone(entry).message } : { choice }),
+      candidates,
+    };
+  }
+
+  async #planOn(
+    neuron: string,
+    ask: { entry: CatalogueEntry; promptTokens: number; signal: AbortSignal },
+  ): Promise<AdminPlanResponse["candidates"][number]> {
+    const { fleet } = this.#options;
+    const { entry, promptTokens, signal } = ask;
+    const replica = fleet.findReplica(neuron, entry.source);
+    const report = replica?.report;
+    if (replica === undefined || report === undefined) throw new Error("Replica has gone");
+    const base = {
+      neuron,
+      state: report.state,
+      in_flight: replica.inFlight,
+      slots: report.slots,
+    };
+    if (isWarm(report)) {
+      const warm = fleet.warmCandidates(entry, undefined).find((other) => other.neuron === neuron);
+      if (warm === undefined) return { ...base, why: "the neuron takes no requests now" };
+      return { ...base, seconds: predictWarmSeconds(warm, promptTokens) };
+    }
+    const cold = fleet.coldCandidates(entry, undefined).find((other) => other.neuron === neuron);
+    if (cold === undefined) return { ...base, why: fleet.explainNone(entry).message };
+    const seconds = cold.loadSeconds + cold.regretSeconds;
+    return { ...base, seconds, ...(await this.#planRoom(neuron, { entry, signal })) };
+  }
+
+  async #planRoom(neuron: string, ask: { entry: CatalogueEntry; signal: AbortSignal }) {
+    const { apis, fleet, strategy } = this.#options;
+    const { entry, signal } = ask;
+    const { context, slots } = entry;
+    try {
+      const plan = await apis.get(neuron)?.plan(
+        {
+          model: entry.source,
+          ...(context === undefined ? {} : { context }),
+          ...(slots === undefined ? {} : { slots }),
+        },
+        { timeoutMs: PLAN_TIMEOUT_MS, signal },
+      );
+      if (plan === undefined) return {};
+      const needs = plan.devices.map((device) => ({
+        index: device.index,
+        neededBytes: device.needed_bytes,
+        freeBytes: device.free_bytes,
+      }));
+      const known = { fits: plan.fits, needs: plan.devices };
+      if (plan.fits === "now") return { ...known, evicts: [] };
+      const eviction = planEviction(toLoadedModels(fleet, neuron, plan), needs, strategy);
+      if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
+      return { ...known, evicts: [...eviction.victims] };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return { why: describeError(thrown) };
+    }
+  }
+
+  #find(name: string): CatalogueEntry {
+    const entry = this.#options.fleet.catalogue.find(name);
+    if (entry !== undefined) return entry;
+    throw new CortexError("model_not_found", `Model '${name}' does not exist`, { param: "model" });
+  }
+
+  #assertHas(name: string, entry: CatalogueEntry): void {
+    const neuron = this.#options.fleet.findNeuron(name);
+    if (neuron === undefined) {
+      throw new CortexError("invalid_request", `Neuron '${name}' is not configured`, {
+        param: "neuron",
+      });
+    }
+    if (!neuron.serves) {
+      throw new CortexError("unavailable", `Neuron '${name}' is down: ${neuron.cause}`, {
+        retryAfterSeconds: 2,
+      });
+    }
+    if (neuron.replicas.get(entry.source)?.report !== undefined) return;
+    throw new CortexError("model_not_found", `Neuron '${name}' does not have '${entry.source}'`);
+  }
+
+  #bestNeuron(entry: CatalogueEntry): string {
+    const { fleet } = this.#options;
+    const choice = chooseRoute({
+      promptTokens: PROMPT_TOKENS_DEFAULT,
+      warm: fleet.warmCandidates(entry, undefined),
+      cold: () => fleet.coldCandidates(entry, undefined),
+      random: () => 0,
+    });
+    if (choice === undefined) throw fleet.explainNone(entry);
+    return choice.neuron;
+  }
+}

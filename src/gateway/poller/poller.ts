@@ -1,0 +1,43 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { NeuronApi } from "../upstream/neuron-api.ts";
+import { NeuronPoller } from "./neuron-poller.ts";
+
+export interface PollerOptions {
+  readonly apis: ReadonlyMap<string, NeuronApi>;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+/** One watcher for each neuron, side by side. */
+export class Poller {
+  readonly #pollers = new Map<string, NeuronPoller>();
+
+  constructor(options: PollerOptions) {
+    const { apis, ...shared } = options;
+    for (const [name, api] of apis) {
+      this.#pollers.set(name, new NeuronPoller({ name, api, ...shared }));
+    }
+  }
+
+  start(): void {
+    for (const poller of this.#pollers.values()) poller.start();
+  }
+
+  /** Resolves once every neuron has answered or failed for the first time. */
+  async contacted(): Promise<void> {
+    await Promise.all([...this.#pollers.values()].map((poller) => poller.contacted));
+  }
+
+  /** Polls one neuron now. */
+  wake(name: string): void {
+    this.#pollers.get(name)?.wake();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#pollers.values()].map((poller) => poller.stop()));
+  }
+}

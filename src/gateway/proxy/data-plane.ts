@@ -1,0 +1,98 @@
+import { CortexError, type ErrorCode } from "../../base/errors.ts";
+import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { ColdLoads } from "../loads/cold-loads.ts";
+import type { HttpOrigin } from "../upstream/http-origin.ts";
+import { Exchange } from "./exchange.ts";
+import { type BodyLimits, readBody } from "./read-body.ts";
+import { readRoutingFields, replaceModel } from "./routing-fields.ts";
+
+/** What the data plane works with. */
+export interface DataPlaneParts {
+  readonly fleet: Fleet;
+  readonly origins: ReadonlyMap<string, HttpOrigin>;
+  readonly loads: ColdLoads;
+  readonly metrics: GatewayMetrics;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly bodyLimits: BodyLimits;
+  readonly queueMax: number;
+  readonly keepaliveMs: number;
+  /** Asks for a poll of a neuron that behaved oddly. */
+  readonly poke: (neuron: string) => void;
+  readonly statusOf: (code: ErrorCode) => number;
+  /** The error as the last event of a stream. */
+  readonly formatErrorEvent: (error: CortexError) => string;
+}
+
+/** Seconds after which a place in a full queue may be free. */
+const QUEUE_RETRY_SECONDS = 1;
+
+/** The data plane's entry: reads a request, admits it and starts its exchange with a neuron. */
+export class DataPlane {
+  readonly #parts: DataPlaneParts;
+
+  constructor(parts: DataPlaneParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves with the answer's head as soon as there is one. Rejects with a CortexError for everything else. */
+  async handle(
+    request: Request,
+    options: { readonly path: string; readonly requestId: string },
+  ): Promise<Response> {
+    const startMs = performance.now();
+    const { metrics, bodyLimits } = this.#parts;
+    let exchange: Exchange;
+    try {
+      const text = await readBody(request, bodyLimits);
+      const fields = readRoutingFields(text);
+      const entry = this.#find(fields.model);
+      this.#admit(entry);
+      exchange = new Exchange(this.#parts, {
+        ...options,
+        body: fields.model === entry.source ? text : replaceModel(text, entry.source),
+        entry,
+        stream: fields.stream,
+        promptTokens: fields.promptTokens,
+        signal: request.signal,
+        startMs,
+      });
+    } catch (thrown) {
+      if (thrown instanceof CortexError) metrics.countRejection(thrown.code);
+      throw thrown;
+    }
+    return await exchange.run();
+  }
+
+  #find(name: string): CatalogueEntry {
+    const { fleet } = this.#parts;
+    const entry = fleet.catalogue.find(name);
+    if (entry !== undefined) return entry;
+    const unknown = fleet.unknownNeurons();
+    if (unknown.length > 0) {
+      throw new CortexError(
+        "unavailable",
+        `Model '${name}' is not known, and ${unknown.join(", ")} could not be asked yet`,
+        { retryAfterSeconds: 2 },
+      );
+    }
+    const nearest = fleet.catalogue.findNearest(name);
+    const hint = nearest === undefined ? "" : `; did you mean '${nearest}'?`;
+    throw new CortexError("model_not_found", `Model '${name}' does not exist${hint}`, {
+      param: "model",
+    });
+  }
+
+  #admit(entry: CatalogueEntry): void {
+    const { fleet, queueMax } = this.#parts;
+    const { inFlight, slots } = fleet.load(entry);
+    if (inFlight < slots + queueMax) return;
+    throw new CortexError(
+      "queue_full",
+      `Queue of model '${entry.id}' is full: ${inFlight - slots} wait, at most ${queueMax} may`,
+      { retryAfterSeconds: QUEUE_RETRY_SECONDS },
+    );
+  }
+}

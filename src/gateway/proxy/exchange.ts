@@ -1,0 +1,391 @@
+import { CortexError, describeError } from "../../base/errors.ts";
+import { formatSseComment, SSE_HEADERS } from "../../base/sse.ts";
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { Lease } from "../fleet/lease.ts";
+import { chooseRoute, type RouteChoice } from "../router/router.ts";
+import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/connection.ts";
+import { isRefused } from "../upstream/json-call.ts";
+import type { ResponseHead } from "../upstream/response-parser.ts";
+import { BodyBuffer, readEdges, readErrorCode } from "./body-buffer.ts";
+import type { DataPlaneParts } from "./data-plane.ts";
+import { Downstream, type DownstreamEvents } from "./downstream.ts";
+import { recordExchange } from "./record-exchange.ts";
+import { StreamTap } from "./stream-tap.ts";
+import { findUsage, type Usage } from "./usage.ts";
+
+/** A client's request, read and resolved. */
+export interface ExchangeRequest {
+  readonly path: string;
+  /** As it goes to the neuron, with the neuron's own model id. */
+  readonly body: string;
+  readonly entry: CatalogueEntry;
+  readonly stream: boolean;
+  readonly promptTokens: number;
+  readonly signal: AbortSignal;
+  readonly requestId: string;
+  readonly startMs: number;
+}
+
+/** Attempts in all; connecting to a neuron that is gone costs a millisecond. */
+const ATTEMPTS_MAX = 3;
+/** Attempts that a neuron may have seen: a request that brings neurons down must not go through the fleet. */
+const SEEN_ATTEMPTS_MAX = 2;
+/** A full answer up to this size is kept until it is whole, so that a neuron's death costs nothing but time. */
+const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * One request from routing to the last byte. Owner of its lease, its upstream call and its client's stream. Failures
+ * before the first byte of the answer go elsewhere; after it they become an error event, never a clean end.
+ */
+export class Exchange implements UpstreamSink, DownstreamEvents {
+  readonly #parts: DataPlaneParts;
+  readonly #request: ExchangeRequest;
+  readonly #response = Promise.withResolvers<Response>();
+  readonly #onAbort = () => this.onGone();
+  #lease: Lease | undefined;
+  #choice: RouteChoice | undefined;
+  #call: UpstreamCall | undefined;
+  #head: ResponseHead | undefined;
+  #buffer = new BodyBuffer();
+  #tap: StreamTap | undefined;
+  #downstream: Downstream | undefined;
+  #keepalive: ReturnType<typeof setTimeout> | undefined;
+  #excluded: Set<string> | undefined;
+  #lastError: CortexError | undefined;
+  #attempts = 0;
+  #seenAttempts = 0;
+  #sentMs = 0;
+  #firstByteMs = 0;
+  #overheadSeconds: number | undefined;
+  #usage: Usage | undefined;
+  #done = false;
+
+  constructor(parts: DataPlaneParts, request: ExchangeRequest) {
+    this.#parts = parts;
+    this.#request = request;
+  }
+
+  /** Resolves with the answer, or rejects with a CortexError when there is none. Call once. */
+  run(): Promise<Response> {
+    const { signal, stream } = this.#request;
+    if (signal.aborted) this.onGone();
+    else {
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+      if (stream) this.#scheduleKeepalive();
+      this.#route();
+    }
+    return this.#response.promise;
+  }
+
+  // 1. Where to.
+
+  #route(): void {
+    const { fleet, random } = this.#parts;
+    const { entry, promptTokens } = this.#request;
+    const excluded = this.#excluded;
+    const choice = chooseRoute({
+      promptTokens,
+      warm: fleet.warmCandidates(entry, excluded),
+      cold: () => fleet.coldCandidates(entry, excluded),
+      random,
+    });
+    if (choice === undefined) {
+      this.#fail(this.#lastError ?? fleet.explainNone(entry));
+      return;
+    }
+    this.#attempts += 1;
+    this.#choice = choice;
+    this.#lease = fleet.acquire(choice.neuron, entry, choice.cold);
+    if (choice.cold) void this.#loadThenSend(choice.neuron, this.#lease);
+    else this.#send(choice.neuron);
+  }
+
+  async #loadThenSend(neuron: string, lease: Lease): Promise<void> {
+    const { loads } = this.#parts;
+    try {
+      await loads.ensureReady(neuron, this.#request.entry, { signal: this.#request.signal });
+      if (this.#done) return;
+      lease.begin();
+      this.#send(neuron);
+    } catch (thrown) {
+      if (this.#done) return;
+      const error =
+        thrown instanceof CortexError
+          ? thrown
+          : new CortexError("internal", describeError(thrown), { cause: thrown });
+      this.#elsewhere(error);
+    }
+  }
+
+  /** Gives this neuron up and tries another; fails with the error when there is none or enough were tried. */
+  #elsewhere(error: CortexError): void {
+    const choice = this.#choice;
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#lastError = error;
+    if (this.#attempts >= ATTEMPTS_MAX || this.#seenAttempts >= SEEN_ATTEMPTS_MAX) {
+      this.#fail(error);
+      return;
+    }
+    if (choice !== undefined && error.code !== "model_not_loaded") {
+      this.#excluded ??= new Set();
+      this.#excluded.add(choice.neuron);
+    }
+    this.#head = undefined;
+    this.#buffer = new BodyBuffer();
+    this.#route();
+  }
+
+  // 2. To the neuron and back.
+
+  #send(neuron: string): void {
+    const { origins } = this.#parts;
+    const { path, body, requestId, startMs } = this.#request;
+    const origin = origins.get(neuron);
+    if (origin === undefined) throw new Error(`No origin for neuron '${neuron}'`);
+    this.#sentMs = performance.now();
+    if (this.#choice?.cold === false) this.#overheadSeconds = (this.#sentMs - startMs) / 1_000;
+    const headers = `Content-Type: application/json\r\nX-Request-Id: ${requestId}\r\n`;
+    this.#call = origin.send({ method: "POST", path, headers, body }, this);
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#head = head;
+    if (head.status === 200 && head.contentType.startsWith("text/event-stream")) {
+      this.#tap = new StreamTap();
+    }
+  }
+
+  onBody(bytes: Uint8Array): void {
+    const tap = this.#tap;
+    if (tap === undefined) {
+      this.#keep(bytes);
+      return;
+    }
+    const ready = tap.push(bytes);
+    if (ready === undefined) return;
+    if (this.#firstByteMs === 0) this.#begin();
+    this.#downstream?.write(ready);
+  }
+
+  onEnd(): void {
+    this.#call = undefined;
+    if (this.#tap === undefined) this.#endWhole();
+    else this.#endStream(this.#tap);
+  }
+
+  onFailure(error: CortexError, phase: FailurePhase): void {
+    this.#call = undefined;
+    const { fleet, metrics } = this.#parts;
+    const neuron = this.#choice?.neuron ?? "";
+    if (phase === "connect") fleet.noteFailure(neuron, error.message, isRefused(error));
+    else {
+      this.#seenAttempts += 1;
+      if (this.#lease !== undefined) fleet.noteRequestFailed(this.#lease.replica);
+    }
+    if (this.#firstByteMs > 0) {
+      const text = `Neuron ${neuron} broke off its answer: ${error.message}`;
+      this.#fail(new CortexError("neuron_failed", text, { cause: error }));
+      return;
+    }
+    metrics.countFailover(phase);
+    this.#tap = undefined;
+    this.#elsewhere(
+      new CortexError(
+        phase === "connect" ? "unavailable" : "neuron_failed",
+        `Neuron ${neuron} failed: ${error.message}`,
+        { cause: error, ...(phase === "connect" ? { retryAfterSeconds: 2 } : {}) },
+      ),
+    );
+  }
+
+  /** Keeps a piece of an answer that is no stream; a very large one is handed on as it comes. */
+  #keep(bytes: Uint8Array): void {
+    if (this.#firstByteMs > 0) {
+      this.#downstream?.write(bytes);
+      return;
+    }
+    this.#buffer.push(bytes);
+    if (this.#buffer.size <= WHOLE_BYTES_MAX) return;
+    const head = this.#head;
+    if (head?.status !== 200 || this.#downstream !== undefined) {
+      this.#call?.abort();
+      this.onFailure(new CortexError("neuron_failed", "Answer is too large"), "answer");
+      return;
+    }
+    this.#begin();
+    this.#write(this.#buffer.take());
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#downstream?.write(bytes);
+  }
+
+  #endWhole(): void {
+    const status = this.#head?.status ?? 0;
+    if (this.#firstByteMs > 0) {
+      this.#finish(status, () => this.#downstream?.end());
+      return;
+    }
+    const bytes = this.#buffer.take();
+    if (status >= 500 || status === 429) this.#endRefused(status, bytes);
+    else this.#deliver(status, bytes);
+  }
+
+  /** The neuron would not or could not: another may. */
+  #endRefused(status: number, bytes: Uint8Array): void {
+    const { fleet, metrics, poke } = this.#parts;
+    const neuron = this.#choice?.neuron ?? "";
+    const code = readErrorCode(bytes);
+    if (status === 503 || status === 502 || status === 429) {
+      const error = new CortexError(
+        code === "model_not_loaded" ? "model_not_loaded" : "unavailable",
+        `Neuron ${neuron} answered ${status}`,
+      );
+      if (code === "model_not_loaded") fleet.noteNotLoaded(neuron, this.#request.entry.source);
+      else if (status !== 429 && this.#lease !== undefined) {
+        fleet.noteRequestFailed(this.#lease.replica);
+      }
+      poke(neuron);
+      if (this.#canGoElsewhere(code)) {
+        metrics.countFailover("answer");
+        this.#elsewhere(error);
+        return;
+      }
+    }
+    this.#deliver(status, bytes);
+  }
+
+  #canGoElsewhere(code: string | undefined): boolean {
+    if (this.#attempts >= ATTEMPTS_MAX) return false;
+    if (code === "model_not_loaded") return true;
+    const { fleet } = this.#parts;
+    const { entry } = this.#request;
+    const excluded = new Set(this.#excluded).add(this.#choice?.neuron ?? "");
+    return (
+      fleet.warmCandidates(entry, excluded).length > 0 ||
+      fleet.coldCandidates(entry, excluded).length > 0
+    );
+  }
+
+  #endStream(tap: StreamTap): void {
+    const { ending, usage } = tap.finish();
+    this.#usage = usage;
+    if (ending === "cut") {
+      const failure = new CortexError("neuron_failed", "Answer ended without its [DONE]");
+      this.onFailure(failure, "answer");
+      return;
+    }
+    this.#finish(ending === "done" ? 200 : 502, () => this.#downstream?.end());
+  }
+
+  // 3. To the client.
+
+  /** The first byte of the answer: from here on it is this neuron's. */
+  #begin(): void {
+    this.#firstByteMs = performance.now();
+    clearTimeout(this.#keepalive);
+    if (this.#downstream === undefined) this.#open(this.#head?.contentType ?? "");
+  }
+
+  #open(contentType: string): void {
+    this.#downstream = new Downstream(this);
+    const headers: Record<string, string> = contentType.startsWith("text/event-stream")
+      ? { ...SSE_HEADERS }
+      : { "content-type": contentType };
+    this.#addHeaders(headers);
+    this.#response.resolve(new Response(this.#downstream.open(), { headers }));
+  }
+
+  #deliver(status: number, bytes: Uint8Array): void {
+    const head = this.#head;
+    if (this.#downstream !== undefined) {
+      this.#finish(status < 400 ? 502 : status, () => {
+        this.#downstream?.write(
+          `data: ${Buffer.from(bytes).toString("utf8").replaceAll("\n", "")}\n\n`,
+        );
+        this.#downstream?.end();
+      });
+      return;
+    }
+    this.#usage = findUsage(readEdges(bytes));
+    const headers: Record<string, string> = { "content-type": head?.contentType ?? "" };
+    this.#addHeaders(headers);
+    if (head?.retryAfter !== undefined) headers["retry-after"] = head.retryAfter;
+    else if (status === 429 || status === 503) headers["retry-after"] = "1";
+    this.#finish(status, () => this.#response.resolve(new Response(bytes, { status, headers })));
+  }
+
+  #addHeaders(headers: Record<string, string>): void {
+    headers["x-request-id"] = this.#request.requestId;
+    const choice = this.#choice;
+    if (choice === undefined) return;
+    headers["x-cortex-route"] = `neuron=${choice.neuron}; reason=${choice.reason}`;
+  }
+
+  /** Ends with an error: as a response when nothing was sent yet, else as the stream's last event. */
+  #fail(error: CortexError): void {
+    const { formatErrorEvent, metrics, statusOf } = this.#parts;
+    this.#finish(statusOf(error.code), () => {
+      const downstream = this.#downstream;
+      if (downstream === undefined) {
+        if (this.#attempts === 0) metrics.countRejection(error.code);
+        this.#response.reject(error);
+        return;
+      }
+      if (this.#tap === undefined && this.#firstByteMs > 0) return downstream.break();
+      const gap = this.#tap?.atBoundary === false ? "\n\n" : "";
+      downstream.write(gap + formatErrorEvent(error));
+      downstream.end();
+    });
+  }
+
+  onPause(): void {
+    this.#call?.pause();
+  }
+
+  onResume(): void {
+    this.#call?.resume();
+  }
+
+  onGone(): void {
+    if (this.#done) return;
+    this.#call?.abort();
+    this.#finish(499, () => {
+      this.#downstream?.drop();
+      this.#response.reject(new CortexError("cancelled", "Client left"));
+    });
+  }
+
+  /** While a streaming client waits for its first byte it gets comments, which commits to status 200. */
+  #scheduleKeepalive(): void {
+    this.#keepalive = setTimeout(() => {
+      if (this.#done) return;
+      if (this.#downstream === undefined) this.#open("text/event-stream");
+      const what = this.#sentMs === 0 ? "loading" : "waiting for";
+      this.#downstream?.write(formatSseComment(`${what} ${this.#request.entry.id}`));
+      this.#scheduleKeepalive();
+    }, this.#parts.keepaliveMs);
+  }
+
+  #finish(status: number, act: () => void): void {
+    if (this.#done) return;
+    this.#done = true;
+    clearTimeout(this.#keepalive);
+    this.#request.signal.removeEventListener("abort", this.#onAbort);
+    act();
+    recordExchange(this.#parts, {
+      entry: this.#request.entry,
+      neuron: this.#choice?.neuron,
+      lease: this.#lease,
+      status,
+      startMs: this.#request.startMs,
+      sentMs: this.#sentMs,
+      firstByteMs: this.#tap === undefined ? 0 : this.#firstByteMs,
+      overheadSeconds: this.#overheadSeconds,
+      usage: this.#usage,
+      events: this.#tap?.events ?? 0,
+    });
+    this.#lease?.release();
+  }
+}

@@ -1,0 +1,45 @@
+import { NO_NEURON } from "../../metrics/gateway-metrics.ts";
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { Lease } from "../fleet/lease.ts";
+import type { DataPlaneParts } from "./data-plane.ts";
+import type { Usage } from "./usage.ts";
+
+/** How an exchange went; times are of performance.now(), 0 for what never happened. */
+export interface ExchangeOutcome {
+  readonly entry: CatalogueEntry;
+  readonly neuron: string | undefined;
+  readonly lease: Lease | undefined;
+  readonly status: number;
+  readonly startMs: number;
+  readonly sentMs: number;
+  readonly firstByteMs: number;
+  readonly overheadSeconds: number | undefined;
+  readonly usage: Usage | undefined;
+  /** Events of a stream, which stand for tokens where no usage came. */
+  readonly events: number;
+}
+
+/** Speeds of answers shorter than this say little. */
+const SPEED_TOKENS_MIN = 4;
+
+/** Tells metrics and fleet how a request ended. */
+export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome): void {
+  const { entry, status, startMs, sentMs, firstByteMs, usage, events } = outcome;
+  const nowMs = performance.now();
+  const tokens = usage?.completionTokens ?? events;
+  const streamSeconds = firstByteMs > 0 ? (nowMs - firstByteMs) / 1_000 : 0;
+  const fast = status === 200 && tokens >= SPEED_TOKENS_MIN && streamSeconds > 0;
+  parts.metrics.series(entry.id, outcome.neuron ?? NO_NEURON).record({
+    status,
+    seconds: (nowMs - startMs) / 1_000,
+    ttftSeconds: firstByteMs > 0 ? (firstByteMs - startMs) / 1_000 : undefined,
+    tokensPerSecond: fast ? (tokens - 1) / streamSeconds : undefined,
+    promptTokens: usage?.promptTokens ?? 0,
+    cachedTokens: usage?.cachedTokens ?? 0,
+    completionTokens: tokens,
+    overheadSeconds: outcome.overheadSeconds,
+  });
+  if (status === 200 && outcome.lease !== undefined) {
+    parts.fleet.noteRequestServed(outcome.lease.replica, (nowMs - sentMs) / 1_000);
+  }
+}

@@ -1,0 +1,129 @@
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { GatewayConfig } from "../config/gateway-schema.ts";
+import type { ModelProfiles } from "../config/models-schema.ts";
+import { Lifecycle } from "../lifecycle/lifecycle.ts";
+import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
+import { statusOf } from "../protocol/error-body.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import { measureFleet } from "./fleet/status.ts";
+import { formatErrorEvent } from "./http/errors.ts";
+import { serveClients, serveMetrics } from "./http/server.ts";
+import { ColdLoads } from "./loads/cold-loads.ts";
+import { Operations } from "./operations/operations.ts";
+import { Poller } from "./poller/poller.ts";
+import { DataPlane } from "./proxy/data-plane.ts";
+import { HttpOrigin } from "./upstream/http-origin.ts";
+import { NeuronApi } from "./upstream/neuron-api.ts";
+
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  readonly profiles: ModelProfiles;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+export interface RunningGateway {
+  readonly url: string;
+  readonly metricsUrl: string;
+  stop(): Promise<void>;
+}
+
+/** How long a start waits for the neurons' first word, so that the first request finds a catalogue. */
+const FIRST_CONTACT_MS = 1_000;
+/** A client that needs longer to send its request than this is none. */
+const BODY_DEADLINE_MS = 60_000;
+/** How long requests may go on after a stop. */
+const DRAIN_MS = 30_000;
+
+/** Starts a gateway: the only place where its parts meet. Throws `invalid_config` when an address cannot be listened on. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const { config, profiles, log } = options;
+  const clock = options.clock ?? systemClock;
+  const lifecycle = new Lifecycle({ log, clock });
+  const random = Math.random;
+  const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
+  const metrics = new GatewayMetrics(() => measureFleet(fleet));
+  const origins = createOrigins(config, log);
+  const apis = new Map([...origins].map(([name, origin]) => [name, new NeuronApi(origin)]));
+  const { strategy } = config.eviction;
+  const loads = new ColdLoads({
+    fleet,
+    apis,
+    clock,
+    log,
+    strategy,
+    loadSecondsMax: config.limits.load_seconds_max,
+    observer: {
+      onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
+      onLoaded: (model, neuron, seconds) => metrics.observeLoad(model, neuron, seconds),
+      onEvicted: (_neuron, by) => metrics.countEviction(by, "room"),
+    },
+  });
+  const poller = new Poller({ apis, fleet, clock, log, random });
+  const dataPlane = new DataPlane({
+    fleet,
+    origins,
+    loads,
+    metrics,
+    random,
+    statusOf,
+    formatErrorEvent,
+    bodyLimits: { bytesMax: config.gateway.body_bytes_max, deadlineMs: BODY_DEADLINE_MS },
+    queueMax: config.limits.queue_max,
+    keepaliveMs: config.limits.keepalive_seconds * 1_000,
+    poke: (neuron) => poller.wake(neuron),
+  });
+  const onUnloaded = () => metrics.countEviction(strategy, "operator");
+  const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
+
+  lifecycle.add("connections to neurons", () => {
+    for (const origin of origins.values()) origin.close();
+  });
+  try {
+    const metricsServer = serveMetrics({ address: config.gateway.metrics_listen, metrics });
+    lifecycle.add("metrics", () => metricsServer.kill());
+    poller.start();
+    lifecycle.add("poller", () => poller.stop());
+    const nowMs = () => clock.nowMs();
+    const server = serveClients({
+      address: config.gateway.listen,
+      dataPlane,
+      fleet,
+      operations,
+      log,
+      nowMs,
+    });
+    lifecycle.add("open requests", () => server.kill());
+    lifecycle.add("waits for loads", () => loads.stop());
+    lifecycle.add("requests", () => server.stop());
+    await firstContact(poller, clock);
+    return {
+      url: server.url,
+      metricsUrl: metricsServer.url,
+      stop: () => lifecycle.stop(DRAIN_MS),
+    };
+  } catch (thrown) {
+    await lifecycle.stop(DRAIN_MS);
+    throw thrown;
+  }
+}
+
+function createOrigins(config: GatewayConfig, log: Log): ReadonlyMap<string, HttpOrigin> {
+  const origins = new Map<string, HttpOrigin>();
+  for (const { name, endpoint, token_env } of config.neurons) {
+    const token = token_env === undefined ? undefined : process.env[token_env];
+    if (token_env !== undefined && !token) {
+      log.warn("Token of neuron is not set", { neuron: name, variable: token_env });
+    }
+    origins.set(name, new HttpOrigin({ endpoint, token: token || undefined }));
+  }
+  return origins;
+}
+
+async function firstContact(poller: Poller, clock: Clock): Promise<void> {
+  const late = new AbortController();
+  const waited = clock.sleep(FIRST_CONTACT_MS, late.signal).catch(() => undefined);
+  await Promise.race([poller.contacted(), waited]);
+  late.abort();
+}

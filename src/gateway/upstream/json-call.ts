@@ -1,0 +1,74 @@
+import { CortexError } from "../../base/errors.ts";
+import type { UpstreamRequest } from "./connection.ts";
+import type { HttpOrigin } from "./http-origin.ts";
+import type { ResponseHead } from "./response-parser.ts";
+
+export interface JsonCallOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface JsonAnswer {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  readonly body: unknown;
+}
+
+/** A list of a thousand models is under 2 MiB. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * One request of the control plane with a JSON answer of any status, whole. Rejects with `unavailable` when the peer
+ * cannot be reached, `timeout`, `neuron_failed` for a broken answer, and with the signal's reason.
+ */
+export function callJson(
+  origin: HttpOrigin,
+  request: UpstreamRequest,
+  options: JsonCallOptions,
+): Promise<JsonAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<JsonAnswer>();
+  if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  let head: ResponseHead | undefined;
+  const call = origin.send(request, {
+    onHead: (read) => {
+      head = read;
+    },
+    onBody: (bytes) => {
+      size += bytes.length;
+      pieces.push(bytes);
+      if (size <= ANSWER_BYTES_MAX) return;
+      call.abort();
+      reject(new CortexError("neuron_failed", `Answer longer than ${ANSWER_BYTES_MAX} bytes`));
+    },
+    onEnd: () => {
+      try {
+        const body: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
+        resolve({ status: head?.status ?? 0, retryAfter: head?.retryAfter, body });
+      } catch (cause) {
+        const what = `Answer of ${request.path} with status ${head?.status} is no JSON`;
+        reject(new CortexError("neuron_failed", what, { cause }));
+      }
+    },
+    onFailure: reject,
+  });
+  const timer = setTimeout(() => {
+    call.abort();
+    reject(new CortexError("timeout", `No answer of ${request.path} in ${options.timeoutMs} ms`));
+  }, options.timeoutMs);
+  const onAbort = () => {
+    call.abort();
+    reject(options.signal?.reason);
+  };
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", onAbort);
+  });
+}
+
+/** Whether the error says that nobody listens at the address, so that trying again at once is vain. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof CortexError && error.figures?.["cause"] === "ECONNREFUSED";
+}

@@ -1,0 +1,327 @@
+import { CortexError } from "../../base/errors.ts";
+
+/** What of an answer's head the gateway looks at; every other header stops here. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly contentType: string;
+  readonly retryAfter: string | undefined;
+  /** Bytes of the body when the sender said so. */
+  readonly contentLength: number | undefined;
+}
+
+/** Takes an answer piece by piece, in order: head once, body any number of times, end once. */
+export interface ResponseSink {
+  onHead(head: ResponseHead): void;
+  /** The bytes belong to the sink from here on. */
+  onBody(bytes: Uint8Array): void;
+  onEnd(): void;
+}
+
+/** Headers of a neuron are under 1 KiB; a larger head is a broken or hostile peer. */
+const HEAD_BYTES_MAX = 64 * 1024;
+/** A chunk's size line: 16 hexadecimal digits and a short extension. */
+const CHUNK_LINE_BYTES_MAX = 1024;
+/** Trailers are dropped; this bounds how long they may go on. */
+const TRAILER_BYTES_MAX = 8 * 1024;
+
+const CR = 13;
+const LF = 10;
+const SEMICOLON = 59;
+
+type State = "head" | "fixed" | "until_close" | "size" | "data" | "data_end" | "trailer" | "done";
+
+/**
+ * An incremental HTTP/1.1 response parser after RFC 9112 for one answer at a time. Pieces may be cut anywhere. The body's
+ * chunk frames are removed in place, so a piece with many small chunks reaches the sink as one run of bytes.
+ * Strict where leniency would let two answers be confused: anything odd throws `neuron_failed`.
+ */
+export class ResponseParser {
+  #state: State = "done";
+  #sink: ResponseSink | undefined;
+  #pending: Uint8Array | undefined;
+  #remaining = 0;
+  #lineBytes = 0;
+  #chunkBytes = 0;
+  #sizeDigits = 0;
+  #inExtension = false;
+  #sawCr = false;
+  #keepAlive = true;
+  #started = false;
+
+  /** Whether the connection can carry another request once the answer has ended. */
+  get keepAlive(): boolean {
+    return this.#keepAlive;
+  }
+
+  /** Whether any byte of the answer has arrived. */
+  get started(): boolean {
+    return this.#started;
+  }
+
+  /** Expects the next answer. */
+  begin(sink: ResponseSink): void {
+    this.#state = "head";
+    this.#sink = sink;
+    this.#pending = undefined;
+    this.#keepAlive = true;
+    this.#started = false;
+  }
+
+  /** Takes bytes of the connection; the array is changed in place. */
+  push(bytes: Uint8Array): void {
+    this.#started = true;
+    let piece = bytes;
+    let at = 0;
+    if (this.#state === "head") {
+      if (this.#pending !== undefined) {
+        piece = Buffer.concat([this.#pending, bytes]);
+        this.#pending = undefined;
+      }
+      at = this.#readHead(piece);
+      if (at < 0) return;
+    }
+    this.#readBody(piece, at);
+  }
+
+  /** The peer closed the connection. Returns whether that ended the answer properly. */
+  close(): boolean {
+    if (this.#state === "done") return true;
+    if (this.#state !== "until_close") return false;
+    this.#finish();
+    return true;
+  }
+
+  /** Reads the head and returns where the body begins, or -1 while the head is not whole. */
+  #readHead(piece: Uint8Array): number {
+    let at = 0;
+    for (;;) {
+      const end = findHeadEnd(piece, at);
+      if (end < 0) {
+        if (piece.length - at > HEAD_BYTES_MAX) throw malformed("head longer than 64 KiB");
+        this.#pending = piece.subarray(at);
+        return -1;
+      }
+      const head = parseHead(latin1(piece, at, end));
+      at = end + 4;
+      // 100 Continue and 103 Early Hints come before the answer itself.
+      if (head.status >= 100 && head.status < 200) {
+        if (head.status === 101) throw malformed("protocol switch that nobody asked for");
+        continue;
+      }
+      this.#beginBody(head);
+      return at;
+    }
+  }
+
+  #beginBody(head: ParsedHead): void {
+    this.#keepAlive = head.keepAlive;
+    if (head.status === 204 || head.status === 304) {
+      this.#state = "fixed";
+      this.#remaining = 0;
+    } else if (head.chunked) {
+      this.#state = "size";
+      this.#resetLine();
+    } else if (head.contentLength !== undefined) {
+      this.#state = "fixed";
+      this.#remaining = head.contentLength;
+    } else {
+      this.#state = "until_close";
+      this.#keepAlive = false;
+    }
+    this.#sink?.onHead(head);
+  }
+
+  #readBody(piece: Uint8Array, from: number): void {
+    if (this.#state === "fixed") {
+      const end = Math.min(piece.length, from + this.#remaining);
+      this.#remaining -= end - from;
+      if (end > from) this.#sink?.onBody(piece.subarray(from, end));
+      if (this.#remaining === 0) {
+        if (end < piece.length) this.#keepAlive = false;
+        this.#finish();
+      }
+      return;
+    }
+    if (this.#state === "until_close") {
+      if (from < piece.length) this.#sink?.onBody(piece.subarray(from));
+      return;
+    }
+    this.#readChunks(piece, from);
+  }
+
+  #readChunks(piece: Uint8Array, from: number): void {
+    let at = from;
+    let write = from;
+    while (at < piece.length && this.#state !== "done") {
+      if (this.#state === "data") {
+        const end = Math.min(piece.length, at + this.#remaining);
+        if (write !== at) piece.copyWithin(write, at, end);
+        write += end - at;
+        this.#remaining -= end - at;
+        at = end;
+        if (this.#remaining === 0) {
+          this.#state = "data_end";
+          this.#sawCr = false;
+        }
+      } else {
+        this.#readFrameByte(piece[at] as number);
+        at += 1;
+      }
+    }
+    if (write > from) this.#sink?.onBody(piece.subarray(from, write));
+    // The end is told after the bytes before it; `done` was set while reading frames.
+    if (this.#state === "done") {
+      if (at < piece.length) this.#keepAlive = false;
+      this.#finish();
+    }
+  }
+
+  #readFrameByte(byte: number): void {
+    if (this.#state === "size") this.#readSizeByte(byte);
+    else if (this.#state === "data_end") {
+      if (!this.#sawCr && byte === CR) this.#sawCr = true;
+      else if (this.#sawCr && byte === LF) {
+        this.#state = "size";
+        this.#resetLine();
+      } else throw malformed("chunk longer than its size");
+    } else this.#readTrailerByte(byte);
+  }
+
+  #readSizeByte(byte: number): void {
+    this.#lineBytes += 1;
+    if (this.#lineBytes > CHUNK_LINE_BYTES_MAX) throw malformed("chunk size line too long");
+    if (this.#sawCr) {
+      if (byte !== LF || this.#sizeDigits === 0) throw malformed("chunk size");
+      if (this.#chunkBytes === 0) {
+        this.#state = "trailer";
+        this.#resetLine();
+      } else {
+        this.#state = "data";
+        this.#remaining = this.#chunkBytes;
+      }
+    } else if (byte === CR) this.#sawCr = true;
+    else if (byte === SEMICOLON) this.#inExtension = true;
+    else if (!this.#inExtension) {
+      const digit = hexDigit(byte);
+      if (digit < 0 || this.#sizeDigits === 12) throw malformed("chunk size");
+      this.#chunkBytes = this.#chunkBytes * 16 + digit;
+      this.#sizeDigits += 1;
+    }
+  }
+
+  /** Trailers end with an empty line; `sizeDigits` counts the bytes of the present line. */
+  #readTrailerByte(byte: number): void {
+    this.#lineBytes += 1;
+    if (this.#lineBytes > TRAILER_BYTES_MAX) throw malformed("trailers too long");
+    if (byte === LF && this.#sawCr) {
+      if (this.#sizeDigits === 0) this.#state = "done";
+      this.#sizeDigits = 0;
+      this.#sawCr = false;
+    } else if (byte === CR) this.#sawCr = true;
+    else {
+      this.#sawCr = false;
+      this.#sizeDigits += 1;
+    }
+  }
+
+  #resetLine(): void {
+    this.#lineBytes = 0;
+    this.#chunkBytes = 0;
+    this.#sizeDigits = 0;
+    this.#inExtension = false;
+    this.#sawCr = false;
+  }
+
+  #finish(): void {
+    this.#state = "done";
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.onEnd();
+  }
+}
+
+interface ParsedHead extends ResponseHead {
+  readonly chunked: boolean;
+  readonly keepAlive: boolean;
+}
+
+function parseHead(text: string): ParsedHead {
+  const lineEnd = text.indexOf("\r\n");
+  const statusLine = lineEnd < 0 ? text : text.slice(0, lineEnd);
+  if (!/^HTTP\/1\.[01] [1-5][0-9][0-9]( |$)/.test(statusLine)) {
+    throw malformed(`status line ${JSON.stringify(statusLine.slice(0, 80))}`);
+  }
+  const status = Number(statusLine.slice(9, 12));
+  let keepAlive = statusLine.charCodeAt(7) === 49;
+  let contentType = "";
+  let retryAfter: string | undefined;
+  let contentLength: number | undefined;
+  let chunked = false;
+  let from = lineEnd < 0 ? text.length : lineEnd + 2;
+  while (from < text.length) {
+    let end = text.indexOf("\r\n", from);
+    if (end < 0) end = text.length;
+    const colon = text.indexOf(":", from);
+    if (colon < 0 || colon > end || colon === from) throw malformed("header line");
+    switch (text.slice(from, colon).toLowerCase()) {
+      case "content-type":
+        contentType = text.slice(colon + 1, end).trim();
+        break;
+      case "content-length":
+        contentLength = parseContentLength(text.slice(colon + 1, end).trim(), contentLength);
+        break;
+      case "transfer-encoding":
+        if (
+          text
+            .slice(colon + 1, end)
+            .trim()
+            .toLowerCase() !== "chunked" ||
+          chunked
+        ) {
+          throw malformed("transfer encoding other than chunked");
+        }
+        chunked = true;
+        break;
+      case "connection":
+        keepAlive = keepAlive && !/\bclose\b/i.test(text.slice(colon + 1, end));
+        break;
+      case "retry-after":
+        retryAfter = text.slice(colon + 1, end).trim();
+        break;
+    }
+    from = end + 2;
+  }
+  // Both at once is how two parsers are made to disagree (RFC 9112, 6.3): the connection is not used again.
+  if (chunked && contentLength !== undefined) keepAlive = false;
+  return { status, contentType, retryAfter, contentLength, chunked, keepAlive };
+}
+
+function parseContentLength(value: string, before: number | undefined): number {
+  if (!/^[0-9]{1,15}$/.test(value)) throw malformed("content length");
+  const length = Number(value);
+  if (before !== undefined && before !== length) throw malformed("two content lengths");
+  return length;
+}
+
+function findHeadEnd(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(CR, from); at >= 0; at = bytes.indexOf(CR, at + 1)) {
+    if (bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF) return at;
+  }
+  return -1;
+}
+
+function latin1(bytes: Uint8Array, from: number, to: number): string {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from);
+  return view.toString("latin1");
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  if (byte >= 97 && byte <= 102) return byte - 87;
+  if (byte >= 65 && byte <= 70) return byte - 55;
+  return -1;
+}
+
+function malformed(what: string): CortexError {
+  return new CortexError("neuron_failed", `Malformed HTTP answer: ${what}`);
+}

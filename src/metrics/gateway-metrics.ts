@@ -1,0 +1,296 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import {
+  BoundCounter,
+  BoundHistogram,
+  type CounterSeries,
+  type HistogramSeries,
+} from "./accumulators.ts";
+
+const DURATION_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
+const TTFT_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
+const TOKENS_PER_SECOND = [1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200];
+const OVERHEAD_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25];
+
+/** The label of a model that no neuron has: what clients write never becomes a label. */
+export const UNKNOWN_MODEL = "unknown";
+/** The label of a request that came to no neuron. */
+export const NO_NEURON = "none";
+
+/** The figures of one ended request. */
+export interface RequestFigures {
+  readonly status: number;
+  readonly seconds: number;
+  readonly ttftSeconds: number | undefined;
+  readonly tokensPerSecond: number | undefined;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly overheadSeconds: number | undefined;
+}
+
+/** What a scrape asks of the fleet. */
+export interface FleetFigures {
+  readonly neurons: readonly {
+    readonly name: string;
+    readonly up: boolean;
+    readonly devices: readonly {
+      readonly index: number;
+      readonly totalBytes: number;
+      readonly freeBytes: number;
+      readonly ok: boolean;
+    }[];
+    readonly models: readonly {
+      readonly model: string;
+      readonly inFlight: number;
+      readonly waiting: number;
+    }[];
+  }[];
+}
+
+const PAIR = ["model", "neuron"] as ("model" | "neuron")[];
+
+/** Every metric of the gateway. Labels come from the fleet and the configuration alone. */
+export class GatewayMetrics {
+  readonly registry = new Registry();
+  readonly #series = new Map<string, Map<string, ModelSeries>>();
+  readonly #requests = new BoundCounter({
+    name: "cortex_requests_total",
+    help: "Requests answered",
+    labelNames: ["model", "neuron", "dialect", "status"],
+    registers: [this.registry],
+  });
+  readonly #duration = this.#histogram("request_duration_seconds", {
+    help: "From the request's head to its end",
+    buckets: DURATION_SECONDS,
+  });
+  readonly #ttft = this.#histogram("time_to_first_token_seconds", {
+    help: "From the request's head to the first byte of a stream",
+    buckets: TTFT_SECONDS,
+  });
+  readonly #speed = this.#histogram("tokens_per_second", {
+    help: "Completion tokens per second of a stream after its first",
+    buckets: TOKENS_PER_SECOND,
+  });
+  readonly #overhead = this.#histogram("overhead_seconds", {
+    help: "The gateway's own time before a request goes to a neuron",
+    buckets: OVERHEAD_SECONDS,
+  });
+  readonly #load = this.#histogram("load_seconds", {
+    help: "From the first request for a cold model until it is ready",
+    buckets: DURATION_SECONDS,
+  });
+  readonly #promptTokens = this.#pairCounter("prompt_tokens_total", "Prompt tokens");
+  readonly #completionTokens = this.#pairCounter("completion_tokens_total", "Completion tokens");
+  readonly #cachedTokens = this.#pairCounter(
+    "cached_prompt_tokens_total",
+    "Prompt tokens that were in a neuron's cache",
+  );
+  readonly #coldStarts = this.#pairCounter("cold_starts_total", "Loads begun for a request");
+  readonly #rejections = new Counter({
+    name: "cortex_rejections_total",
+    help: "Requests refused by the gateway itself, by error code",
+    labelNames: ["reason"],
+    registers: [this.registry],
+  });
+  readonly #evictions = new Counter({
+    name: "cortex_evictions_total",
+    help: "Models unloaded to make room",
+    labelNames: ["strategy", "reason"],
+    registers: [this.registry],
+  });
+  readonly #failovers = new Counter({
+    name: "cortex_failovers_total",
+    help: "Requests tried again, by how far the failed attempt came",
+    labelNames: ["phase"],
+    registers: [this.registry],
+  });
+
+  constructor(readFleet: () => FleetFigures) {
+    this.#registerFleetGauges(readFleet);
+  }
+
+  /** The series of one model on one neuron, bound at first use. */
+  series(model: string, neuron: string): ModelSeries {
+    let byNeuron = this.#series.get(model);
+    if (byNeuron === undefined) {
+      byNeuron = new Map();
+      this.#series.set(model, byNeuron);
+    }
+    let series = byNeuron.get(neuron);
+    if (series === undefined) {
+      series = this.#bind({ model, neuron });
+      byNeuron.set(neuron, series);
+    }
+    return series;
+  }
+
+  countRejection(reason: string): void {
+    this.#rejections.inc({ reason });
+  }
+
+  countFailover(phase: "connect" | "request" | "answer"): void {
+    this.#failovers.inc({ phase });
+  }
+
+  countEviction(strategy: string, reason: "room" | "operator"): void {
+    this.#evictions.inc({ strategy, reason });
+  }
+
+  countColdStart(model: string, neuron: string): void {
+    this.series(model, neuron).coldStarts.add(1);
+  }
+
+  observeLoad(model: string, neuron: string, seconds: number): void {
+    this.series(model, neuron).load.observe(seconds);
+  }
+
+  #bind(labels: { model: string; neuron: string }): ModelSeries {
+    return new ModelSeries({
+      duration: this.#duration.bind(labels),
+      ttft: this.#ttft.bind(labels),
+      speed: this.#speed.bind(labels),
+      overhead: this.#overhead.bind(labels),
+      load: this.#load.bind(labels),
+      promptTokens: this.#promptTokens.bind(labels),
+      completionTokens: this.#completionTokens.bind(labels),
+      cachedTokens: this.#cachedTokens.bind(labels),
+      coldStarts: this.#coldStarts.bind(labels),
+      requests: (status) =>
+        this.#requests.bind({ ...labels, dialect: "openai", status: String(status) }),
+    });
+  }
+
+  #histogram(name: string, options: { help: string; buckets: number[] }) {
+    const labelNames = PAIR;
+    return new BoundHistogram({
+      name: `cortex_${name}`,
+      labelNames,
+      registers: [this.registry],
+      ...options,
+    });
+  }
+
+  #pairCounter(name: string, help: string) {
+    return new BoundCounter({
+      name: `cortex_${name}`,
+      help,
+      labelNames: PAIR,
+      registers: [this.registry],
+    });
+  }
+
+  #registerFleetGauges(readFleet: () => FleetFigures): void {
+    const registers = [this.registry];
+    const gauge = <L extends string>(
+      name: string,
+      options: { help: string; labelNames: L[]; set: (g: Gauge<L>, figures: FleetFigures) => void },
+    ) =>
+      new Gauge({
+        name: `cortex_${name}`,
+        help: options.help,
+        labelNames: options.labelNames,
+        registers,
+        collect() {
+          this.reset();
+          options.set(this, readFleet());
+        },
+      });
+    gauge("in_flight", {
+      help: "Requests from routing to their end",
+      labelNames: ["model", "neuron"],
+      set: (g, { neurons }) => {
+        for (const { name, models } of neurons) {
+          for (const { model, inFlight } of models) g.set({ model, neuron: name }, inFlight);
+        }
+      },
+    });
+    gauge("queue_depth", {
+      help: "Requests that wait for a model to be loaded",
+      labelNames: ["model", "neuron"],
+      set: (g, { neurons }) => {
+        for (const { name, models } of neurons) {
+          for (const { model, waiting } of models) g.set({ model, neuron: name }, waiting);
+        }
+      },
+    });
+    gauge("neuron_up", {
+      help: "1 when the neuron answers",
+      labelNames: ["neuron"],
+      set: (g, { neurons }) => {
+        for (const { name, up } of neurons) g.set({ neuron: name }, up ? 1 : 0);
+      },
+    });
+    gauge("device_memory_bytes", {
+      help: "Memory of a device, total and free",
+      labelNames: ["neuron", "device", "state"],
+      set: (g, { neurons }) => {
+        for (const { name, devices } of neurons) {
+          for (const { index, totalBytes, freeBytes } of devices) {
+            const device = String(index);
+            g.set({ neuron: name, device, state: "total" }, totalBytes);
+            g.set({ neuron: name, device, state: "free" }, freeBytes);
+          }
+        }
+      },
+    });
+    gauge("device_state", {
+      help: "1 when the device takes loads, 0 when a fault has poisoned it",
+      labelNames: ["neuron", "device"],
+      set: (g, { neurons }) => {
+        for (const { name, devices } of neurons) {
+          for (const { index, ok } of devices) {
+            g.set({ neuron: name, device: String(index) }, ok ? 1 : 0);
+          }
+        }
+      },
+    });
+  }
+}
+
+interface Series {
+  readonly duration: HistogramSeries;
+  readonly ttft: HistogramSeries;
+  readonly speed: HistogramSeries;
+  readonly overhead: HistogramSeries;
+  readonly load: HistogramSeries;
+  readonly promptTokens: CounterSeries;
+  readonly completionTokens: CounterSeries;
+  readonly cachedTokens: CounterSeries;
+  readonly coldStarts: CounterSeries;
+  readonly requests: (status: number) => CounterSeries;
+}
+
+/** The metrics of one model on one neuron; recording a request costs a handful of additions. */
+export class ModelSeries {
+  readonly #series: Series;
+  readonly #byStatus = new Map<number, CounterSeries>();
+
+  constructor(series: Series) {
+    this.#series = series;
+  }
+
+  get coldStarts(): CounterSeries {
+    return this.#series.coldStarts;
+  }
+
+  get load(): HistogramSeries {
+    return this.#series.load;
+  }
+
+  record(figures: RequestFigures): void {
+    const series = this.#series;
+    let requests = this.#byStatus.get(figures.status);
+    if (requests === undefined) {
+      requests = series.requests(figures.status);
+      this.#byStatus.set(figures.status, requests);
+    }
+    requests.add(1);
+    series.duration.observe(figures.seconds);
+    if (figures.ttftSeconds !== undefined) series.ttft.observe(figures.ttftSeconds);
+    if (figures.tokensPerSecond !== undefined) series.speed.observe(figures.tokensPerSecond);
+    if (figures.overheadSeconds !== undefined) series.overhead.observe(figures.overheadSeconds);
+    series.promptTokens.add(figures.promptTokens);
+    series.completionTokens.add(figures.completionTokens);
+    series.cachedTokens.add(figures.cachedTokens);
+  }
+}

@@ -1,0 +1,22 @@
+/** The gateway from source, for measuring without a compiled executable: `bun run-gateway.ts <port> <neuron port>`. */
+import { createLog } from "../../../src/base/log.ts";
+import { startGateway } from "../../../src/gateway/start.ts";
+
+const port = Number(process.argv[2] ?? 4603);
+const neuronPort = Number(process.argv[3] ?? 4601);
+const gateway = await startGateway({
+  config: {
+    gateway: {
+      listen: `127.0.0.1:${port}`,
+      metrics_listen: `127.0.0.1:${port + 100}`,
+      body_bytes_max: 64 * 1024 * 1024,
+      log_level: "info",
+    },
+    eviction: { strategy: "lru", defrag_after_cycles: 0 },
+    limits: { queue_max: 256, load_seconds_max: 300, keepalive_seconds: 10 },
+    neurons: [{ name: "mock", endpoint: `http://127.0.0.1:${neuronPort}` }],
+  },
+  profiles: { models: [] },
+  log: createLog("info"),
+});
+process.stdout.write(`gateway on ${gateway.url}\n`);
