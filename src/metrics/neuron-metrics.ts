@@ -1,0 +1,229 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { registerProcessMetrics } from "./process-metrics.ts";
+
+/** A model's figures as they are scraped. */
+export interface ModelGauges {
+  readonly id: string;
+  readonly state: string;
+  readonly in_flight: number;
+  readonly queued: number;
+  readonly slots: number;
+  readonly slots_busy: number;
+  readonly bytes?: { readonly weights: number; readonly context: number; readonly compute: number };
+  readonly prefill_tokens_per_second?: number;
+  readonly decode_tokens_per_second?: number;
+  readonly load_seconds?: number;
+}
+
+/** A device's figures as they are scraped. */
+export interface DeviceGauges {
+  readonly index: number;
+  readonly memory_total_bytes: number;
+  readonly memory_free_bytes: number;
+  readonly state: string;
+}
+
+/** What the gauges are read from at each scrape. */
+export interface NeuronGaugeSource {
+  models(): readonly ModelGauges[];
+  devices(): readonly DeviceGauges[];
+}
+
+/** Per-model handles for the streaming path, looked up once. */
+export interface StreamMetrics {
+  observeFirstToken(seconds: number): void;
+  observeGap(seconds: number): void;
+}
+
+const MODEL_STATES = ["absent", "loading", "ready", "draining", "failed", "poisoned"];
+const TTFT_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
+const DURATION_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
+const SPEED_BUCKETS = [1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200];
+const GAP_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 2, 5, 10];
+const LOAD_BUCKETS = [0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320];
+
+/** Every metric of the neuron. Model labels come from the catalogue, never from what a client wrote. */
+export class NeuronMetrics {
+  readonly #registry = new Registry();
+  readonly #streams = new Map<string, StreamMetrics>();
+  readonly #requests = this.#counter("requests_total", "Requests ended", [
+    "model",
+    "kind",
+    "status",
+  ]);
+  readonly #tokens = this.#counter("tokens_total", "Tokens read and written", ["model", "kind"]);
+  readonly #rejections = this.#counter("rejections_total", "Requests refused before the engine", [
+    "reason",
+  ]);
+  readonly #faults = this.#counter("faults_total", "Faults of devices", ["scope"]);
+  readonly #loads = this.#histogram("load_seconds", "Time of model loads", LOAD_BUCKETS);
+  readonly #duration = this.#histogram("request_duration_seconds", "Requests", DURATION_BUCKETS);
+  readonly #firstToken = this.#histogram(
+    "time_to_first_token_seconds",
+    "From a request's arrival to its first token",
+    TTFT_BUCKETS,
+  );
+  readonly #gap = this.#histogram("inter_token_seconds", "Between streamed chunks", GAP_BUCKETS);
+  readonly #speed = this.#histogram("tokens_per_second", "Speed of one request", SPEED_BUCKETS, [
+    "phase",
+  ]);
+
+  constructor(source: NeuronGaugeSource) {
+    registerProcessMetrics(this.#registry, "neuron");
+    this.#registerModelGauges(source);
+    this.#registerDeviceGauges(source);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  async render(): Promise<string> {
+    return await this.#registry.metrics();
+  }
+
+  /** `status` is the HTTP status, or 499 for a client that left. */
+  countRequest(model: string, request: { kind: string; status: number; seconds: number }): void {
+    this.#requests.inc({ model, kind: request.kind, status: String(request.status) });
+    this.#duration.observe({ model }, request.seconds);
+  }
+
+  countRejection(reason: string): void {
+    this.#rejections.inc({ reason });
+  }
+
+  countTokens(
+    model: string,
+    tokens: {
+      readonly prompt: number;
+      readonly cached: number;
+      readonly completion: number;
+      readonly prefillMs: number;
+      readonly decodeMs: number;
+    },
+  ): void {
+    this.#tokens.inc({ model, kind: "prompt" }, tokens.prompt);
+    this.#tokens.inc({ model, kind: "cached" }, tokens.cached);
+    this.#tokens.inc({ model, kind: "completion" }, tokens.completion);
+    const prefilled = tokens.prompt - tokens.cached;
+    if (prefilled > 0 && tokens.prefillMs > 0) {
+      this.#speed.observe({ model, phase: "prefill" }, (prefilled * 1000) / tokens.prefillMs);
+    }
+    if (tokens.completion > 1 && tokens.decodeMs > 0) {
+      this.#speed.observe({ model, phase: "decode" }, (tokens.completion * 1000) / tokens.decodeMs);
+    }
+  }
+
+  countFault(scope: "model" | "device"): void {
+    this.#faults.inc({ scope });
+  }
+
+  observeLoad(model: string, seconds: number): void {
+    this.#loads.observe({ model }, seconds);
+  }
+
+  stream(model: string): StreamMetrics {
+    let handles = this.#streams.get(model);
+    if (handles === undefined) {
+      const first = this.#firstToken.labels(model);
+      const gap = this.#gap.labels(model);
+      handles = {
+        observeFirstToken: (seconds) => first.observe(seconds),
+        observeGap: (seconds) => gap.observe(seconds),
+      };
+      this.#streams.set(model, handles);
+    }
+    return handles;
+  }
+
+  #registerModelGauges(source: NeuronGaugeSource): void {
+    const state = this.#gauge("model_state", "1 for the state that a model is in", [
+      "model",
+      "state",
+    ]);
+    const bytes = this.#gauge("model_bytes", "Device memory of a model", ["model", "part"]);
+    const figures = [
+      ["in_flight", "Requests accepted and not ended", "in_flight"],
+      ["queued", "Requests that wait for a slot", "queued"],
+      ["slots", "Requests that a model serves at once", "slots"],
+      ["slots_busy", "Slots that compute now", "slots_busy"],
+      ["prefill_tokens_per_second", "Measured speed", "prefill_tokens_per_second"],
+      ["decode_tokens_per_second", "Measured speed of one request", "decode_tokens_per_second"],
+    ] as const;
+    const gauges = figures.map(
+      ([name, help, key]) => [this.#gauge(name, help, ["model"]), key] as const,
+    );
+    this.#gauge("models", "Models that this neuron can serve", [], (self) => {
+      const models = source.models();
+      self.set(models.length);
+      for (const gauge of [state, bytes, ...gauges.map(([each]) => each)]) gauge.reset();
+      for (const model of models) {
+        for (const name of MODEL_STATES) {
+          state.set({ model: model.id, state: name }, model.state === name ? 1 : 0);
+        }
+        for (const [gauge, key] of gauges) {
+          const value = model[key];
+          if (value !== undefined) gauge.set({ model: model.id }, value);
+        }
+        if (model.bytes === undefined || model.state === "absent") continue;
+        for (const [part, value] of Object.entries(model.bytes)) {
+          bytes.set({ model: model.id, part }, value);
+        }
+      }
+    });
+  }
+
+  #registerDeviceGauges(source: NeuronGaugeSource): void {
+    const state = this.#gauge("device_state", "1 while a device serves, 0 once it is poisoned", [
+      "device",
+    ]);
+    const memory = this.#gauge("device_memory_bytes", "Memory of a device", ["device", "state"]);
+    this.#gauge("devices", "Devices that this neuron uses", [], (self) => {
+      const devices = source.devices();
+      self.set(devices.length);
+      for (const device of devices) {
+        const index = String(device.index);
+        const used = device.memory_total_bytes - device.memory_free_bytes;
+        state.set({ device: index }, device.state === "ok" ? 1 : 0);
+        memory.set({ device: index, state: "free" }, device.memory_free_bytes);
+        memory.set({ device: index, state: "used" }, used);
+      }
+    });
+  }
+
+  #counter(name: string, help: string, labelNames: string[]): Counter {
+    return new Counter({
+      name: `cortex_neuron_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+    });
+  }
+
+  #histogram(name: string, help: string, buckets: number[], labels: string[] = []): Histogram {
+    return new Histogram({
+      name: `cortex_neuron_${name}`,
+      help,
+      labelNames: ["model", ...labels],
+      buckets,
+      registers: [this.#registry],
+    });
+  }
+
+  /** Without a collect function it is filled by another gauge's, which must be registered after it. */
+  #gauge(name: string, help: string, labelNames: string[], collect?: (self: Gauge) => void): Gauge {
+    return new Gauge({
+      name: `cortex_neuron_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      ...(collect === undefined
+        ? {}
+        : {
+            collect() {
+              collect(this);
+            },
+          }),
+    });
+  }
+}

@@ -1,0 +1,41 @@
+import { CortexError } from "../../base/errors.ts";
+import { openLibrary } from "../native/open-library.ts";
+import type { OpenMessage, WorkerMessage } from "../worker/messages.ts";
+import { startWorker } from "../worker/start-worker.ts";
+import type { DeviceThread, DeviceThreadOptions, EngineHost, LoopEnd } from "./engine-host.ts";
+
+/** The real engine: the library at `path`, initialised, with one Worker per device loop. */
+export function openNativeHost(
+  path: string,
+  options: { readonly logLevel: "debug" | "info" | "warn" | "error"; readonly testFaults: boolean },
+): EngineHost {
+  const engine = openLibrary(path);
+  // The engine tells several lines of each request as "info": that is our "debug".
+  const engineLevel = { debug: "info", info: "warn", warn: "warn", error: "error" } as const;
+  engine.init({ log_level: engineLevel[options.logLevel], test_faults: options.testFaults });
+  return {
+    engine,
+    doorbell: Bun.file(engine.eventFd()).stream(),
+    startThread: (threadOptions) => startThread(path, threadOptions),
+  };
+}
+
+function startThread(library: string, options: DeviceThreadOptions): Promise<DeviceThread> {
+  const worker = startWorker();
+  const ended = Promise.withResolvers<LoopEnd>();
+  const opened = Promise.withResolvers<DeviceThread>();
+  const die = (cause: string) => {
+    opened.reject(new CortexError("internal", `Device '${options.name}' cannot start: ${cause}`));
+    ended.resolve({ state: "died", cause });
+  };
+  worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
+    if (data.type === "opened") opened.resolve({ handle: data.handle, ended: ended.promise });
+    else if (data.type === "failed") die(data.cause);
+    else ended.resolve({ state: data.state });
+  };
+  worker.onerror = (event) => die(event.message);
+  // After an orderly end this changes nothing: both promises are settled by then.
+  worker.addEventListener("close", () => die("its Worker ended"));
+  worker.postMessage({ library, options } satisfies OpenMessage);
+  return opened.promise;
+}

@@ -1,0 +1,157 @@
+import type { Clock } from "../../base/clock.ts";
+import { CortexError } from "../../base/errors.ts";
+import { newRequestId } from "../../base/ids.ts";
+import type { Log } from "../../base/log.ts";
+import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
+import type { Model } from "../models/model.ts";
+import type { ModelRegistry } from "../models/registry.ts";
+import { InferenceCall } from "../requests/inference-call.ts";
+import { type JsonObject, parseJsonObject } from "../requests/json-body.ts";
+import { checkRequest, type RequestKind, readModelName } from "../requests/request-bodies.ts";
+import { asCortexError, toErrorResponse } from "./errors.ts";
+import { readBody } from "./read-body.ts";
+import { streamResponse } from "./stream-response.ts";
+
+/** Which capability a kind of request needs; the rest every model can do. */
+const NEEDED: Partial<Record<RequestKind, string>> = {
+  embeddings: "embeddings",
+  rerank: "rerank",
+  completion: "completion",
+};
+
+/** The status that is counted for a client which left. */
+const CLIENT_LEFT = 499;
+const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/;
+
+/** A request on its way, for the metrics. */
+interface Passage {
+  readonly kind: RequestKind;
+  readonly requestId: string;
+  readonly startedMs: number;
+  model: Model | undefined;
+}
+
+/** Answers the inference routes. Stands beneath the framework, whose streams would swallow errors. */
+export class InferenceHandler {
+  readonly #registry: ModelRegistry;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #metrics: NeuronMetrics;
+  readonly #bodyBytesMax: number;
+  readonly #isDraining: () => boolean;
+
+  constructor(parts: {
+    readonly registry: ModelRegistry;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly metrics: NeuronMetrics;
+    readonly bodyBytesMax: number;
+    readonly isDraining: () => boolean;
+  }) {
+    this.#registry = parts.registry;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#metrics = parts.metrics;
+    this.#bodyBytesMax = parts.bodyBytesMax;
+    this.#isDraining = parts.isDraining;
+  }
+
+  /** Never rejects: every error is an answer. */
+  async handle(kind: RequestKind, request: Request): Promise<Response> {
+    const passage: Passage = {
+      kind,
+      requestId: requestIdOf(request),
+      startedMs: this.#clock.monotonicMs(),
+      model: undefined,
+    };
+    try {
+      return await this.#answer(passage, request);
+    } catch (thrown) {
+      const error = asCortexError(thrown, this.#log);
+      this.#metrics.countRejection(error.code);
+      const response = toErrorResponse(error, passage.requestId);
+      this.#count(passage, response.status);
+      return response;
+    }
+  }
+
+  async #answer(passage: Passage, request: Request): Promise<Response> {
+    if (this.#isDraining()) {
+      throw new CortexError("unavailable", "This neuron is stopping", { retryAfterSeconds: 5 });
+    }
+    const body = parseJsonObject(await readBody(request, this.#bodyBytesMax));
+    const { model, checked } = this.#check(passage, body);
+    const lease = this.#registry.lease(model);
+    const call = new InferenceCall(lease, checked, {
+      clock: this.#clock,
+      log: this.#log,
+      metrics: this.#metrics,
+      requestId: passage.requestId,
+      startedMs: passage.startedMs,
+    });
+    call.start();
+    const onAbort = () => call.cancel();
+    request.signal.addEventListener("abort", onAbort, { once: true });
+    if (request.signal.aborted) call.cancel();
+    if (checked.stream) void call.keepAlive();
+    const batch = await call.next();
+    // Headers go out with the first event, so that an error before it has a status of its own.
+    if (call.wasCancelled) {
+      this.#count(passage, CLIENT_LEFT);
+      return new Response(null, { status: CLIENT_LEFT });
+    }
+    const { end } = batch;
+    if (end?.kind === "error" && batch.chunks.length === 0) throw end.error;
+    this.#count(passage, 200);
+    if (end?.kind === "result") {
+      return new Response(end.payload, {
+        headers: { "content-type": "application/json", "x-request-id": passage.requestId },
+      });
+    }
+    return streamResponse(call, batch, passage.requestId);
+  }
+
+  /** 1. a known model; 2. that can do this; 3. a body within its limits. */
+  #check(passage: Passage, body: JsonObject) {
+    const name = readModelName(body);
+    const model = this.#registry.require(name);
+    passage.model = model;
+    const needed = NEEDED[passage.kind];
+    if (needed !== undefined && !model.capabilities.includes(needed)) {
+      throw unable(model, needed);
+    }
+    if (passage.kind === "chat" && !canChat(model)) throw unable(model, "chat");
+    const checked = checkRequest(body, {
+      kind: passage.kind,
+      model: name,
+      embeddingLength: model.entry.description.embeddingLength,
+    });
+    return { model, checked };
+  }
+
+  /** A stream counts when it begins; its tokens when it ends. */
+  #count(passage: Passage, status: number): void {
+    this.#metrics.countRequest(passage.model?.id ?? "unknown", {
+      kind: passage.kind,
+      status,
+      seconds: (this.#clock.monotonicMs() - passage.startedMs) / 1000,
+    });
+  }
+}
+
+/** A model without a template of its own is given a common one by the engine; one that only embeds cannot answer. */
+function canChat(model: Model): boolean {
+  return model.capabilities.includes("completion") || model.capabilities.includes("chat");
+}
+
+function unable(model: Model, needed: string): CortexError {
+  const can = model.capabilities.join(", ") || "nothing";
+  return new CortexError("unsupported", `Model '${model.id}' cannot do ${needed}, only ${can}`, {
+    param: "model",
+  });
+}
+
+function requestIdOf(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && REQUEST_ID.test(given) ? given : newRequestId();
+}

@@ -1,0 +1,39 @@
+import { VERSION } from "../../base/version.ts";
+import type { Route } from "./route.ts";
+
+/** The routes as an OpenAPI document; TypeBox schemas are JSON schemas already. */
+export function describeRoutes(routes: readonly Route[]): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const route of routes) {
+    const operations = paths[route.path] ?? {};
+    operations[route.method.toLowerCase()] = describeRoute(route);
+    paths[route.path] = operations;
+  }
+  return {
+    openapi: "3.0.3",
+    info: { title: "cortex neuron", version: VERSION, description: "Inference daemon of one host" },
+    paths,
+    components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+  };
+}
+
+function describeRoute(route: Route): object {
+  const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  const json = (schema: object) => ({ content: { "application/json": { schema } } });
+  return {
+    summary: route.summary,
+    tags: [route.tag],
+    parameters: names.map((name) => ({
+      name,
+      in: "path",
+      required: true,
+      schema: { type: "string" },
+    })),
+    ...(route.body === undefined ? {} : { requestBody: json(route.body) }),
+    ...(route.isOpen === true ? {} : { security: [{ token: [] }, {}] }),
+    responses: {
+      200: { description: "Success", ...(route.answer === undefined ? {} : json(route.answer)) },
+      default: { description: "An error in OpenAI's envelope" },
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { describeError } from "../../base/errors.ts";
+import { describeGguf, type ModelDescription } from "./describe-gguf.ts";
+import { readGguf } from "./gguf.ts";
+import { GgufError } from "./gguf-cursor.ts";
+import type { ModelFiles } from "./model-files.ts";
+import { nameModel } from "./model-names.ts";
+
+/** A model file that this host has, read and checked. */
+export interface CatalogueEntry {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly path: string;
+  readonly mmproj: string | undefined;
+  readonly fileBytes: number;
+  readonly fingerprint: string;
+  /**
+   * `header-sha256:` and a hash over the header's first mebibyte, the size and the time of change: it tells files
+   * apart without reading gigabytes, and is no proof of the weights' content.
+   */
+  readonly digest: string;
+  readonly description: ModelDescription;
+  /** Why it can never be loaded as it is; the engine is not given such a file. */
+  readonly problem: string | undefined;
+}
+
+const UNKNOWN: ModelDescription = {
+  name: undefined,
+  architecture: "unknown",
+  contextTrain: 0,
+  layers: 0,
+  embeddingLength: 0,
+  parameters: 0,
+  quantization: "unknown",
+  capabilities: [],
+  use: "generate",
+};
+
+const DIGEST_HEADER_BYTES = 1024 * 1024;
+
+/** Reads a model's headers; never fails, a bad file is an entry with a problem. */
+export async function readEntry(files: ModelFiles): Promise<CatalogueEntry> {
+  const { description, problem } = await describe(files);
+  const { id, aliases } = nameModel(files.stem, description.name);
+  return {
+    id,
+    aliases,
+    path: files.path,
+    mmproj: files.mmproj,
+    fileBytes: files.fileBytes,
+    fingerprint: files.fingerprint,
+    digest: await digestOf(files),
+    description,
+    problem,
+  };
+}
+
+async function describe(
+  files: ModelFiles,
+): Promise<{ description: ModelDescription; problem: string | undefined }> {
+  try {
+    const description = describeGguf(await readGguf(files.path));
+    let parameters = description.parameters;
+    for (const [index, part] of files.parts.entries()) {
+      if (part === undefined) {
+        throw new GgufError(`Part ${index + 2} of ${files.parts.length + 1} is missing`);
+      }
+      parameters += (await readGguf(part)).parameters;
+    }
+    return { description: { ...description, parameters }, problem: undefined };
+  } catch (error) {
+    return { description: UNKNOWN, problem: describeError(error) };
+  }
+}
+
+async function digestOf(files: ModelFiles): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  try {
+    hash.update(await Bun.file(files.path).slice(0, DIGEST_HEADER_BYTES).bytes());
+  } catch (error) {
+    hash.update(describeError(error));
+  }
+  hash.update(files.fingerprint.replaceAll(/[^\0]*\//g, ""));
+  return `header-sha256:${hash.digest("hex")}`;
+}

@@ -1,0 +1,198 @@
+import type { ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
+import { CortexError } from "../../base/errors.ts";
+import type { ModelState, Model as ModelView } from "../../protocol/models.ts";
+import type { DeviceLoop } from "../harness/device-loop.ts";
+import type { CatalogueEntry } from "./catalogue-entry.ts";
+import type { Estimate } from "./plan.ts";
+
+/** Which state may follow which; anything else is a bug. */
+const TRANSITIONS: Readonly<Record<ModelState, readonly ModelState[]>> = {
+  absent: ["loading", "failed"],
+  loading: ["ready", "failed", "poisoned", "absent"],
+  ready: ["draining", "poisoned", "failed"],
+  draining: ["absent", "poisoned", "failed"],
+  failed: ["loading", "absent"],
+  poisoned: ["loading", "absent", "draining"],
+};
+
+/** How a model is, or is being, loaded. */
+export interface Placement {
+  readonly loop: DeviceLoop;
+  readonly context: number;
+  readonly slots: number;
+  /** What it was planned to take; real compute buffers are often smaller. */
+  readonly planned: Estimate;
+  readonly draft: string | undefined;
+}
+
+/** What the engine said of a loaded model. */
+export interface Loaded {
+  readonly bytes: { readonly weights: number; readonly context: number; readonly compute: number };
+  readonly capabilities: readonly string[];
+  readonly context: number;
+  readonly slots: number;
+}
+
+/** Figures of one ended request, after neuron.h. */
+export interface RequestFigures {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+}
+
+/** The weight of the newest sample in a measured speed. */
+const SPEED_WEIGHT = 0.2;
+/** Fewer tokens than this say little about speed. */
+const SPEED_TOKENS_MIN = 8;
+
+/** One model's life and figures. Changed by the registry and its loader alone. */
+export class Model {
+  #state: ModelState;
+  cause: string | undefined;
+  progress: number | undefined;
+  placement: Placement | undefined;
+  loaded: Loaded | undefined;
+  pinned = false;
+  /** Requests that were accepted and have not ended: preparing, queued and running. */
+  inFlight = 0;
+  lastUsedMs = 0;
+  loadSeconds: number | undefined;
+  prefillTokensPerSecond: number | undefined;
+  decodeTokensPerSecond: number | undefined;
+  /** Mean duration of a request, for Retry-After. */
+  requestSeconds: number | undefined;
+  promptTokens = 0;
+  cachedPromptTokens = 0;
+  completionTokens = 0;
+  /** Plans by their parameters; they hold as long as the file stays the same. */
+  readonly estimates = new Map<string, Estimate>();
+
+  constructor(public entry: CatalogueEntry) {
+    this.#state = entry.problem === undefined ? "absent" : "failed";
+    this.cause = entry.problem;
+  }
+
+  get id(): string {
+    return this.entry.id;
+  }
+
+  get state(): ModelState {
+    return this.#state;
+  }
+
+  /** Whether it takes device memory. */
+  get isResident(): boolean {
+    return this.placement !== undefined;
+  }
+
+  /** Moves on to the next state; the cause is kept for failed and poisoned alone. */
+  transition(to: ModelState, cause?: string): void {
+    if (!TRANSITIONS[this.#state].includes(to)) {
+      throw new CortexError(
+        "internal",
+        `Model '${this.id}' cannot go from ${this.#state} to ${to}`,
+      );
+    }
+    this.#state = to;
+    this.cause = to === "failed" || to === "poisoned" ? cause : undefined;
+    this.progress = to === "loading" ? 0 : undefined;
+    if (to === "absent" || to === "failed" || to === "poisoned") {
+      this.placement = undefined;
+      this.loaded = undefined;
+    }
+  }
+
+  /** A new file under the same id; only while nothing of the old one is loaded. */
+  replaceEntry(entry: CatalogueEntry): void {
+    this.entry = entry;
+    this.estimates.clear();
+    if (entry.problem !== undefined && this.#state === "absent") {
+      this.transition("failed", entry.problem);
+    } else if (entry.problem === undefined && this.#state === "failed") {
+      this.transition("absent");
+    }
+  }
+
+  get capabilities(): readonly string[] {
+    const known = this.entry.description.capabilities;
+    // The file says what the model is for; only the engine knows whether a projector gave it eyes or ears.
+    const senses = this.loaded?.capabilities.filter(
+      (name) => name === "vision" || name === "audio",
+    );
+    return senses === undefined ? known : [...known, ...senses];
+  }
+
+  /** Counts an ended request's tokens and speeds. */
+  count(figures: RequestFigures): void {
+    this.promptTokens += figures.promptTokens;
+    this.cachedPromptTokens += figures.cachedTokens;
+    this.completionTokens += figures.completionTokens;
+    this.prefillTokensPerSecond = blend(
+      this.prefillTokensPerSecond,
+      figures.promptTokens - figures.cachedTokens,
+      figures.prefillMs,
+    );
+    this.decodeTokensPerSecond = blend(
+      this.decodeTokensPerSecond,
+      figures.completionTokens,
+      figures.decodeMs,
+    );
+  }
+
+  /** What a neuron says of it; `figures` are the engine's own, `aliases` the unambiguous ones. */
+  view(context: {
+    readonly aliases: readonly string[];
+    readonly figures: ModelFigures | undefined;
+    readonly defaults: { readonly context: number; readonly slots: number };
+  }): ModelView {
+    const { entry, placement, loaded } = this;
+    const { description } = entry;
+    const { figures } = context;
+    const bytes =
+      loaded?.bytes ?? placement?.planned.bytes ?? this.estimates.values().next().value?.bytes;
+    return {
+      id: entry.id,
+      aliases: [...context.aliases],
+      state: this.#state,
+      devices: [...(placement?.loop.devices ?? [])],
+      context: loaded?.context ?? placement?.context ?? context.defaults.context,
+      slots: loaded?.slots ?? placement?.slots ?? context.defaults.slots,
+      pinned: this.pinned,
+      in_flight: this.inFlight,
+      queued: figures === undefined ? 0 : figures.queued + figures.preparing,
+      slots_busy: figures?.slots_busy ?? 0,
+      last_used_ms: this.lastUsedMs,
+      prompt_tokens: this.promptTokens,
+      cached_prompt_tokens: this.cachedPromptTokens,
+      completion_tokens: this.completionTokens,
+      capabilities: [...this.capabilities],
+      digest: entry.digest,
+      file_bytes: entry.fileBytes,
+      architecture: description.architecture,
+      parameters: description.parameters,
+      quantization: description.quantization,
+      context_train: description.contextTrain,
+      ...(this.progress === undefined ? {} : { progress: this.progress }),
+      ...(this.cause === undefined ? {} : { cause: this.cause }),
+      ...(bytes === undefined ? {} : { bytes: { ...bytes } }),
+      ...optional("load_seconds", this.loadSeconds),
+      ...optional("prefill_tokens_per_second", this.prefillTokensPerSecond),
+      ...optional("decode_tokens_per_second", this.decodeTokensPerSecond),
+    };
+  }
+}
+
+function blend(before: number | undefined, tokens: number, ms: number): number | undefined {
+  if (tokens < SPEED_TOKENS_MIN || ms <= 0) return before;
+  const now = (tokens * 1000) / ms;
+  return before === undefined ? now : before + SPEED_WEIGHT * (now - before);
+}
+
+function optional<Key extends string>(
+  key: Key,
+  value: number | undefined,
+): Partial<Record<Key, number>> {
+  return value === undefined ? {} : ({ [key]: value } as Record<Key, number>);
+}

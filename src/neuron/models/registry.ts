@@ -1,0 +1,447 @@
+import type { DeviceFigures, ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
+import type { Clock } from "../../base/clock.ts";
+import { CortexError, describeError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { NeuronConfig } from "../../config/neuron-schema.ts";
+import type {
+  LoadRequest,
+  Model as ModelView,
+  PlanRequest,
+  PlanResponse,
+  UnloadRequest,
+  UnloadResponse,
+} from "../../protocol/models.ts";
+import type { DeviceInventory } from "../discovery/device-inventory.ts";
+import type { DeviceLoop } from "../harness/device-loop.ts";
+import type { Harness } from "../harness/harness.ts";
+import type { EngineFault } from "../native/event-pump.ts";
+import type { Catalogue, CatalogueChange } from "./catalogue.ts";
+import { KvStore } from "./kv-store.ts";
+import { type Lease, LeaseBook } from "./lease-book.ts";
+import { Model } from "./model.ts";
+import { ModelLoader } from "./model-loader.ts";
+import type { Resident } from "./plan.ts";
+
+/** How long an unload lets requests go on when it does not say. */
+const DRAIN_SECONDS_DEFAULT = 30;
+
+/** Told of every change that a reader of /events wants to know. */
+export interface RegistryListener {
+  /** `urgent` for a new state; otherwise figures alone changed. */
+  onModel(model: Model, urgent: boolean): void;
+  onModelGone(id: string): void;
+  onDevices(): void;
+  onLoaded(model: Model): void;
+  onFault(fault: EngineFault): void;
+}
+
+/** Owner of every model's state: the only one that loads, unloads, leases and poisons them. */
+export class ModelRegistry {
+  readonly #config: NeuronConfig;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #catalogue: Catalogue;
+  readonly #harness: Harness;
+  readonly #inventory: DeviceInventory;
+  readonly #listener: RegistryListener;
+  readonly #loader: ModelLoader;
+  readonly #kv: KvStore;
+  readonly #leases: LeaseBook;
+  readonly #models = new Map<string, Model>();
+  readonly #loads = new Map<Model, Promise<void>>();
+  readonly #unloads = new Map<Model, Promise<UnloadResponse>>();
+
+  constructor(parts: {
+    readonly config: NeuronConfig;
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly catalogue: Catalogue;
+    readonly harness: Harness;
+    readonly inventory: DeviceInventory;
+    readonly listener: RegistryListener;
+    readonly kvFolder: string;
+  }) {
+    this.#config = parts.config;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+    this.#catalogue = parts.catalogue;
+    this.#harness = parts.harness;
+    this.#inventory = parts.inventory;
+    this.#listener = parts.listener;
+    this.#kv = new KvStore({ folder: parts.kvFolder, log: parts.log });
+    this.#loader = new ModelLoader({ ...parts, models: this, kv: this.#kv });
+    this.#leases = new LeaseBook({
+      clock: parts.clock,
+      queueMax: parts.config.defaults.queue_max,
+      onChange: (model) => this.#listener.onModel(model, false),
+    });
+    this.#applyCatalogue({ added: parts.catalogue.entries(), removed: [] });
+    parts.catalogue.onChange((change) => this.#applyCatalogue(change));
+    parts.harness.onLost((loop, end) => {
+      if (end.state === "died") this.#onLoopDied(loop, end.cause);
+    });
+  }
+
+  models(): readonly Model[] {
+    return [...this.#models.values()];
+  }
+
+  /** By id or alias. */
+  find(name: string): Model | undefined {
+    const entry = this.#catalogue.find(name);
+    return this.#models.get(entry?.id ?? name);
+  }
+
+  /** @throws CortexError model_not_found */
+  require(name: string): Model {
+    const model = this.find(name);
+    if (model !== undefined) return model;
+    throw new CortexError("model_not_found", `Model '${name.slice(0, 256)}' does not exist here`, {
+      param: "model",
+      hint: "GET /models lists what this neuron can serve",
+    });
+  }
+
+  list(): ModelView[] {
+    const figures = this.#collectFigures();
+    return this.models().map((model) => this.#view(model, figures.get(model.id)));
+  }
+
+  view(model: Model): ModelView {
+    const figures = model.placement?.loop.figures();
+    return this.#view(
+      model,
+      figures?.models.find((candidate) => candidate.model === model.id),
+    );
+  }
+
+  /** What takes device memory, for a plan. */
+  residents(): readonly Resident[] {
+    return this.models()
+      .filter((model) => model.isResident)
+      .map((model) => residentOf(model));
+  }
+
+  /** A place in the model's queue. @throws CortexError unless it is ready and its queue has room */
+  lease(model: Model): Lease {
+    return this.#leases.take(model);
+  }
+
+  get inFlight(): number {
+    return this.models().reduce((sum, model) => sum + model.inFlight, 0);
+  }
+
+  async plan(request: PlanRequest): Promise<PlanResponse> {
+    return await this.#loader.plan(this.require(request.model), request);
+  }
+
+  /**
+   * Starts a load, or joins the one that runs; the promise settles with its end. A ready model is left as it is.
+   * @throws CortexError conflict when it is being unloaded or is loaded in another shape
+   */
+  load(request: LoadRequest): { readonly model: Model; readonly done: Promise<void> } {
+    const model = this.require(request.model);
+    if (model.state === "draining") {
+      throw new CortexError("conflict", `Model '${model.id}' is being unloaded`, {
+        retryAfterSeconds: 1,
+      });
+    }
+    const running = this.#loads.get(model);
+    if (running !== undefined) return { model, done: running };
+    if (model.state === "ready") {
+      checkSameShape(model, request);
+      if (request.pinned !== undefined) this.#setPinned(model, request.pinned);
+      return { model, done: Promise.resolve() };
+    }
+    model.transition("loading");
+    if (request.pinned !== undefined) model.pinned = request.pinned;
+    this.#listener.onModel(model, true);
+    const done = this.#load(model, request).finally(() => {
+      this.#loads.delete(model);
+      this.#listener.onModel(model, true);
+      this.#listener.onDevices();
+    });
+    // A caller that does not wait must not turn a failed load into an unhandled rejection.
+    done.catch(() => undefined);
+    this.#loads.set(model, done);
+    return { model, done };
+  }
+
+  /**
+   * Lets requests in flight end, then frees the model; concurrent calls share one unload.
+   * @throws CortexError conflict for only_idle and a busy model
+   */
+  unload(request: UnloadRequest): Promise<UnloadResponse> {
+    const model = this.require(request.model);
+    const running = this.#unloads.get(model);
+    if (running !== undefined) return running;
+    if (request.only_idle === true && model.inFlight > 0) {
+      throw new CortexError(
+        "conflict",
+        `Model '${model.id}' is busy with ${model.inFlight} requests`,
+        { figures: { in_flight: model.inFlight } },
+      );
+    }
+    if (request.only_idle === true && model.state === "loading") {
+      throw new CortexError("conflict", `Model '${model.id}' is loading`);
+    }
+    const done = this.#unload(model, request).finally(() => {
+      this.#unloads.delete(model);
+      this.#listener.onModel(model, true);
+      this.#listener.onDevices();
+    });
+    this.#unloads.set(model, done);
+    return done;
+  }
+
+  /** Arms a fault on the device of a loaded model, or on every running device; tests only. */
+  async armFault(fault: Readonly<Record<string, unknown>>, modelName?: string): Promise<void> {
+    const model = modelName === undefined ? undefined : this.require(modelName);
+    const loops = model?.placement === undefined ? this.#harness.loops() : [model.placement.loop];
+    for (const loop of loops) {
+      await loop.job({
+        ...fault,
+        op: "fault",
+        ...(model === undefined ? {} : { model: model.id }),
+      });
+    }
+  }
+
+  /** Reads the memory of every running device. */
+  async refreshMemory(): Promise<void> {
+    const healthy = this.#harness.loops().filter((loop) => loop.state === "ok");
+    await Promise.all(healthy.map((loop) => this.#loader.refreshMemory(loop)));
+  }
+
+  /** Resolves when no request is in flight, or when the signal aborts. */
+  async waitForIdle(signal: AbortSignal): Promise<void> {
+    await this.#leases.waitForIdle(this.models(), signal);
+  }
+
+  /** Unloads everything; part of a stop. */
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.#loads.values()]);
+    const resident = this.models().filter((model) => model.state === "ready");
+    await Promise.allSettled(
+      resident.map((model) => this.unload({ model: model.id, drain_seconds: 0 })),
+    );
+    await this.#kv.stop();
+  }
+
+  /** The engine says that a model or device aborted. */
+  onFault(fault: EngineFault): void {
+    const loop = this.#harness.find(fault.device);
+    const models = this.models().filter(
+      (model) =>
+        model.placement?.loop === loop && (fault.scope === "device" || model.id === fault.model),
+    );
+    if (fault.scope === "device") {
+      loop?.markPoisoned();
+      for (const index of loop?.devices ?? []) this.#inventory.markPoisoned(index, fault.cause);
+      this.#log.error("device poisoned", { device: fault.device, cause: fault.cause });
+    }
+    for (const model of models) this.#poison(model, fault);
+    this.#listener.onFault(fault);
+    this.#listener.onDevices();
+  }
+
+  #poison(model: Model, fault: EngineFault): void {
+    if (!model.isResident) return;
+    this.#log.error("model poisoned", {
+      device: fault.device,
+      model: model.id,
+      phase: fault.phase,
+      cause: fault.cause,
+    });
+    model.transition("poisoned", fault.cause);
+    this.#listener.onModel(model, true);
+  }
+
+  #onLoopDied(loop: DeviceLoop, cause: string): void {
+    for (const model of this.models()) {
+      if (model.placement?.loop !== loop) continue;
+      this.#log.error("model NOT marked poisoned", {
+        cause: "ended abnormally",
+        device: loop.name,
+        model: model.id,
+        detail: cause,
+      });
+      if (model.state !== "loading") model.transition("failed", `Device thread ended: ${cause}`);
+      this.#listener.onModel(model, true);
+    }
+  }
+
+  async #load(model: Model, request: LoadRequest): Promise<void> {
+    const startedMs = this.#clock.monotonicMs();
+    try {
+      await this.#loader.load(model, request, () => this.#listener.onModel(model, false));
+    } catch (error) {
+      this.#endFailedLoad(model, error);
+      throw error;
+    }
+    // A fault on the device may have poisoned it between the engine's answer and here.
+    if (model.state !== "loading") {
+      throw new CortexError("model_poisoned", `Model '${model.id}' was poisoned: ${model.cause}`);
+    }
+    model.transition("ready");
+    model.lastUsedMs = this.#clock.nowMs();
+    this.#listener.onLoaded(model);
+    this.#log.info("Model loaded", {
+      model: model.id,
+      devices: model.placement?.loop.name,
+      context: model.loaded?.context,
+      slots: model.loaded?.slots,
+      seconds: Math.round(this.#clock.monotonicMs() - startedMs) / 1000,
+    });
+  }
+
+  #endFailedLoad(model: Model, error: unknown): void {
+    this.#log.warn("Model not loaded", { model: model.id, cause: describeError(error) });
+    if (model.state !== "loading") return;
+    const code = error instanceof CortexError ? error.code : "internal";
+    if (code === "does_not_fit" || code === "unavailable") model.transition("absent");
+    else if (code === "model_poisoned") model.transition("poisoned", describeError(error));
+    else model.transition("failed", describeError(error));
+  }
+
+  async #unload(model: Model, request: UnloadRequest): Promise<UnloadResponse> {
+    // A load that runs is waited for: the engine cannot be asked for two things of one model at once.
+    await this.#loads.get(model)?.catch(() => undefined);
+    if (model.state !== "ready") return this.#forget(model);
+    model.transition("draining");
+    this.#listener.onModel(model, true);
+    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT);
+    if (request.keep_kv === true && isDraining(model)) await this.#kv.save(model);
+    if (!isDraining(model)) return { model: model.id, freed_bytes: 0 };
+    let freedBytes: number;
+    try {
+      freedBytes = await this.#loader.unload(model);
+    } catch (error) {
+      if (isDraining(model)) model.transition("failed", describeError(error));
+      throw error;
+    }
+    if (isDraining(model)) model.transition("absent");
+    this.#log.info("Model unloaded", { model: model.id, freed_bytes: freedBytes });
+    this.#settleEntry(model);
+    return { model: model.id, freed_bytes: freedBytes };
+  }
+
+  #forget(model: Model): UnloadResponse {
+    const { problem } = model.entry;
+    if (model.state === "poisoned" || (model.state === "failed" && problem === undefined)) {
+      model.transition("absent");
+      this.#settleEntry(model);
+    }
+    return { model: model.id, freed_bytes: 0 };
+  }
+
+  async #drain(model: Model, seconds: number): Promise<void> {
+    if (model.inFlight === 0 || seconds === 0) return;
+    const deadline = new AbortController();
+    const timer = this.#clock.sleep(seconds * 1000, deadline.signal).then(
+      () => deadline.abort(),
+      // The requests ended first.
+      () => undefined,
+    );
+    await this.#leases.waitForIdle([model], deadline.signal);
+    deadline.abort();
+    await timer;
+  }
+
+  #setPinned(model: Model, pinned: boolean): void {
+    if (model.pinned === pinned) return;
+    model.pinned = pinned;
+    this.#listener.onModel(model, true);
+  }
+
+  #applyCatalogue(change: CatalogueChange): void {
+    for (const entry of change.added) {
+      const model = this.#models.get(entry.id);
+      if (model === undefined) this.#models.set(entry.id, new Model(entry));
+      else if (!model.isResident && model.state !== "loading") model.replaceEntry(entry);
+    }
+    for (const { id } of change.added) {
+      const model = this.#models.get(id);
+      if (model !== undefined) this.#listener.onModel(model, true);
+    }
+    for (const id of change.removed) {
+      const model = this.#models.get(id);
+      if (model !== undefined && !model.isResident && model.state !== "loading")
+        this.#remove(model);
+    }
+  }
+
+  /** After an unload: takes over a file that changed meanwhile, or forgets one that is gone. */
+  #settleEntry(model: Model): void {
+    const entry = this.#catalogue.find(model.id);
+    if (entry === undefined) this.#remove(model);
+    else if (entry !== model.entry) model.replaceEntry(entry);
+  }
+
+  #remove(model: Model): void {
+    this.#models.delete(model.id);
+    this.#listener.onModelGone(model.id);
+  }
+
+  #view(model: Model, figures: ModelFigures | undefined): ModelView {
+    return model.view({
+      aliases: this.#catalogue.aliasesOf(model.entry),
+      figures,
+      defaults: {
+        context: this.#loader.defaultContext(model),
+        slots: this.#config.defaults.slots,
+      },
+    });
+  }
+
+  #collectFigures(): Map<string, ModelFigures> {
+    const collected = new Map<string, ModelFigures>();
+    for (const loop of this.#harness.loops()) {
+      const figures: DeviceFigures | undefined = loop.figures();
+      for (const model of figures?.models ?? []) collected.set(model.model, model);
+    }
+    return collected;
+  }
+}
+
+/** Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. */
+function residentOf(model: Model): Resident {
+  const { placement, loaded } = model;
+  const planned = placement?.planned.devices ?? [];
+  const real = loaded?.bytes;
+  const realBytes = real === undefined ? 0 : real.weights + real.context + real.compute;
+  const devices =
+    planned.length === 1
+      ? planned.map(({ index, bytes }) => ({ index, bytes: Math.max(bytes, realBytes) }))
+      : planned;
+  return {
+    model: model.id,
+    devices,
+    loading: model.state === "loading",
+    pinned: model.pinned,
+    busy: model.inFlight > 0,
+    lastUsedMs: model.lastUsedMs,
+  };
+}
+
+function checkSameShape(model: Model, request: LoadRequest): void {
+  const { loaded, placement } = model;
+  const differs =
+    (request.context !== undefined && request.context !== placement?.context) ||
+    (request.slots !== undefined && request.slots !== loaded?.slots) ||
+    (request.devices !== undefined &&
+      request.devices.toSorted((a, b) => a - b).join() !== placement?.loop.devices.join());
+  if (!differs) return;
+  throw new CortexError(
+    "conflict",
+    `Model '${model.id}' is loaded with context ${loaded?.context} and ${loaded?.slots} slots; unload it first`,
+    {
+      figures: { context: loaded?.context, slots: loaded?.slots, devices: placement?.loop.devices },
+    },
+  );
+}
+
+/** A function, so that a state that changed during an await is read anew. */
+function isDraining(model: Model): boolean {
+  return model.state === "draining";
+}

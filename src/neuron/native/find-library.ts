@@ -1,0 +1,113 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { CortexError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { isCompiled } from "../worker/start-worker.ts";
+import { cacheFolder, extractLibrary, findEmbeddedLibrary } from "./embedded-library.ts";
+import type { ProbeReport } from "./probe.ts";
+import { tryLibrary } from "./try-library.ts";
+
+const CUDA_LIBRARY = "libneuron_cuda.so";
+const CPU_LIBRARY = "libneuron_cpu.so";
+/** Where the packages put theirs. */
+const PACKAGED_FOLDERS = ["/usr/lib64/helexa-neuron", "/usr/lib/helexa-neuron"];
+
+/** What the search may use; tests hand in their own. */
+export interface LibrarySearch {
+  readonly folders: readonly string[];
+  readonly exists: (path: string) => boolean;
+  readonly tryLibrary: (path: string) => Promise<ProbeReport>;
+  /** Writes the library that came inside the executable; undefined when there is none. */
+  readonly extractEmbedded: () => Promise<string | undefined>;
+}
+
+/**
+ * Finds the native library and says in one line which one it is and why.
+ *  1. the configured path, and nothing else
+ *  2. CUDA's in any folder, when it loads and finds a device
+ *  3. the CPU's in any folder
+ *  4. the CPU's inside the executable
+ * @throws CortexError when none can be loaded
+ */
+export async function findLibrary(
+  configured: string | undefined,
+  options: { readonly log: Log; readonly search?: LibrarySearch },
+): Promise<string> {
+  const search = options.search ?? machineSearch();
+  if (configured !== undefined) return await useConfigured(configured, search, options.log);
+  const rejected: string[] = [];
+  for (const path of candidates(CUDA_LIBRARY, search)) {
+    const report = await search.tryLibrary(path);
+    const hasDevice = report.ok && report.deviceKinds.some((kind) => kind !== "cpu");
+    if (hasDevice) return choose(options.log, { path, why: "it found a GPU", report, rejected });
+    rejected.push(`${path}: ${report.ok ? "no GPU found" : report.cause}`);
+  }
+  for (const path of candidates(CPU_LIBRARY, search)) {
+    const report = await search.tryLibrary(path);
+    if (report.ok) return choose(options.log, { path, why: "CPU only", report, rejected });
+    rejected.push(`${path}: ${report.cause}`);
+  }
+  const path = await search.extractEmbedded();
+  if (path !== undefined) {
+    const report = await search.tryLibrary(path);
+    const why = "CPU only, came with the executable";
+    if (report.ok) return choose(options.log, { path, why, report, rejected });
+    rejected.push(`${path}: ${report.cause}`);
+  }
+  throw new CortexError(
+    "unavailable",
+    rejected.length === 0
+      ? `No native library found in ${search.folders.join(", ")}`
+      : `No native library can be loaded: ${rejected.join("; ")}`,
+    { hint: "Build one with: bun run build:native" },
+  );
+}
+
+async function useConfigured(path: string, search: LibrarySearch, log: Log): Promise<string> {
+  if (!search.exists(path)) {
+    throw new CortexError("invalid_config", `Native library ${path} does not exist`);
+  }
+  const report = await search.tryLibrary(path);
+  if (!report.ok) {
+    throw new CortexError("invalid_config", `Cannot load native library ${path}: ${report.cause}`);
+  }
+  return choose(log, { path, why: "it is configured", report, rejected: [] });
+}
+
+function choose(
+  log: Log,
+  choice: {
+    readonly path: string;
+    readonly why: string;
+    readonly report: ProbeReport & { readonly ok: true };
+    readonly rejected: readonly string[];
+  },
+): string {
+  log.info("Native library chosen", {
+    path: choice.path,
+    why: choice.why,
+    flavour: choice.report.flavour,
+    backends: choice.report.backends.join(","),
+    rejected: choice.rejected.length === 0 ? undefined : choice.rejected.join("; "),
+  });
+  return choice.path;
+}
+
+function candidates(name: string, search: LibrarySearch): string[] {
+  return search.folders.map((folder) => join(folder, name)).filter((path) => search.exists(path));
+}
+
+function machineSearch(): LibrarySearch {
+  const beside = dirname(process.execPath);
+  const checkout = join(import.meta.dir, "../../../cuda/lib");
+  const own = isCompiled() ? [beside, join(beside, "lib")] : [checkout];
+  return {
+    folders: [...own, ...PACKAGED_FOLDERS],
+    exists: existsSync,
+    tryLibrary,
+    extractEmbedded: async () => {
+      const library = findEmbeddedLibrary();
+      return library && (await extractLibrary(library, cacheFolder(process.env)));
+    },
+  };
+}

@@ -1,0 +1,228 @@
+import type { NativeEvent } from "bun-ffi-cuda-bindings-local/engine";
+import type { Clock } from "../../base/clock.ts";
+import type { CortexError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { NeuronMetrics, StreamMetrics } from "../../metrics/neuron-metrics.ts";
+import { type EngineFailure, failureOf, parseFailure, toCortexError } from "../harness/failure.ts";
+import type { Lease } from "../models/lease-book.ts";
+import { readFigures } from "./figures.ts";
+import type { CheckedRequest } from "./request-bodies.ts";
+
+/** A client that lets this much text pile up has stopped reading; its request is ended. */
+const BUFFERED_CHARACTERS_MAX = 16 * 1024 * 1024;
+
+/** While nothing is sent, a comment keeps proxies and clients from giving up; DESIGN's clients time out at 15 s. */
+export const KEEP_ALIVE_MS = 10_000;
+
+/** How a request ended, for the answer. */
+export type CallEnd =
+  | { readonly kind: "end" }
+  | { readonly kind: "result"; readonly payload: string }
+  | { readonly kind: "error"; readonly error: CortexError };
+
+/** What became ready: chunks in order, then perhaps the end. Nothing at all is a pulse of the keep-alive. */
+export interface CallBatch {
+  readonly chunks: readonly string[];
+  readonly end: CallEnd | undefined;
+}
+
+/** What every call needs beside its lease. */
+export interface CallContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: NeuronMetrics;
+  /** Of the HTTP request, for log lines. */
+  readonly requestId: string;
+  /** When the request arrived, on the monotonic clock. */
+  readonly startedMs: number;
+}
+
+/**
+ * One request at the engine, from submission to its last event. Owner of its queue of chunks; gives its lease back at
+ * the last event, however slowly the client reads.
+ */
+export class InferenceCall {
+  readonly #lease: Lease;
+  readonly #request: CheckedRequest;
+  readonly #context: CallContext;
+  readonly #stream: StreamMetrics;
+  readonly #over = new AbortController();
+  #chunks: string[] = [];
+  #bufferedCharacters = 0;
+  #end: CallEnd | undefined;
+  #wake: (() => void) | undefined;
+  #pulse = false;
+  #lastChunkMs = 0;
+  #engineId = 0;
+  #cancelled = false;
+
+  constructor(lease: Lease, request: CheckedRequest, context: CallContext) {
+    this.#lease = lease;
+    this.#request = request;
+    this.#context = context;
+    this.#stream = context.metrics.stream(lease.model.id);
+  }
+
+  /** Hands the request to the engine. @throws CortexError when the engine refuses it at once */
+  start(): void {
+    const { model, loop } = this.#lease;
+    try {
+      this.#engineId = loop.submit({ ...this.#request, model: model.id }, (event) =>
+        this.#take(event),
+      );
+    } catch (error) {
+      this.#finish();
+      throw this.#fail(failureOf(error));
+    }
+  }
+
+  /** Frees the slot wherever the request is; its end follows as an error. */
+  cancel(): void {
+    if (this.#end !== undefined || this.#cancelled) return;
+    this.#cancelled = true;
+    try {
+      this.#lease.loop.cancel(this.#engineId);
+    } catch (error) {
+      this.#context.log.warn("Request cannot be cancelled", {
+        request: this.#context.requestId,
+        cause: failureOf(error).message,
+      });
+    }
+  }
+
+  /** True when the client left or stopped reading before the end. */
+  get wasCancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  /** Resolves with what is ready, or with an empty batch when the keep-alive is due. One caller at a time. */
+  async next(): Promise<CallBatch> {
+    while (this.#chunks.length === 0 && this.#end === undefined && !this.#pulse) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#pulse = false;
+    const batch = { chunks: this.#chunks, end: this.#end };
+    this.#chunks = [];
+    this.#bufferedCharacters = 0;
+    return batch;
+  }
+
+  /** Makes next() resolve every {@link KEEP_ALIVE_MS} even without an event. */
+  async keepAlive(): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      try {
+        await this.#context.clock.sleep(KEEP_ALIVE_MS, this.#over.signal);
+      } catch {
+        // The request ended.
+        return;
+      }
+      this.#pulse = true;
+      this.#notify();
+    }
+  }
+
+  #take(event: NativeEvent): void {
+    switch (event.kind) {
+      case "chunk":
+        this.#takeChunk(event.payload);
+        break;
+      case "end":
+        this.#count(event.payload);
+        this.#settle({ kind: "end" });
+        break;
+      case "result":
+        this.#settle({ kind: "result", payload: this.#strip(event.payload) });
+        break;
+      case "error": {
+        const failure = parseFailure(event.status, event.payload);
+        this.#settle({ kind: "error", error: this.#fail(failure) });
+        break;
+      }
+    }
+  }
+
+  #takeChunk(payload: string): void {
+    const nowMs = this.#context.clock.monotonicMs();
+    if (this.#lastChunkMs === 0) {
+      this.#stream.observeFirstToken((nowMs - this.#context.startedMs) / 1000);
+    } else {
+      this.#stream.observeGap((nowMs - this.#lastChunkMs) / 1000);
+    }
+    this.#lastChunkMs = nowMs;
+    this.#bufferedCharacters += payload.length;
+    if (this.#bufferedCharacters > BUFFERED_CHARACTERS_MAX) {
+      this.cancel();
+      return;
+    }
+    this.#chunks.push(payload);
+    this.#notify();
+  }
+
+  /** Takes the engine's figures out of a whole answer; other kinds of answer are passed on as they are. */
+  #strip(payload: string): string {
+    if (this.#request.kind !== "chat" && this.#request.kind !== "completion") return payload;
+    const { cortex, ...answer } = JSON.parse(payload) as { cortex?: unknown };
+    this.#countFigures(cortex);
+    return JSON.stringify(answer);
+  }
+
+  #count(payload: string): void {
+    this.#countFigures(JSON.parse(payload));
+  }
+
+  #countFigures(raw: unknown): void {
+    const figures = readFigures(raw);
+    if (figures === undefined) return;
+    const { model } = this.#lease;
+    model.count(figures);
+    this.#context.metrics.countTokens(model.id, {
+      prompt: figures.promptTokens,
+      cached: figures.cachedTokens,
+      completion: figures.completionTokens,
+      prefillMs: figures.prefillMs,
+      decodeMs: figures.decodeMs,
+    });
+  }
+
+  #settle(end: CallEnd): void {
+    this.#end = end;
+    this.#finish();
+    this.#notify();
+  }
+
+  #finish(): void {
+    this.#over.abort();
+    this.#lease.release();
+  }
+
+  #notify(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** A failed request that leaves its model well says so, so that an operator need not wonder. */
+  #fail(failure: EngineFailure): CortexError {
+    const { log, requestId } = this.#context;
+    const model = this.#lease.model.id;
+    const fields = { model, request: requestId, detail: failure.message };
+    switch (failure.status) {
+      case "fault":
+        break;
+      case "cancelled":
+        log.info("model NOT marked poisoned", { ...fields, cause: "was cancelled" });
+        break;
+      case "internal":
+        log.error("model NOT marked poisoned", { ...fields, cause: "panicked" });
+        break;
+      case "context":
+      case "queue":
+        log.debug("Request refused by the engine", fields);
+        break;
+      default:
+        log.info("model NOT marked poisoned", { ...fields, cause: "ended abnormally" });
+    }
+    return toCortexError(failure, model);
+  }
+}

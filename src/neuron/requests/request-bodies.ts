@@ -1,0 +1,200 @@
+import type { SubmitKind } from "bun-ffi-cuda-bindings-local/engine";
+import {
+  anyObject,
+  boolean,
+  type FieldRule,
+  type FieldRules,
+  INTEGER_MAX,
+  integer,
+  list,
+  number,
+  oneOf,
+  pickFields,
+  text,
+} from "./field-rules.ts";
+import { grammarRule } from "./grammar-rule.ts";
+import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
+import { messagesRule } from "./message-rules.ts";
+import { cleanSchema } from "./schema-rules.ts";
+import { responseFormatRule, toolChoiceRule, toolsRule } from "./tool-rules.ts";
+
+/** A request that the engine can be given. */
+export interface CheckedRequest {
+  readonly kind: SubmitKind;
+  readonly model: string;
+  readonly stream: boolean;
+  /** JSON text: fields that are known and within their limits, nothing else. */
+  readonly body: string;
+}
+
+/** Kinds of request that a client can send. */
+export type RequestKind = Exclude<SubmitKind, "apply_template">;
+
+const STOPS_MAX = 16;
+const STOP_CHARACTERS_MAX = 1_024;
+const INPUTS_MAX = 2_048;
+const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
+const MODEL_CHARACTERS_MAX = 256;
+
+const stopRule: FieldRule = (value, param) => {
+  const stop = text(STOP_CHARACTERS_MAX);
+  return typeof value === "string" ? [stop(value, param)] : list(stop, STOPS_MAX)(value, param);
+};
+
+/** More than the context is not refused: the answer ends there anyway. */
+const tokensRule: FieldRule = (value, param) => {
+  const tokens = integer(1, Number.MAX_SAFE_INTEGER)(value, param) as number;
+  return Math.min(tokens, INTEGER_MAX);
+};
+
+const streamOptionsRule: FieldRule = (value, param) => {
+  if (!isObject(value)) {
+    throw invalid(param, `'${param}' is ${showValue(value)}, must be an object`);
+  }
+  return pickFields(value, { include_usage: boolean });
+};
+
+/** Text, or token ids, or several of either. */
+const promptRule: FieldRule = (value, param) => {
+  if (typeof value === "string") return text(TEXT_CHARACTERS_MAX)(value, param);
+  if (!Array.isArray(value) || value.length === 0) {
+    throw invalid(param, `'${param}' is ${showValue(value)}, must be a string or an array`);
+  }
+  const token = integer(0);
+  if (typeof value[0] === "number") return list(token, INTEGER_MAX)(value, param);
+  const item: FieldRule = (entry, at) =>
+    Array.isArray(entry)
+      ? list(token, INTEGER_MAX)(entry, at)
+      : text(TEXT_CHARACTERS_MAX)(entry, at);
+  return list(item, INPUTS_MAX)(value, param);
+};
+
+const documentRule: FieldRule = (value, param) => {
+  const content = isObject(value) ? value["text"] : value;
+  return text(TEXT_CHARACTERS_MAX)(content, param);
+};
+
+const SAMPLING: FieldRules = {
+  stream: boolean,
+  stream_options: streamOptionsRule,
+  max_tokens: tokensRule,
+  temperature: number(0, 2),
+  top_p: number(0, 1),
+  top_k: integer(-1, 1_000_000),
+  min_p: number(0, 1),
+  typical_p: number(0, 1),
+  seed: integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+  n: integer(1, 8),
+  stop: stopRule,
+  presence_penalty: number(-2, 2),
+  frequency_penalty: number(-2, 2),
+  repeat_penalty: number(0, 10),
+  repeat_last_n: integer(-1, 1_000_000),
+  logit_bias: anyObject(4_096),
+  grammar: grammarRule,
+  json_schema: (value, param) => cleanSchema(value, { param, mode: "strict" }),
+  ignore_eos: boolean,
+  cache_prompt: boolean,
+};
+
+const CHAT: FieldRules = {
+  ...SAMPLING,
+  messages: messagesRule,
+  max_completion_tokens: tokensRule,
+  logprobs: boolean,
+  top_logprobs: integer(0, 20),
+  tools: toolsRule,
+  tool_choice: toolChoiceRule,
+  parallel_tool_calls: boolean,
+  response_format: responseFormatRule,
+  reasoning_effort: oneOf("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+  reasoning_format: oneOf("none", "auto", "deepseek", "deepseek-legacy"),
+  reasoning_budget: integer(-1),
+  chat_template_kwargs: anyObject(64),
+  add_generation_prompt: boolean,
+  continue_final_message: boolean,
+};
+
+const RULES: Readonly<Record<RequestKind, FieldRules>> = {
+  chat: CHAT,
+  count_tokens: CHAT,
+  completion: {
+    ...SAMPLING,
+    prompt: promptRule,
+    logprobs: integer(0, 20),
+    echo: boolean,
+    suffix: text(TEXT_CHARACTERS_MAX),
+    response_format: responseFormatRule,
+  },
+  embeddings: {
+    input: promptRule,
+    encoding_format: oneOf("float", "base64"),
+    dimensions: integer(1, 65_536),
+  },
+  rerank: {
+    query: text(TEXT_CHARACTERS_MAX),
+    documents: list(documentRule, INPUTS_MAX, 1),
+    top_n: integer(1, INPUTS_MAX),
+  },
+  tokenize: {
+    content: text(TEXT_CHARACTERS_MAX),
+    add_special: boolean,
+    with_pieces: boolean,
+  },
+};
+
+const REQUIRED: Readonly<Record<RequestKind, readonly string[]>> = {
+  chat: ["messages"],
+  count_tokens: ["messages"],
+  completion: ["prompt"],
+  embeddings: ["input"],
+  rerank: ["query", "documents"],
+  tokenize: ["content"],
+};
+
+/** The model that a body asks for. @throws CortexError when it is missing or no text */
+export function readModelName(body: JsonObject): string {
+  const { model } = body;
+  if (typeof model === "string" && model.length > 0 && model.length <= MODEL_CHARACTERS_MAX) {
+    return model;
+  }
+  throw invalid(
+    "model",
+    model === undefined
+      ? "'model' is missing"
+      : `'model' is ${showValue(model)}, must be a string of 1 to ${MODEL_CHARACTERS_MAX} characters`,
+  );
+}
+
+/** Checks a body against everything that must hold before the engine sees it. */
+export function checkRequest(
+  body: JsonObject,
+  options: { readonly kind: RequestKind; readonly model: string; readonly embeddingLength: number },
+): CheckedRequest {
+  const { kind, model } = options;
+  for (const name of REQUIRED[kind]) {
+    if (body[name] === undefined || body[name] === null) {
+      throw invalid(name, `'${name}' is missing`);
+    }
+  }
+  const picked = pickFields(body, RULES[kind]);
+  if (kind === "embeddings") checkDimensions(picked, options.embeddingLength);
+  // One name for the engine; the newer one wins where a client sends both.
+  if (picked["max_completion_tokens"] !== undefined) {
+    picked["max_tokens"] = picked["max_completion_tokens"];
+    delete picked["max_completion_tokens"];
+  }
+  const stream = picked["stream"] === true && (kind === "chat" || kind === "completion");
+  return { kind, model, stream, body: JSON.stringify({ model, ...picked }) };
+}
+
+/** Shorter vectors cannot be made here, and other ones must not be passed off as what was asked for. */
+function checkDimensions(picked: Record<string, unknown>, embeddingLength: number): void {
+  const { dimensions } = picked;
+  delete picked["dimensions"];
+  if (dimensions === undefined || embeddingLength === 0 || dimensions === embeddingLength) return;
+  throw invalid(
+    "dimensions",
+    `'dimensions' is ${dimensions}, this model makes vectors of ${embeddingLength}`,
+  );
+}
