@@ -78,6 +78,8 @@ export interface EngineOptions {
   readonly log_level?: "debug" | "info" | "warn" | "error";
   readonly event_bytes_max?: number;
   readonly test_faults?: boolean;
+  /** "host:port" of RPC servers whose devices join discovery's list. */
+  readonly rpc_servers?: readonly string[];
 }
 
 /** nrn_devices, parsed. */

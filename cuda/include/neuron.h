@@ -52,7 +52,7 @@ typedef enum nrn_event_kind {
     NRN_EVENT_ERROR    = 4, /* {"message", "type"?, "prompt_tokens"?, "context_tokens"?, "cause"?}; status says which */
     NRN_EVENT_FAULT    = 5, /* request 0: {"device","model"|null,"scope":"model"|"device","cause","phase"} */
     NRN_EVENT_PROGRESS = 6, /* of a load: {"model","stage","value"} with value 0..1; of a prompt: {"processed","total"} */
-    NRN_EVENT_LOG      = 7  /* request 0: {"level":"debug"|"info"|"warn"|"error","text","device"?,"model"?} */
+    NRN_EVENT_LOG      = 7  /* request 0: {"level":"debug"|"info"|"warn"|"error","text","device"?,"model"?,"dropped"?:n} */
 } nrn_event_kind;
 
 /* What nrn_submit runs. Bodies are the OpenAI dialect's, already checked and bounded by the caller. */
@@ -83,7 +83,9 @@ NRN_API uint32_t nrn_abi_version(void);
 /*
  * Sets up backends, the abort callback and the log sink. Idempotent; blocking (device discovery).
  * options: {"log_level"?: "debug"|"info"|"warn"|"error", "event_bytes_max"?: n (default 64 MiB; a request whose events
- * would pass it waits, never drops), "test_faults"?: bool (allows the fault job; only tests set it)}
+ * would pass it waits, never drops), "test_faults"?: bool (allows the fault job; only tests set it),
+ * "rpc_servers"?: ["host:port",…] (their devices are added to discovery's list; name each only once)}
+ * A later call may change log_level and event_bytes_max.
  */
 NRN_API int32_t nrn_init(const char * options, uint32_t options_length);
 
@@ -118,7 +120,7 @@ NRN_API int32_t nrn_device_run(uint64_t handle, uint32_t slice_ms);
 /* Any thread. Makes nrn_device_run return 1 after its current step; queued requests end as cancelled. */
 NRN_API int32_t nrn_device_stop(uint64_t handle);
 
-/* Device thread only, after run returned 1. Unloads what is loaded and frees the device's state. */
+/* Device thread only, after run returned 1 or NRN_E_FAULT. Unloads what is loaded and frees the device's state. */
 NRN_API int32_t nrn_device_close(uint64_t handle);
 
 /*
@@ -126,8 +128,12 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *  {"op":"load","model","path","context"?,"slots"?,"threads"?,"threads_batch"?,"batch"?,"ubatch"?,"gpu_layers"?,
  *   "split_mode"?:"layer"|"row"|"tensor"|"none","tensor_split"?:[…],"main_device"?,"cache_type_k"?,"cache_type_v"?,
  *   "flash_attention"?:"auto"|"on"|"off","embedding"?:bool,"reranking"?:bool,"pooling"?,"mmproj"?,"draft"?:{"path",…},
- *   "lora"?:[{"path","scale"}],"prompt_cache_mib"?,"weight"?: n (share of the device, default 1)}
- *     context is per slot, in tokens; 0 means the model's training context.
+ *   "lora"?:[{"path","scale"}],"prompt_cache_mib"?,"weight"?: n (share of the device, default 1),
+ *   "warmup"?:bool,"poll"?: 0..100 (spinning of CPU threads),"chat_template"?: text that replaces the model's}
+ *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
+ *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 50. draft also takes
+ *     tokens_max and tokens_min. A name whose model is poisoned may be loaded again; what the old one held is leaked.
+ *     NRN_E_MEMORY carries "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
  *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
  *     "parameters","capabilities":["chat","completion","embeddings","rerank","vision","audio"],"template_caps":{…}}
  *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}

@@ -224,7 +224,9 @@ int32_t nrn_device_close(uint64_t handle) {
             std::lock_guard<std::mutex> lock(g_mutex);
             g_devices.erase(handle);
         }
-        close_device(*found);
+        if (!close_device(*found)) {
+            new device_ptr(found); /* a helper thread still uses it */
+        }
         return NRN_OK;
     });
 }

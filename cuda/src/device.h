@@ -92,7 +92,8 @@ int32_t run_slice(device & self, uint32_t slice_ms);
 void    submit(device & self, uint64_t id, uint32_t kind, const std::string & model, std::string body);
 void    submit_job(device & self, uint64_t id, std::string body);
 bool    cancel(device & self, uint64_t id);
-void    close_device(device & self);
+/* False when a helper thread did not end: the device must then be kept alive for it. */
+bool    close_device(device & self);
 /* Fails every open request and job. */
 void    end_everything(device & self, int32_t status, const std::string & message);
 json    figures_of(device & self);

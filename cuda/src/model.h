@@ -33,7 +33,7 @@ struct choice {
     int                                 task = -1;
     bool                                role_sent = false;
     bool                                done      = false;
-    bool                                plain     = false; /* no parser: text goes out as it comes */
+    bool                                plain     = false; /* text goes out as it comes */
     std::string                         head;              /* chunk text up to the delta */
     std::unique_ptr<task_result_state>  state;
     server_task_result_ptr              final_result;

@@ -2,6 +2,7 @@
 #include "device.h"
 #include "events.h"
 #include "faults.h"
+#include "plain-text.h"
 
 #include "server-chat.h"
 #include "server-schema.h"
@@ -86,7 +87,7 @@ static void add_choice(request & request, server_task & task) {
     task.index = request.choices.size();
     answer.task  = task.id;
     answer.state = std::make_unique<task_result_state>(task.params.chat_parser_params);
-    answer.plain = request.kind != NRN_SUBMIT_CHAT;
+    answer.plain = request.kind != NRN_SUBMIT_CHAT || is_plain_text(task.params.chat_parser_params);
     answer.head  = chunk_head(request, task.index);
     request.choices.push_back(std::move(answer));
 }
@@ -310,6 +311,9 @@ static void prepare_guarded(device & self, const request_ptr & request) {
         }
     } catch (const failure & e) {
         self.fail(request, e.status, e.what(), e.details);
+    } catch (const common_json_error & e) {
+        /* Not logged: the text of such an error quotes the body. */
+        self.fail(request, NRN_E_ARGUMENT, e.what());
     } catch (const std::bad_alloc & e) {
         warn_not_poisoned(*request, "panicked", e.what());
         self.fail(request, NRN_E_INTERNAL, "Out of memory while the request was prepared");
@@ -337,7 +341,12 @@ void run_prepare_thread(device & self) {
         }
         {
             std::shared_lock<std::shared_timed_mutex> in_use(request->owner->use);
-            if (request->owner->state == model_state::ready && !request->cancelled) {
+            if (request->owner->state != model_state::ready) {
+                /* Accepted in the moment in which the model went: nobody else knows of it. */
+                const bool poisoned = request->owner->state == model_state::poisoned;
+                self.fail(request, poisoned ? NRN_E_FAULT : NRN_E_CANCELLED, "Model '" + request->owner->name +
+                    (poisoned ? "' is poisoned" : "' was unloaded"));
+            } else if (!request->cancelled) {
                 prepare_guarded(self, request);
             }
         }

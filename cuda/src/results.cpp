@@ -89,8 +89,11 @@ static void render_partial(const request & request, choice & answer, server_task
     }
     if (answer.plain) {
         if (!result.content.empty()) {
-            std::string text;
+            const bool chat = request.kind == NRN_SUBMIT_CHAT;
+            push_role(request, answer, true);
+            std::string text = chat ? "{\"content\":" : "";
             append_json_string(text, result.content);
+            text += chat ? "}" : "";
             push_delta(request, answer, text, logprobs);
         }
         return;
@@ -153,11 +156,11 @@ static json cortex_json(const request & request, const totals & sum) {
 }
 
 static void render_final_chunk(const request & request, choice & answer, server_task_result_cmpl_final & result) {
-    if (request.kind == NRN_SUBMIT_CHAT) {
+    if (request.kind == NRN_SUBMIT_CHAT && !answer.plain) {
         result.update(*answer.state);
         push_diffs(request, answer, result.oaicompat_msg_diffs, "");
-        push_role(request, answer, true);
     }
+    push_role(request, answer, true);
     const char * reason = finish_reason(result);
     std::string chunk = answer.head;
     chunk += request.kind == NRN_SUBMIT_CHAT ? "{}" : "\"\",\"logprobs\":null";
