@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { VERSION } from "../src/base/version.ts";
@@ -30,14 +30,16 @@ export interface BuildOptions {
 export async function build(options: BuildOptions = {}): Promise<string> {
   const { native = true, outfile = EXECUTABLE } = options;
   const library = options.library ?? (native ? await buildNative({ flavour: "cpu" }) : undefined);
-  const fresh = join(dirname(outfile), `.${basename(outfile)}-${process.pid}`);
   await mkdir(dirname(outfile), { recursive: true });
+  // The bundler leaves files of its own beside the executable; the folder's file system is that of the last rename.
+  const folder = await mkdtemp(join(dirname(outfile), ".build-"));
+  const fresh = join(folder, basename(outfile));
   try {
     await compile(fresh, library);
     await checkRuns(fresh, { hasLibrary: library !== undefined });
     await rename(fresh, outfile);
   } finally {
-    await rm(fresh, { force: true });
+    await rm(folder, { recursive: true, force: true });
   }
   return outfile;
 }

@@ -1,4 +1,4 @@
-import { createConsola } from "consola";
+import { createConsola } from "consola/core";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -19,13 +19,29 @@ const CONSOLA_LEVELS: Record<LogLevel, number> = { error: 0, warn: 1, info: 3, d
 /** A log on standard error. Colours only on a terminal and without NO_COLOR. */
 export function createLog(level: LogLevel = "info"): Log {
   const colors = process.stderr.isTTY === true && !process.env["NO_COLOR"];
+  // journald writes the time itself.
+  const dated = process.env["JOURNAL_STREAM"] === undefined;
   const sink = createConsola({
     level: CONSOLA_LEVELS[level],
-    stdout: process.stderr,
-    stderr: process.stderr,
-    formatOptions: { colors, date: true, compact: true },
+    // Repeats are facts, too: consola would swallow them.
+    throttle: 0,
+    reporters: [
+      {
+        log: ({ type, args, date }) => {
+          const time = dated ? `${date.toISOString()} ` : "";
+          process.stderr.write(`${time}${formatLevel(type, colors)} ${args.join(" ")}\n`);
+        },
+      },
+    ],
   });
   return bind(sink, {});
+}
+
+const LEVEL_COLORS: Readonly<Record<string, number>> = { debug: 90, info: 36, warn: 33, error: 31 };
+
+function formatLevel(level: string, colors: boolean): string {
+  const text = level.padEnd(5);
+  return colors ? `\u001B[${LEVEL_COLORS[level] ?? 39}m${text}\u001B[39m` : text;
 }
 
 /** A log that keeps nothing; for tests and probes. */

@@ -88,7 +88,7 @@ export const neuronCommand = defineCliCommand({
 
 function readDeviceIndex(text: string): number {
   if (/^\d{1,4}$/.test(text)) return Number(text);
-  throw new CortexError("usage", `The flag --device is ${text}, but must be an index from 0`, {
+  throw new CortexError("usage", `Cannot read --device ${text}: it must be an index from 0`, {
     hint: "cortex neuron --help",
   });
 }

@@ -58,11 +58,7 @@ export const upCommand = defineCliCommand({
 function readPort(text: string, flag: string): number {
   // 65535 has no next port for the metrics.
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_535) return Number(text);
-  throw new CortexError(
-    "usage",
-    `The flag ${flag} is ${text}, but must be a port from 0 to 65534`,
-    {
-      hint: "cortex up --help",
-    },
-  );
+  throw new CortexError("usage", `Cannot read ${flag} ${text}: it must be a port from 0 to 65534`, {
+    hint: "cortex up --help",
+  });
 }

@@ -28,7 +28,7 @@ export function toStrictArgs(command: ArgumentRules, rawArgs: readonly string[])
       const flag = readFlag(command, token, rest);
       const values = flags.get(flag.name) ?? [];
       if (values.length > 0 && !command.repeatable.includes(flag.name)) {
-        throw usageError(command, `The flag --${flag.name} was given twice`);
+        throw usageError(command, `The flag --${flag.name} was given twice: it takes one value`);
       }
       flags.set(flag.name, [...values, flag.value]);
     } else {
@@ -68,17 +68,18 @@ function readFlag(
   if (found === undefined) throw unknownFlag(command, written);
   const { name, def, isNegated } = found;
   if (def.type === "boolean") {
-    if (attached !== undefined) throw usageError(command, `The flag ${written} takes no value`);
+    if (attached !== undefined)
+      throw usageError(command, `Cannot read ${token}: ${written} takes no value`);
     return { name, value: isNegated ? "false" : "true" };
   }
   const value = attached ?? takeValue(rest);
   if (value === undefined || value === "") {
-    throw usageError(command, `The flag ${written} needs a value`);
+    throw usageError(command, `Cannot read ${written}: it needs a ${def.valueHint ?? "value"}`);
   }
   const allowed = def.type === "enum" ? (def.options ?? []) : [];
   if (allowed.length > 0 && !allowed.includes(value)) {
     const choice = allowed.join(", ");
-    throw usageError(command, `The flag ${written} is ${value}, but must be one of ${choice}`);
+    throw usageError(command, `Cannot read ${written} ${value}: it must be one of ${choice}`);
   }
   return { name, value };
 }
@@ -110,7 +111,8 @@ function unknownFlag(command: ArgumentRules, written: string): CortexError {
   const flags = Object.entries(command.args).filter(([, def]) => def.type !== "positional");
   const near = findNearest(written, [...flags.map(([name]) => `--${name}`), "--help"]);
   const hint = near === undefined ? undefined : `cortex ${command.name} ${near}`;
-  return usageError(command, `Unknown flag ${written} of cortex ${command.name}`, hint);
+  const known = flags.map(([name]) => `--${name}`).join(", ");
+  return usageError(command, `Unknown flag ${written}: cortex ${command.name} has ${known}`, hint);
 }
 
 function checkWords(command: ArgumentRules, words: readonly string[]): void {
@@ -126,6 +128,9 @@ function checkWords(command: ArgumentRules, words: readonly string[]): void {
   }
   const missing = places.slice(words.length).find(([, def]) => def.required !== false);
   if (missing !== undefined) {
-    throw usageError(command, `The argument ${missing[0].toUpperCase()} is missing`);
+    throw usageError(
+      command,
+      `The argument ${missing[0].toUpperCase()} is missing: ${missing[1].description}`,
+    );
   }
 }

@@ -22,20 +22,23 @@ export interface ChatModel {
   readonly file_bytes: number;
 }
 
-/** Waits until a URL answers with success. Throws `timeout` after a minute. */
-export async function waitForUrl(url: string, waiting: Waiting): Promise<void> {
+/** Waits until GET /health of a daemon says that it is ok. Throws `timeout` after a minute. */
+export async function waitForHealth(url: string, waiting: Waiting): Promise<void> {
   const { clock, signal, fetch: ask = fetch } = waiting;
   const deadlineMs = clock.monotonicMs() + READY_MAX_MS;
+  let state = "gives no answer";
   for (;;) {
     signal.throwIfAborted();
-    const answered = await ask(url, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]),
-    })
-      .then((response) => response.ok)
-      .catch(() => false);
-    if (answered) return;
+    const call = AbortSignal.any([signal, AbortSignal.timeout(5000)]);
+    const health = await ask(`${url}/health`, { signal: call })
+      .then((response) => response.json() as Promise<{ readonly state?: string }>)
+      .catch(() => undefined);
+    if (health?.state === "ok") return;
+    if (health !== undefined) state = `says ${health.state}`;
     if (clock.monotonicMs() > deadlineMs) {
-      throw new CortexError("timeout", `${url} gives no answer: waited ${READY_MAX_MS / 1000} s`);
+      throw new CortexError("timeout", `${url} ${state}: waited ${READY_MAX_MS / 1000} s`, {
+        hint: "cortex up --verbose",
+      });
     }
     await clock.sleep(POLL_MS, signal);
   }
@@ -89,7 +92,13 @@ export async function askFirstQuestion(
     }),
   });
   if (!response.ok || response.body === null) {
-    throw new CortexError("load_failed", `The first request failed: ${await response.text()}`);
+    throw new CortexError(
+      "load_failed",
+      `The first request failed: ${await readMessage(response)}`,
+      {
+        hint: "cortex up --verbose",
+      },
+    );
   }
   const reader = new SseReader();
   let text = "";
@@ -105,6 +114,16 @@ export async function askFirstQuestion(
   }
   if (text === "") throw new CortexError("load_failed", "The first answer is empty");
   return { text, firstTokenMs };
+}
+
+async function readMessage(response: Response): Promise<string> {
+  const text = await response.text();
+  try {
+    return (JSON.parse(text) as { readonly error: { readonly message: string } }).error.message;
+  } catch {
+    // Not our envelope: the text itself says more than nothing.
+    return `${response.status} ${text.slice(0, 200)}`;
+  }
 }
 
 function readDelta(data: string): string {

@@ -5,7 +5,7 @@ import { waitForStopSignal } from "../../lifecycle/signals.ts";
 import { styleFor } from "../frame/style.ts";
 import { startChild } from "./children.ts";
 import { DEFAULT_MODELS_DIR, ensureDefaultModel, hasModels } from "./default-model.ts";
-import { askFirstQuestion, chooseModel, type Waiting, waitForUrl } from "./first-answer.ts";
+import { askFirstQuestion, chooseModel, type Waiting, waitForHealth } from "./first-answer.ts";
 import { claimPort, LOOPBACK } from "./ports.ts";
 import { Supervisor } from "./supervisor.ts";
 import { formatWelcome } from "./welcome.ts";
@@ -47,19 +47,21 @@ export async function runUp(options: UpOptions): Promise<void> {
     neuron.kill();
     gateway.kill();
   });
-  neuron.start();
-  gateway.start();
   try {
     const waiting: Waiting = { clock: systemClock, signal: stopped.signal };
-    const firstAnswer = showFirstAnswer({ neuronUrl, gatewayUrl, options, waiting });
-    await Promise.race([firstAnswer, neuron.gaveUp, gateway.gaveUp]);
-    const model = await firstAnswer;
+    const gaveUp = Promise.race([neuron.gaveUp, gateway.gaveUp]);
+    neuron.start();
+    await Promise.race([waitForHealth(neuronUrl, waiting), gaveUp]);
+    gateway.start();
+    await Promise.race([waitForHealth(gatewayUrl, waiting), gaveUp]);
+    const asked = showFirstAnswer({ neuronUrl, gatewayUrl, model: options.model, waiting });
+    const model = await Promise.race([asked, gaveUp]);
     if (options.once) return;
     const metricsUrl = `http://${LOOPBACK}:${metricsPort}/metrics`;
     process.stdout.write(
       formatWelcome({ gatewayUrl, metricsUrl, model }, styleFor(process.stdout)),
     );
-    await Promise.race([stopSignal, neuron.gaveUp, gateway.gaveUp]);
+    await Promise.race([stopSignal, gaveUp]);
   } catch (error) {
     // A stop signal during the start is what was asked for.
     if (!stopped.signal.aborted) throw error;
@@ -116,18 +118,16 @@ function gatewayArgs(
   ];
 }
 
-/** Waits for both daemons, asks one question through them, and returns the model that answered. */
+/** Asks one question through both daemons and returns the model that answered. */
 async function showFirstAnswer(parts: {
   readonly neuronUrl: string;
   readonly gatewayUrl: string;
-  readonly options: UpOptions;
+  readonly model: string | undefined;
   readonly waiting: Waiting;
 }): Promise<string> {
-  const { neuronUrl, gatewayUrl, options, waiting } = parts;
+  const { neuronUrl, gatewayUrl, waiting } = parts;
   const style = styleFor(process.stdout);
-  await waitForUrl(`${neuronUrl}/health`, waiting);
-  const model = await chooseModel(neuronUrl, { ...waiting, wanted: options.model });
-  await waitForUrl(`${gatewayUrl}/v1/models/${encodeURIComponent(model)}`, waiting);
+  const model = await chooseModel(neuronUrl, { ...waiting, wanted: parts.model });
   process.stdout.write(`${style.dim(`${model}:`)} `);
   const { firstTokenMs } = await askFirstQuestion(gatewayUrl, {
     ...waiting,

@@ -1,0 +1,101 @@
+import type { Static, TSchema } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { CortexError, describeError, type ErrorCode } from "../../base/errors.ts";
+import { UnreachableError } from "../frame/exit-codes.ts";
+
+/** Asks a gateway's admin routes. Every call ends within the timeout; the gateway's errors come back as its own. */
+export class AdminClient {
+  readonly url: string;
+  readonly #timeoutMs: number;
+
+  constructor(options: { readonly url: string; readonly timeoutMs: number }) {
+    this.url = options.url;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /** GET, checked against the schema. */
+  get<S extends TSchema>(path: string, schema: S): Promise<Static<S>> {
+    return this.#ask(path, { method: "GET" }, schema);
+  }
+
+  /** POST of JSON, checked against the schema. */
+  post<S extends TSchema>(path: string, body: unknown, schema: S): Promise<Static<S>> {
+    const headers = { "content-type": "application/json" };
+    return this.#ask(path, { method: "POST", headers, body: JSON.stringify(body) }, schema);
+  }
+
+  async #ask<S extends TSchema>(path: string, init: RequestInit, schema: S): Promise<Static<S>> {
+    const response = await this.#fetch(path, init);
+    const text = await response.text();
+    if (!response.ok) throw readFailure(text, { status: response.status, url: this.url });
+    const answer: unknown = parseJson(text);
+    if (Value.Check(schema, answer)) return answer;
+    const first = Value.Errors(schema, answer).First();
+    throw new CortexError("internal", `What answers at ${this.url} is not a cortex gateway`, {
+      cause: new Error(`${path}${first?.path ?? ""}: ${first?.message ?? "no JSON"}`),
+      hint: "check --host, and that both sides have the same version",
+    });
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const signal = this.#timeoutMs > 0 ? AbortSignal.timeout(this.#timeoutMs) : null;
+    try {
+      // Bun would give up by itself after five minutes of silence; a large load takes longer.
+      const patience = { timeout: false };
+      return await fetch(`${this.url}${path}`, {
+        ...init,
+        ...patience,
+        signal,
+        redirect: "manual",
+      });
+    } catch (cause) {
+      if (signal?.aborted === true) {
+        throw new CortexError(
+          "timeout",
+          `No answer from ${this.url}${path}: waited ${this.#timeoutMs / 1000} s`,
+        );
+      }
+      throw new UnreachableError(`Cannot reach a gateway at ${this.url}: ${explain(cause)}`, {
+        hint: "cortex up, or --host URL for a gateway elsewhere",
+      });
+    }
+  }
+}
+
+/** Bun's own text for the usual case asks whether the computer can access the URL. */
+function explain(cause: unknown): string {
+  const { code } = cause as { readonly code?: string };
+  const isRefused = code === "ConnectionRefused" || code === "ECONNREFUSED";
+  return isRefused ? "connection refused, so nothing listens there" : describeError(cause);
+}
+
+function readFailure(
+  text: string,
+  context: { readonly status: number; readonly url: string },
+): CortexError {
+  const body = parseJson(text) as {
+    readonly error?: {
+      readonly message?: string;
+      readonly code?: string;
+      readonly figures?: Readonly<Record<string, unknown>>;
+    };
+  } | null;
+  const error = body?.error;
+  if (typeof error?.message !== "string") {
+    return new CortexError(
+      "internal",
+      `${context.url} answered ${context.status}: ${text.slice(0, 200)}`,
+    );
+  }
+  const figures = error.figures === undefined ? {} : { figures: error.figures };
+  // Codes of a newer gateway are printed like any other; only known ones have an exit code of their own.
+  return new CortexError((error.code ?? "internal") as ErrorCode, error.message, figures);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

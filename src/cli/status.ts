@@ -1,0 +1,56 @@
+import { systemClock } from "../base/clock.ts";
+import { waitForStopSignal } from "../lifecycle/signals.ts";
+import { StatusSchema } from "../protocol/status.ts";
+import type { AdminClient } from "./client/admin-client.ts";
+import { clientFlags, openClient } from "./client/client-flags.ts";
+import { formatStatus, isDegraded } from "./client/format-status.ts";
+import { defineCliCommand } from "./frame/cli-command.ts";
+import { EXIT } from "./frame/exit-codes.ts";
+import { styleFor } from "./frame/style.ts";
+
+const WATCH_MS = 1_000;
+/** Moves the cursor home and clears what is below, so that a redraw does not flicker. */
+const REDRAW = "\u001B[H\u001B[J";
+
+/** `cortex status`: what the gateway sees. */
+export const statusCommand = defineCliCommand({
+  name: "status",
+  aliases: ["ps"],
+  summary: "Show neurons, devices and loaded models",
+  details: [
+    "FREE is memory that models may still take. TOK/S is what one request gets while it decodes.\n" +
+      "Models that are only on disk are listed by cortex models.",
+  ],
+  args: {
+    ...clientFlags("10"),
+    watch: { type: "boolean", alias: "w", description: "show it again every second until Ctrl-C" },
+  },
+  examples: ["status", "status --json", "status --watch --host http://gateway:31313"],
+  exits: ["failed", "usage", "degraded", "unreachable"],
+  run: async ({ host, timeout, json, watch }) => {
+    const client = openClient({ host, timeout });
+    const show = () => showStatus(client, { json: json === true, redraw: watch === true });
+    if (watch !== true) return show();
+    const stopped = new AbortController();
+    void waitForStopSignal().then(() => stopped.abort());
+    let code: number = EXIT.ok;
+    while (!stopped.signal.aborted) {
+      code = await show();
+      await systemClock.sleep(WATCH_MS, stopped.signal).catch(() => undefined);
+    }
+    return code;
+  },
+});
+
+async function showStatus(
+  client: AdminClient,
+  options: { readonly json: boolean; readonly redraw: boolean },
+): Promise<number> {
+  const status = await client.get("/admin/status", StatusSchema);
+  const isScreen = options.redraw && process.stdout.isTTY === true && !options.json;
+  const text = options.json
+    ? `${JSON.stringify(status)}\n`
+    : formatStatus(status, { style: styleFor(process.stdout), nowMs: Date.now() });
+  process.stdout.write(isScreen ? REDRAW + text : text);
+  return isDegraded(status) ? EXIT.degraded : EXIT.ok;
+}
