@@ -16,32 +16,33 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 
 const CONSOLA_LEVELS: Record<LogLevel, number> = { error: 0, warn: 1, info: 3, debug: 4 };
 
-/** A log on standard error. Colours only on a terminal and without NO_COLOR. */
+/** ANSI: red, yellow, cyan, grey. */
+const LEVEL_COLORS: Readonly<Record<string, string>> = {
+  error: "\u001b[31m",
+  warn: "\u001b[33m",
+  info: "\u001b[36m",
+  debug: "\u001b[90m",
+};
+
+/**
+ * A log on standard error: `time LEVEL text key=value`, one line per event. The level is coloured only on a terminal
+ * and without NO_COLOR.
+ */
 export function createLog(level: LogLevel = "info"): Log {
   const colors = process.stderr.isTTY === true && !process.env["NO_COLOR"];
-  // journald writes the time itself.
-  const dated = process.env["JOURNAL_STREAM"] === undefined;
   const sink = createConsola({
     level: CONSOLA_LEVELS[level],
-    // Repeats are facts, too: consola would swallow them.
-    throttle: 0,
     reporters: [
       {
-        log: ({ type, args, date }) => {
-          const time = dated ? `${date.toISOString()} ` : "";
-          process.stderr.write(`${time}${formatLevel(type, colors)} ${args.join(" ")}\n`);
+        log: ({ date, type, args }) => {
+          const label = type.toUpperCase().padEnd(5);
+          const shown = colors ? `${LEVEL_COLORS[type] ?? ""}${label}\u001b[0m` : label;
+          process.stderr.write(`${date.toISOString()} ${shown} ${args.join(" ")}\n`);
         },
       },
     ],
   });
   return bind(sink, {});
-}
-
-const LEVEL_COLORS: Readonly<Record<string, number>> = { debug: 90, info: 36, warn: 33, error: 31 };
-
-function formatLevel(level: string, colors: boolean): string {
-  const text = level.padEnd(5);
-  return colors ? `\u001B[${LEVEL_COLORS[level] ?? 39}m${text}\u001B[39m` : text;
 }
 
 /** A log that keeps nothing; for tests and probes. */

@@ -38,7 +38,9 @@ describe("a configuration of listen addresses, eviction and two neurons", () => 
     try {
       await waitUntil(async () => {
         const { stdout } = await runCortex(["status", "--host", host]);
-        return stdout.includes("alpha") && stdout.includes("beta") && stdout.includes("tiny-a");
+        return (
+          stdout.includes("alpha") && stdout.includes("beta") && stdout.includes("cortex models")
+        );
       });
       const json = await runCortex(["status", "--host", host, "--json"]);
       expect(json.code).toBe(0);
