@@ -46,6 +46,8 @@ const LOAD_BUCKETS = [0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320];
 export class NeuronMetrics {
   readonly #registry = new Registry();
   readonly #streams = new Map<string, StreamMetrics>();
+  /** Fill the gauges before each scrape. */
+  readonly #fillers: (() => void)[] = [];
   readonly #requests = this.#counter("requests_total", "Requests ended", [
     "model",
     "kind",
@@ -79,6 +81,7 @@ export class NeuronMetrics {
   }
 
   async render(): Promise<string> {
+    for (const fill of this.#fillers) fill();
     return await this.#registry.metrics();
   }
 
@@ -153,9 +156,10 @@ export class NeuronMetrics {
     const gauges = figures.map(
       ([name, help, key]) => [this.#gauge(name, help, ["model"]), key] as const,
     );
-    this.#gauge("models", "Models that this neuron can serve", [], (self) => {
+    const count = this.#gauge("models", "Models that this neuron can serve", []);
+    this.#fillers.push(() => {
       const models = source.models();
-      self.set(models.length);
+      count.set(models.length);
       for (const gauge of [state, bytes, ...gauges.map(([each]) => each)]) gauge.reset();
       for (const model of models) {
         for (const name of MODEL_STATES) {
@@ -178,9 +182,8 @@ export class NeuronMetrics {
       "device",
     ]);
     const memory = this.#gauge("device_memory_bytes", "Memory of a device", ["device", "state"]);
-    this.#gauge("devices", "Devices that this neuron uses", [], (self) => {
+    this.#fillers.push(() => {
       const devices = source.devices();
-      self.set(devices.length);
       for (const device of devices) {
         const index = String(device.index);
         const used = device.memory_total_bytes - device.memory_free_bytes;
@@ -210,20 +213,12 @@ export class NeuronMetrics {
     });
   }
 
-  /** Without a collect function it is filled by another gauge's, which must be registered after it. */
-  #gauge(name: string, help: string, labelNames: string[], collect?: (self: Gauge) => void): Gauge {
+  #gauge(name: string, help: string, labelNames: string[]): Gauge {
     return new Gauge({
       name: `cortex_neuron_${name}`,
       help,
       labelNames,
       registers: [this.#registry],
-      ...(collect === undefined
-        ? {}
-        : {
-            collect() {
-              collect(this);
-            },
-          }),
     });
   }
 }

@@ -1,18 +1,16 @@
-import { homedir, hostname } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { CortexError, describeError } from "../base/errors.ts";
 import type { Log, LogLevel } from "../base/log.ts";
-import { VERSION } from "../base/version.ts";
 import type { NeuronConfig } from "../config/neuron-schema.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { NeuronMetrics } from "../metrics/neuron-metrics.ts";
-import { type Discovery, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
 import { DeviceInventory } from "./discovery/device-inventory.ts";
 import { EventHub } from "./events/event-hub.ts";
 import type { EngineHost } from "./harness/engine-host.ts";
 import { Harness } from "./harness/harness.ts";
-import { serveRoutes } from "./http/app.ts";
+import { type NeuronServer, serveRoutes } from "./http/app.ts";
 import { InferenceHandler } from "./http/inference-handler.ts";
 import { inferenceRoutes } from "./http/inference-routes.ts";
 import { modelRoutes } from "./http/model-routes.ts";
@@ -22,6 +20,7 @@ import { Catalogue } from "./models/catalogue.ts";
 import { ModelRegistry } from "./models/registry.ts";
 import { cacheFolder } from "./native/embedded-library.ts";
 import { EventPump } from "./native/event-pump.ts";
+import { NeuronStatus } from "./status.ts";
 import { watchPoison } from "./watch-poison.ts";
 
 /** A running neuron. */
@@ -58,45 +57,69 @@ const ENGINE_QUEUE_RESERVE = 512;
 export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   const { config, log } = options;
   const clock = options.clock ?? systemClock;
-  const lifecycle = new Lifecycle({ log, clock });
   const token = readToken(config);
   const host = options.engine ?? (await openHost(options));
+  const parts = await assemble({ ...options, clock }, host);
+  const server = serve(parts, { token, testFaults: options.testFaults === true });
+  const stopBackground = startBackground(parts);
+
+  const lifecycle = new Lifecycle({ log, clock });
+  lifecycle.add("server", () => server.stop(CLOSE_GRACE_MS));
+  lifecycle.add("events", () => parts.hub.stop());
+  lifecycle.add("devices", () => parts.harness.stop());
+  lifecycle.add("models", () => parts.registry.stop());
+  lifecycle.add("timers", stopBackground);
+  lifecycle.add("requests", async () => {
+    parts.status.startDraining();
+    parts.hub.tellHealth(parts.status.health());
+    await drain(parts.registry, config.neuron.drain_seconds, clock);
+  });
+  log.info("Neuron serves", {
+    url: server.url,
+    models: parts.registry.models().length,
+    devices: parts.inventory.indices().join(","),
+  });
+  return {
+    url: server.url,
+    stop: () => lifecycle.stop(config.neuron.drain_seconds * 1000 + PART_STOP_MS),
+    exited: parts.exited,
+  };
+}
+
+/** The parts that know each other; nothing runs yet but the events of the engine. */
+interface Parts {
+  readonly config: NeuronConfig;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly inventory: DeviceInventory;
+  readonly harness: Harness;
+  readonly catalogue: Catalogue;
+  readonly registry: ModelRegistry;
+  readonly hub: EventHub;
+  readonly metrics: NeuronMetrics;
+  readonly status: NeuronStatus;
+  readonly exited: Promise<number>;
+  /** Aborts when the neuron stops. */
+  readonly stopping: AbortController;
+}
+
+async function assemble(
+  options: NeuronOptions & { readonly clock: Clock },
+  host: EngineHost,
+): Promise<Parts> {
+  const { config, log, clock } = options;
   const pump = new EventPump({ engine: host.engine, log });
   void pump.run(host.doorbell).catch((error) => {
     log.error("Engine events ended", { cause: describeError(error) });
   });
   const discovery = host.engine.discover();
   const inventory = new DeviceInventory(discovery, options.deviceFilter);
-  const harness = new Harness({
-    host,
-    pump,
-    log,
-    clock,
-    requestsMax: config.defaults.queue_max + ENGINE_QUEUE_RESERVE,
-  });
+  const status = new NeuronStatus({ discovery, inventory, library: host.engine.path });
+  const requestsMax = config.defaults.queue_max + ENGINE_QUEUE_RESERVE;
+  const harness = new Harness({ host, pump, log, clock, requestsMax });
   const catalogue = new Catalogue({ folder: expandHome(config.neuron.models_dir), log, clock });
   await catalogue.scan();
-
-  let isDraining = false;
-  const instance = Bun.randomUUIDv7();
-  const health = (): Health => {
-    const devices = inventory.list();
-    const degraded = devices.some((device) => device.state === "poisoned");
-    const state = isDraining ? "draining" : degraded ? "degraded" : "ok";
-    return { state, protocol: PROTOCOL_VERSION, version: VERSION, instance, devices };
-  };
-  const discover = (): Discovery => ({
-    host: hostname(),
-    version: VERSION,
-    engine: discovery.engine,
-    flavour: discovery.flavour,
-    library: host.engine.path,
-    backends: [...discovery.backends],
-    devices: inventory.list(),
-  });
-
-  const exit = Promise.withResolvers<number>();
-  const poisonWatch = { stop: new AbortController(), running: false };
+  // These two read the registry when they are asked, and the registry tells them what changed.
   const metrics = new NeuronMetrics({
     models: () => registry.list(),
     devices: () => inventory.list(),
@@ -104,14 +127,16 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   const hub = new EventHub({
     clock,
     source: {
-      health,
+      health: () => status.health(),
       models: () => registry.list(),
       model: (id) => {
         const model = registry.find(id);
-        return model === undefined ? undefined : registry.view(model);
+        return model && registry.view(model);
       },
     },
   });
+  const exit = Promise.withResolvers<number>();
+  const stopping = new AbortController();
   const registry: ModelRegistry = new ModelRegistry({
     config,
     log,
@@ -125,71 +150,77 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
       onModelGone: (id) => hub.tellModelGone(id),
       onDevices: () => {
         hub.tellDevices(inventory.list());
-        hub.tellHealth(health());
+        hub.tellHealth(status.health());
       },
       onLoaded: (model) => metrics.observeLoad(model.id, model.loadSeconds ?? 0),
-      onFault: (fault) => {
-        metrics.countFault(fault.scope);
-        if (fault.scope !== "device" || poisonWatch.running) return;
-        poisonWatch.running = true;
-        void watchPoison({ registry, inventory, clock, log, signal: poisonWatch.stop.signal }).then(
-          (code) => code !== undefined && exit.resolve(code),
-        );
+      onFault: ({ scope }) => {
+        metrics.countFault(scope);
+        if (scope === "device") void poisonWatch();
       },
     },
   });
+  const poisonWatch = async () => {
+    const signal = stopping.signal;
+    const code = await watchPoison({ registry, inventory, clock, log, signal });
+    if (code !== undefined) exit.resolve(code);
+  };
   pump.onFault((fault) => registry.onFault(fault));
+  return {
+    ...{ config, log, clock, inventory, harness, catalogue, registry, hub, metrics, status },
+    ...{ exited: exit.promise, stopping },
+  };
+}
 
-  const handler = new InferenceHandler({
-    registry,
-    clock,
-    log,
-    metrics,
-    bodyBytesMax: config.neuron.body_bytes_max,
-    isDraining: () => isDraining,
-  });
+function serve(
+  parts: Parts,
+  options: { readonly token: string | undefined; readonly testFaults: boolean },
+): NeuronServer {
+  const { config, registry, clock, log, metrics, hub, status } = parts;
+  const isDraining = () => status.isDraining;
+  const bodyBytesMax = config.neuron.body_bytes_max;
+  const handler = new InferenceHandler({ registry, clock, log, metrics, bodyBytesMax, isDraining });
   const routes = [
-    ...neuronRoutes({ self: { health, discovery: discover }, hub, metrics }),
-    ...modelRoutes({ registry, isDraining: () => isDraining }),
+    ...neuronRoutes({ self: status, hub, metrics }),
+    ...modelRoutes({ registry, isDraining }),
     ...inferenceRoutes(handler),
-    ...(options.testFaults === true ? [faultRoute(registry)] : []),
+    ...(options.testFaults ? [faultRoute(registry)] : []),
   ];
-  const server = serveRoutes([...routes, ...swaggerRoutes(routes)], {
+  return serveRoutes([...routes, ...swaggerRoutes(routes)], {
     listen: config.neuron.listen,
-    token,
+    token: options.token,
     log,
   });
+}
 
-  const refresh = new AbortController();
+/** Starts what goes on by itself, and returns how to end it. */
+function startBackground(parts: Parts): () => void {
+  const { catalogue, hub, harness, inventory, log, stopping } = parts;
   void catalogue.watch();
   void hub.beat();
-  void refreshMemory({ registry, hub, inventory, clock, signal: refresh.signal });
-  openPreferredDevices(harness, inventory, log);
-
-  lifecycle.add("server", () => server.stop(CLOSE_GRACE_MS));
-  lifecycle.add("events", () => hub.stop());
-  lifecycle.add("devices", () => harness.stop());
-  lifecycle.add("models", () => registry.stop());
-  lifecycle.add("timers", () => {
+  void refreshMemory(parts);
+  // Devices that models will go to are opened now, so that the first load need not wait for a driver.
+  for (const { index } of inventory.preferred()) {
+    harness.ensureLoop(inventory.loopName([index]), [index]).catch((error) => {
+      log.error("Device cannot be opened", { device: index, cause: describeError(error) });
+    });
+  }
+  return () => {
     catalogue.stop();
-    refresh.abort();
-    poisonWatch.stop.abort();
-  });
-  lifecycle.add("requests", async () => {
-    isDraining = true;
-    hub.tellHealth(health());
-    await drain(registry, config.neuron.drain_seconds, clock);
-  });
-  log.info("Neuron serves", {
-    url: server.url,
-    models: registry.models().length,
-    devices: inventory.indices().join(","),
-  });
-  return {
-    url: server.url,
-    stop: () => lifecycle.stop(config.neuron.drain_seconds * 1000 + PART_STOP_MS),
-    exited: exit.promise,
+    stopping.abort();
   };
+}
+
+async function refreshMemory({ clock, stopping, registry, hub, inventory }: Parts): Promise<void> {
+  for (;;) {
+    try {
+      await clock.sleep(MEMORY_REFRESH_MS, stopping.signal);
+    } catch {
+      // Only a stop ends the sleep early.
+      return;
+    }
+    await registry.refreshMemory();
+    hub.tellDevices(inventory.list());
+  }
 }
 
 /** Native code is imported only when it is used, so that a test with a fake engine never maps it. */
@@ -217,34 +248,6 @@ function readToken(config: NeuronConfig): string | undefined {
 
 function expandHome(path: string): string {
   return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
-}
-
-/** Opens the devices that models will go to, so that the first load need not wait for a driver. */
-function openPreferredDevices(harness: Harness, inventory: DeviceInventory, log: Log): void {
-  for (const { index } of inventory.preferred()) {
-    harness.ensureLoop(inventory.loopName([index]), [index]).catch((error) => {
-      log.error("Device cannot be opened", { device: index, cause: describeError(error) });
-    });
-  }
-}
-
-async function refreshMemory(parts: {
-  readonly registry: ModelRegistry;
-  readonly hub: EventHub;
-  readonly inventory: DeviceInventory;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  for (;;) {
-    try {
-      await parts.clock.sleep(MEMORY_REFRESH_MS, parts.signal);
-    } catch {
-      // Only a stop ends the sleep early.
-      return;
-    }
-    await parts.registry.refreshMemory();
-    parts.hub.tellDevices(parts.inventory.list());
-  }
 }
 
 /** Waits for requests in flight, at most so many seconds; what is left ends with the unload. */

@@ -29,22 +29,7 @@ export function modelRoutes(parts: {
     }
   };
   return [
-    {
-      method: "GET",
-      path: "/models",
-      summary: "Every model that this neuron can serve, with state and figures",
-      tag: "models",
-      answer: ModelListSchema,
-      handle: () => Response.json({ models: registry.list() }),
-    },
-    {
-      method: "GET",
-      path: "/models/{id}",
-      summary: "One model, by id or alias",
-      tag: "models",
-      answer: ModelSchema,
-      handle: (_, params) => Response.json(registry.view(registry.require(params["id"] ?? ""))),
-    },
+    ...catalogueRoutes(registry),
     {
       method: "POST",
       path: "/models/load",
@@ -86,6 +71,27 @@ export function modelRoutes(parts: {
           await registry.plan(await readControlBody<PlanRequest>(request, PlanRequestSchema)),
         );
       },
+    },
+  ];
+}
+
+function catalogueRoutes(registry: ModelRegistry): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/models",
+      summary: "Every model that this neuron can serve, with state and figures",
+      tag: "models",
+      answer: ModelListSchema,
+      handle: () => Response.json({ models: registry.list() }),
+    },
+    {
+      method: "GET",
+      path: "/models/{id}",
+      summary: "One model, by id or alias",
+      tag: "models",
+      answer: ModelSchema,
+      handle: (_, params) => Response.json(registry.view(registry.require(params["id"] ?? ""))),
     },
     ...openAiModelRoutes(registry),
   ];

@@ -1,4 +1,3 @@
-import type { DeviceFigures, ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
 import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -18,9 +17,12 @@ import type { EngineFault } from "../native/event-pump.ts";
 import type { Catalogue, CatalogueChange } from "./catalogue.ts";
 import { KvStore } from "./kv-store.ts";
 import { type Lease, LeaseBook } from "./lease-book.ts";
+import { checkSameShape } from "./load-shape.ts";
 import { Model } from "./model.ts";
 import { ModelLoader } from "./model-loader.ts";
+import { ModelViews } from "./model-views.ts";
 import type { Resident } from "./plan.ts";
+import { residentOf } from "./resident.ts";
 
 /** How long an unload lets requests go on when it does not say. */
 const DRAIN_SECONDS_DEFAULT = 30;
@@ -37,7 +39,6 @@ export interface RegistryListener {
 
 /** Owner of every model's state: the only one that loads, unloads, leases and poisons them. */
 export class ModelRegistry {
-  readonly #config: NeuronConfig;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #catalogue: Catalogue;
@@ -47,6 +48,7 @@ export class ModelRegistry {
   readonly #loader: ModelLoader;
   readonly #kv: KvStore;
   readonly #leases: LeaseBook;
+  readonly #views: ModelViews;
   readonly #models = new Map<string, Model>();
   readonly #loads = new Map<Model, Promise<void>>();
   readonly #unloads = new Map<Model, Promise<UnloadResponse>>();
@@ -61,7 +63,6 @@ export class ModelRegistry {
     readonly listener: RegistryListener;
     readonly kvFolder: string;
   }) {
-    this.#config = parts.config;
     this.#log = parts.log;
     this.#clock = parts.clock;
     this.#catalogue = parts.catalogue;
@@ -75,6 +76,7 @@ export class ModelRegistry {
       queueMax: parts.config.defaults.queue_max,
       onChange: (model) => this.#listener.onModel(model, false),
     });
+    this.#views = new ModelViews({ ...parts, loader: this.#loader });
     this.#applyCatalogue({ added: parts.catalogue.entries(), removed: [] });
     parts.catalogue.onChange((change) => this.#applyCatalogue(change));
     parts.harness.onLost((loop, end) => {
@@ -103,16 +105,11 @@ export class ModelRegistry {
   }
 
   list(): ModelView[] {
-    const figures = this.#collectFigures();
-    return this.models().map((model) => this.#view(model, figures.get(model.id)));
+    return this.#views.all(this.models());
   }
 
   view(model: Model): ModelView {
-    const figures = model.placement?.loop.figures();
-    return this.#view(
-      model,
-      figures?.models.find((candidate) => candidate.model === model.id),
-    );
+    return this.#views.one(model);
   }
 
   /** What takes device memory, for a plan. */
@@ -382,63 +379,6 @@ export class ModelRegistry {
     this.#models.delete(model.id);
     this.#listener.onModelGone(model.id);
   }
-
-  #view(model: Model, figures: ModelFigures | undefined): ModelView {
-    return model.view({
-      aliases: this.#catalogue.aliasesOf(model.entry),
-      figures,
-      defaults: {
-        context: this.#loader.defaultContext(model),
-        slots: this.#config.defaults.slots,
-      },
-    });
-  }
-
-  #collectFigures(): Map<string, ModelFigures> {
-    const collected = new Map<string, ModelFigures>();
-    for (const loop of this.#harness.loops()) {
-      const figures: DeviceFigures | undefined = loop.figures();
-      for (const model of figures?.models ?? []) collected.set(model.model, model);
-    }
-    return collected;
-  }
-}
-
-/** Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. */
-function residentOf(model: Model): Resident {
-  const { placement, loaded } = model;
-  const planned = placement?.planned.devices ?? [];
-  const real = loaded?.bytes;
-  const realBytes = real === undefined ? 0 : real.weights + real.context + real.compute;
-  const devices =
-    planned.length === 1
-      ? planned.map(({ index, bytes }) => ({ index, bytes: Math.max(bytes, realBytes) }))
-      : planned;
-  return {
-    model: model.id,
-    devices,
-    loading: model.state === "loading",
-    pinned: model.pinned,
-    busy: model.inFlight > 0,
-    lastUsedMs: model.lastUsedMs,
-  };
-}
-
-function checkSameShape(model: Model, request: LoadRequest): void {
-  const { loaded, placement } = model;
-  const differs =
-    (request.context !== undefined && request.context !== placement?.context) ||
-    (request.slots !== undefined && request.slots !== loaded?.slots) ||
-    (request.devices !== undefined &&
-      request.devices.toSorted((a, b) => a - b).join() !== placement?.loop.devices.join());
-  if (!differs) return;
-  throw new CortexError(
-    "conflict",
-    `Model '${model.id}' is loaded with context ${loaded?.context} and ${loaded?.slots} slots; unload it first`,
-    {
-      figures: { context: loaded?.context, slots: loaded?.slots, devices: placement?.loop.devices },
-    },
-  );
 }
 
 /** A function, so that a state that changed during an await is read anew. */

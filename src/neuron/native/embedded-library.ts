@@ -31,7 +31,7 @@ export async function extractLibrary(library: Blob, cache: string): Promise<stri
     if ((await sizeOf(path)) === bytes.length) return path;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     // Another process may extract at the same time: the rename makes either one's whole file appear at once.
-    const partial = join(folder, `.${process.pid}-${Date.now()}.partial`);
+    const partial = join(folder, `.${Bun.randomUUIDv7()}.partial`);
     try {
       await Bun.write(partial, bytes, { mode: 0o500 });
       await rename(partial, path);

@@ -21,6 +21,7 @@ export function pickFields(body: JsonObject, rules: FieldRules): Record<string, 
   return picked;
 }
 
+/** A number within limits, both included. */
 export function number(min: number, max: number): FieldRule {
   return (value, param) => {
     if (typeof value === "number" && value >= min && value <= max) return value;
@@ -31,6 +32,7 @@ export function number(min: number, max: number): FieldRule {
   };
 }
 
+/** A whole number within limits, both included. */
 export function integer(min: number, max: number = INTEGER_MAX): FieldRule {
   return (value, param) => {
     if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) return value;
@@ -41,11 +43,13 @@ export function integer(min: number, max: number = INTEGER_MAX): FieldRule {
   };
 }
 
+/** true or false. */
 export const boolean: FieldRule = (value, param) => {
   if (typeof value === "boolean") return value;
   throw invalid(param, `'${param}' is ${showValue(value)}, must be true or false`);
 };
 
+/** Text of bounded length. */
 export function text(charactersMax: number): FieldRule {
   return (value, param) => {
     if (typeof value !== "string") {
@@ -61,6 +65,7 @@ export function text(charactersMax: number): FieldRule {
   };
 }
 
+/** One of a few words. */
 export function oneOf(...allowed: readonly string[]): FieldRule {
   return (value, param) => {
     if (typeof value === "string" && allowed.includes(value)) return value;

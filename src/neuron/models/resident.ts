@@ -1,0 +1,22 @@
+import type { Model } from "./model.ts";
+import type { Resident } from "./plan.ts";
+
+/** Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. */
+export function residentOf(model: Model): Resident {
+  const { placement, loaded } = model;
+  const planned = placement?.planned.devices ?? [];
+  const real = loaded?.bytes;
+  const realBytes = real === undefined ? 0 : real.weights + real.context + real.compute;
+  const devices =
+    planned.length === 1
+      ? planned.map(({ index, bytes }) => ({ index, bytes: Math.max(bytes, realBytes) }))
+      : planned;
+  return {
+    model: model.id,
+    devices,
+    loading: model.state === "loading",
+    pinned: model.pinned,
+    busy: model.inFlight > 0,
+    lastUsedMs: model.lastUsedMs,
+  };
+}

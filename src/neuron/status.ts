@@ -1,0 +1,58 @@
+import { hostname } from "node:os";
+import type { EngineDiscovery } from "bun-ffi-cuda-bindings-local/engine";
+import { VERSION } from "../base/version.ts";
+import { type Discovery, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
+import type { DeviceInventory } from "./discovery/device-inventory.ts";
+
+/** What the neuron says of itself. Owner of whether it is draining. */
+export class NeuronStatus {
+  readonly #discovery: EngineDiscovery;
+  readonly #inventory: DeviceInventory;
+  readonly #library: string;
+  readonly #instance = Bun.randomUUIDv7();
+  #isDraining = false;
+
+  constructor(parts: {
+    readonly discovery: EngineDiscovery;
+    readonly inventory: DeviceInventory;
+    readonly library: string;
+  }) {
+    this.#discovery = parts.discovery;
+    this.#inventory = parts.inventory;
+    this.#library = parts.library;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** From now on no request and no load is accepted. */
+  startDraining(): void {
+    this.#isDraining = true;
+  }
+
+  health(): Health {
+    const devices = this.#inventory.list();
+    const isDegraded = devices.some((device) => device.state === "poisoned");
+    return {
+      state: this.#isDraining ? "draining" : isDegraded ? "degraded" : "ok",
+      protocol: PROTOCOL_VERSION,
+      version: VERSION,
+      instance: this.#instance,
+      devices,
+    };
+  }
+
+  discovery(): Discovery {
+    const { engine, flavour, backends } = this.#discovery;
+    return {
+      host: hostname(),
+      version: VERSION,
+      engine,
+      flavour,
+      library: this.#library,
+      backends: [...backends],
+      devices: this.#inventory.list(),
+    };
+  }
+}

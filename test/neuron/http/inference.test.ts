@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { errorOf, NeuronFixture } from "../fixture.ts";
+
+let fixture: NeuronFixture;
+
+beforeEach(async () => {
+  fixture = await NeuronFixture.start();
+  await fixture.load("alpha");
+});
+
+afterEach(() => fixture.stop());
+
+const busy = async () => {
+  const { in_flight, slots_busy, queued } = await fixture.model("alpha");
+  return { in_flight, slots_busy, queued };
+};
+const IDLE = { in_flight: 0, slots_busy: 0, queued: 0 };
+
+describe("a chat", () => {
+  test("that is streamed passes the engine's chunks on and ends with [DONE]", async () => {
+    const response = await fixture.chat({ stream: true, max_tokens: 2 });
+    expect(response.headers.get("content-type")).toStartWith("text/event-stream");
+    expect(response.headers.get("x-request-id")).toStartWith("req_");
+    expect(await response.text()).toBe(
+      'data: {"choices":[{"index":0,"delta":{"content":"w1 "}}]}\n\n' +
+        'data: {"choices":[{"index":0,"delta":{"content":"w2 "}}]}\n\ndata: [DONE]\n\n',
+    );
+  });
+
+  test("that is not streamed is one answer without the engine's own figures", async () => {
+    const response = await fixture.chat({ max_tokens: 3 });
+    expect(response.status).toBe(200);
+    const answer = (await response.json()) as Record<string, unknown>;
+    expect(answer["usage"]).toMatchObject({ completion_tokens: 3 });
+    expect(answer).not.toHaveProperty("cortex");
+  });
+
+  test("by an alias runs the same model", async () => {
+    const response = await fixture.chat({ model: "ALPHA" });
+    expect(response.status).toBe(200);
+    await response.text();
+    expect(fixture.engine.countCalls("submit")).toBe(1);
+  });
+
+  test("counts its tokens and speed for the model", async () => {
+    await (await fixture.chat({ stream: true, max_tokens: 20 })).text();
+    expect(await fixture.model("alpha")).toMatchObject({
+      completion_tokens: 20,
+      decode_tokens_per_second: 100,
+    });
+    const metrics = await (await fixture.get("/metrics")).text();
+    expect(metrics).toContain('cortex_neuron_tokens_total{model="alpha",kind="completion"} 20');
+    expect(metrics).toContain('cortex_neuron_model_state{model="alpha",state="ready"} 1');
+  });
+
+  test("gives its request's id back", async () => {
+    const response = await fetch(`${fixture.neuron.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "x-request-id": "req_of-mine" },
+      body: JSON.stringify({ model: "alpha", messages: [{ role: "user", content: "hi" }] }),
+    });
+    expect(response.headers.get("x-request-id")).toBe("req_of-mine");
+    await response.text();
+  });
+});
+
+describe("an error", () => {
+  test("before the first chunk of a stream has a status of its own", async () => {
+    const messages = [{ role: "user", content: "word ".repeat(150) }];
+    const error = await errorOf(await fixture.chat({ stream: true, messages }));
+    expect(error).toMatchObject({ status: 400, code: "context_length_exceeded" });
+    expect(error.message).toContain("100");
+    expect(error.figures).toMatchObject({ context_tokens: 100 });
+    expect(error.source).toBe("neuron");
+  });
+
+  test("after the first chunk is an event, and the stream ends without [DONE]", async () => {
+    const release = fixture.engine.hold("decode");
+    const response = await fixture.chat({ stream: true, max_tokens: 50 });
+    await fixture.post("/test/fault", { model: "alpha", phase: "decode", after: 1, kind: "abort" });
+    release();
+    const text = await response.text();
+    expect(text).toContain('"code":"model_poisoned"');
+    expect(text).not.toContain("[DONE]");
+  });
+
+  test("names a model that does not exist", async () => {
+    const error = await errorOf(await fixture.chat({ model: "gamma" }));
+    expect(error).toMatchObject({ status: 404, code: "model_not_found", param: "model" });
+    expect(error.message).toContain("gamma");
+  });
+
+  test("says how to load a model that is not loaded", async () => {
+    const error = await errorOf(await fixture.chat({ model: "beta" }));
+    expect(error).toMatchObject({ status: 503, code: "model_not_loaded" });
+    expect(error.message).toContain("POST /models/load");
+  });
+
+  test("says what a model cannot do, loaded or not", async () => {
+    const response = await fixture.post("/v1/embeddings", { model: "beta", input: "x" });
+    const error = await errorOf(response);
+    expect(error).toMatchObject({ status: 501, code: "unsupported" });
+    expect(error.message).toContain("embeddings");
+  });
+
+  test("of a body over the limit is an envelope with the limit", async () => {
+    const small = await NeuronFixture.start({ neuron: { body_bytes_max: 2_000 } });
+    const error = await errorOf(await small.post("/v1/chat/completions", "x".repeat(3_000)));
+    expect(error).toMatchObject({ status: 413, code: "body_too_large" });
+    expect(error.message).toContain("2000");
+    const chunked = new ReadableStream({
+      start(controller) {
+        for (let index = 0; index < 3; index += 1) controller.enqueue(new Uint8Array(1_000));
+        controller.close();
+      },
+    });
+    const url = `${small.neuron.url}/v1/chat/completions`;
+    expect((await fetch(url, { method: "POST", body: chunked })).status).toBe(413);
+    await small.stop();
+  });
+
+  test("of an unknown route or a wrong method is an envelope", async () => {
+    const unknown = await errorOf(await fixture.get("/v1/nonsense"));
+    expect(unknown).toMatchObject({ status: 404, code: "route_not_found" });
+    expect(unknown.message).toContain("/v1/nonsense");
+    const wrong = await errorOf(await fixture.get("/v1/chat/completions"));
+    expect(wrong).toMatchObject({ status: 405, code: "method_not_allowed" });
+  });
+
+  test("never reaches the engine when the body is at fault", async () => {
+    for (const body of ["{", "[]", "null", "", '{"model":7}', '{"model":"alpha"}']) {
+      const error = await errorOf(await fixture.post("/v1/chat/completions", body));
+      expect(error).toMatchObject({ status: 400, code: "invalid_request" });
+    }
+    expect(fixture.engine.countCalls("submit")).toBe(0);
+  });
+});
+
+describe("a client that leaves", () => {
+  for (const point of ["prepare", "prefill", "decode"] as const) {
+    for (const stream of [true, false]) {
+      test(`${stream ? "a stream" : "a whole answer"} during ${point} frees the slot`, async () => {
+        const release = fixture.engine.hold(point);
+        const leave = new AbortController();
+        const pending = fixture.chat({ stream, max_tokens: 50 }, leave.signal);
+        pending.catch(() => undefined);
+        await fixture.until(async () => (await fixture.model("alpha")).in_flight === 1);
+        if (stream && point === "decode") await pending;
+        leave.abort();
+        await fixture.until(() => fixture.engine.countCalls("cancel") === 1);
+        await fixture.until(async () => (await fixture.model("alpha")).in_flight === 0);
+        expect(await busy()).toEqual(IDLE);
+        expect(fixture.log.has("model NOT marked poisoned", { cause: "was cancelled" })).toBe(true);
+        release();
+      });
+    }
+  }
+
+  test("while it is queued leaves the running requests alone", async () => {
+    const release = fixture.engine.hold("decode");
+    const running = [fixture.chat({ stream: true }), fixture.chat({ stream: true })];
+    const responses = await Promise.all(running);
+    const leave = new AbortController();
+    const queued = fixture.chat({ stream: true }, leave.signal);
+    queued.catch(() => undefined);
+    await fixture.until(async () => (await busy()).queued === 1);
+    leave.abort();
+    await fixture.until(async () => (await busy()).in_flight === 2);
+    release();
+    for (const response of responses) expect(await response.text()).toEndWith("data: [DONE]\n\n");
+  });
+});
+
+describe("a queue", () => {
+  test("that is full refuses with 429 and a Retry-After, and serves what it holds", async () => {
+    const release = fixture.engine.hold("decode");
+    const accepted = Array.from({ length: 5 }, () => fixture.chat());
+    await fixture.until(async () => (await busy()).in_flight === 5);
+    const refused = await fixture.chat();
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await errorOf(refused)).toMatchObject({ status: 429, code: "queue_full" });
+    release();
+    for (const response of await Promise.all(accepted)) expect(response.status).toBe(200);
+  });
+});
+
+describe("a stream that has to wait", () => {
+  test("sends its headers and a comment after ten seconds, then the answer", async () => {
+    const release = fixture.engine.hold("prefill");
+    const pending = fixture.chat({ stream: true, max_tokens: 1 });
+    await fixture.until(async () => (await busy()).slots_busy === 1);
+    await fixture.clock.advance(10_000);
+    const response = await pending;
+    expect(response.status).toBe(200);
+    const reader = response.body?.getReader();
+    const first = await reader?.read();
+    expect(new TextDecoder().decode(first?.value)).toBe(": keep-alive\n\n");
+    release();
+    const second = await reader?.read();
+    expect(new TextDecoder().decode(second?.value)).toContain("w1");
+    await reader?.cancel();
+  });
+
+  test("reports a failure that comes after its headers as an event", async () => {
+    const release = fixture.engine.hold("prepare");
+    const messages = [{ role: "user", content: "word ".repeat(150) }];
+    const pending = fixture.chat({ stream: true, messages });
+    await fixture.until(async () => (await busy()).in_flight === 1);
+    await fixture.clock.advance(10_000);
+    const response = await pending;
+    release();
+    const text = await response.text();
+    expect(text).toContain('"code":"context_length_exceeded"');
+    expect(text).not.toContain("[DONE]");
+  });
+});
+
+describe("the other routes", () => {
+  test("tokenize, count tokens, and list models in OpenAI's shape", async () => {
+    const tokens = await fixture.post("/v1/tokenize", { model: "alpha", content: "a b c" });
+    expect(await tokens.json()).toEqual({ tokens: [0, 1, 2] });
+    const messages = [{ role: "user", content: "hi" }];
+    const counted = await fixture.post("/v1/count_tokens", { model: "alpha", messages });
+    expect(await counted.json()).toEqual({ input_tokens: 1 });
+    const list = (await (await fixture.get("/v1/models")).json()) as { data: { id: string }[] };
+    expect(list.data.map((model) => model.id)).toEqual(["alpha", "beta"]);
+  });
+
+  test("document themselves without any other host", async () => {
+    const page = await (await fixture.get("/swagger")).text();
+    expect(page).not.toMatch(/https?:\/\//);
+    for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      expect((await fixture.get(path ?? "")).status).toBe(200);
+    }
+    const spec = (await (await fixture.get("/swagger/json")).json()) as { paths: object };
+    expect(Object.keys(spec.paths)).toContain("/v1/chat/completions");
+  });
+});
+
+describe("a token", () => {
+  test("is asked for everywhere but at /health", async () => {
+    process.env["CORTEX_TEST_NEURON_TOKEN"] = "secret";
+    const guarded = await NeuronFixture.start({
+      neuron: { token_env: "CORTEX_TEST_NEURON_TOKEN" },
+    });
+    expect((await guarded.get("/health")).status).toBe(200);
+    expect(await errorOf(await guarded.get("/models"))).toMatchObject({ status: 401 });
+    const headers = { authorization: "Bearer secret" };
+    expect((await fetch(`${guarded.neuron.url}/models`, { headers })).status).toBe(200);
+    await guarded.stop();
+  });
+});
