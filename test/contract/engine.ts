@@ -59,13 +59,13 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(client.figures().models).toEqual([]);
   },
 
-  "a missing file is a load error": async (client, subject) => {
+  "a missing file is a load error": async (client) => {
     const path = "/nowhere/nothing.gguf";
     const event = await client.job({ op: "load", ...SHAPE, path });
     expect([event.kind, event.status]).toEqual(["error", "load"]);
   },
 
-  "an unknown job is an argument error": async (client, subject) => {
+  "an unknown job is an argument error": async (client) => {
     const event = await client.job({ op: "nonsense" });
     expect([event.kind, event.status]).toEqual(["error", "argument"]);
   },
@@ -83,7 +83,7 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(figures.models.map((model) => [model.model, model.state])).toEqual([[MODEL, "ready"]]);
   },
 
-  "the memory job names every device of the loop": async (client, subject) => {
+  "the memory job names every device of the loop": async (client) => {
     const { devices } = JSON.parse((await client.job({ op: "memory" })).payload);
     expect(devices[0]).toMatchObject({ index: 0 });
     expect(devices[0].memory_free_bytes).toBeLessThanOrEqual(devices[0].memory_total_bytes);
@@ -93,7 +93,7 @@ const CASES: Readonly<Record<string, Case>> = {
     await expectStatus(client.load(subject.modelPath), "state");
   },
 
-  "a streamed chat is chunks and one end with figures": async (client, subject) => {
+  "a streamed chat is chunks and one end with figures": async (client) => {
     const events = await client.run("chat", { ...chat("hello"), stream: true, max_tokens: 4 });
     expect(events.length).toBeGreaterThan(1);
     for (const event of events.slice(0, -1)) {
@@ -105,7 +105,7 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(JSON.parse(end?.payload ?? "{}").usage.completion_tokens).toBe(4);
   },
 
-  "a whole chat is one result with the figures beside it": async (client, subject) => {
+  "a whole chat is one result with the figures beside it": async (client) => {
     const events = await client.run("chat", { ...chat("hello"), max_tokens: 3 });
     expect(events.map((event) => event.kind)).toEqual(["result"]);
     const { cortex, choices, usage } = JSON.parse(events[0]?.payload ?? "{}");
@@ -114,17 +114,17 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(cortex.usage).toEqual(usage);
   },
 
-  "tokens are counted without a slot": async (client, subject) => {
+  "tokens are counted without a slot": async (client) => {
     const [event] = await client.run("count_tokens", chat("hello there"));
     expect(JSON.parse(event?.payload ?? "{}").input_tokens).toBeGreaterThan(0);
   },
 
-  "a text is tokenized": async (client, subject) => {
+  "a text is tokenized": async (client) => {
     const [event] = await client.run("tokenize", { content: "hello there" });
     expect(JSON.parse(event?.payload ?? "{}").tokens.length).toBeGreaterThan(0);
   },
 
-  "a prompt longer than the context is refused with both figures": async (client, subject) => {
+  "a prompt longer than the context is refused with both figures": async (client) => {
     const [event] = await client.run("chat", chat("word ".repeat(CONTEXT * 2)));
     expect([event?.kind, event?.status]).toEqual(["error", "context"]);
     const figures = JSON.parse(event?.payload ?? "{}");
@@ -132,12 +132,12 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(figures.context_tokens).toBe(CONTEXT);
   },
 
-  "a grammar that does not parse is an argument error": async (client, subject) => {
+  "a grammar that does not parse is an argument error": async (client) => {
     const [event] = await client.run("chat", { ...chat("hello"), grammar: "nonsense (" });
     expect([event?.kind, event?.status]).toEqual(["error", "argument"]);
   },
 
-  "a cancelled request ends once, as cancelled, and frees its slot": async (client, subject) => {
+  "a cancelled request ends once, as cancelled, and frees its slot": async (client) => {
     const request = client.submit("chat", {
       ...chat("hello"),
       ...{ stream: true, max_tokens: 100_000, ignore_eos: true },
@@ -151,7 +151,7 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(client.figures().models[0]?.in_flight).toBe(0);
   },
 
-  "requests beyond the slots wait and are served in turn": async (client, subject) => {
+  "requests beyond the slots wait and are served in turn": async (client) => {
     const requests = Array.from({ length: 5 }, () =>
       client.submit("chat", { ...chat("hello"), stream: true, max_tokens: 3 }),
     );
@@ -160,14 +160,11 @@ const CASES: Readonly<Record<string, Case>> = {
     }
   },
 
-  "a request for a model that is not there is refused at once, without an event": (
-    client,
-    subject,
-  ) => {
+  "a request for a model that is not there is refused at once, without an event": (client) => {
     expect(() => client.submit("chat", chat("hello"), "absent")).toThrow();
   },
 
-  "an unload cancels what runs and says what it freed": async (client, subject) => {
+  "an unload cancels what runs and says what it freed": async (client) => {
     const request = client.submit("chat", {
       ...chat("hello"),
       ...{ stream: true, max_tokens: 100_000, ignore_eos: true },
@@ -183,7 +180,7 @@ const CASES: Readonly<Record<string, Case>> = {
     expect((await client.load(subject.modelPath)).kind).toBe("result");
   },
 
-  "a stopped loop ends its thread": async (client, subject) => {
+  "a stopped loop ends its thread": async (client) => {
     expect((await client.stop()).state).toBe("stopped");
   },
 };
