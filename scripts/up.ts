@@ -14,4 +14,4 @@ async function main(): Promise<number> {
   return child.exited;
 }
 
-process.exit(await main());
+if (import.meta.main) process.exit(await main());
