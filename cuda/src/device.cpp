@@ -12,9 +12,9 @@ static constexpr double STEP_SECONDS_ALONE = 0.7;
 /* The same while streams are running: a gap that a reader hardly notices. */
 static constexpr double STEP_SECONDS_SHARED = 0.15;
 /* Pieces of 32 tokens cost a CPU about 12 % of its prefill speed, of 64 nothing measurable. */
-static constexpr int32_t PROMPT_CAP_MIN = 32;
-/* Until a model's speed is known: short on a CPU, still efficient on a GPU. */
-static constexpr int32_t PROMPT_CAP_FIRST = 128;
+static constexpr int32_t PROMPT_CAP_STEP = 32;
+/* A model so slow that 32 tokens take longer than a second gets smaller pieces, down to this. */
+static constexpr int32_t PROMPT_CAP_MIN = 8;
 /* Results that may wait for the drainer before the device pauses. */
 static constexpr size_t RESULT_BACKLOG_MAX = 20000;
 /* A template that never ends must not hold up the process's end. */
@@ -220,10 +220,13 @@ static int32_t plan_prompt_cap(const device & self, const model & current) {
     const double seconds = others_decode(self, current) ? STEP_SECONDS_SHARED : STEP_SECONDS_ALONE;
     const double rate = current.speed.prefill_per_second;
     if (rate <= 0) {
-        return PROMPT_CAP_FIRST;
+        return PROMPT_CAP_STEP; /* the first piece measures the speed */
     }
-    const double tokens = std::min(rate * seconds, 1e6);
-    return std::max(PROMPT_CAP_MIN, (int32_t) tokens / PROMPT_CAP_MIN * PROMPT_CAP_MIN);
+    const int32_t tokens = (int32_t) std::min(rate * seconds, 1e6);
+    if (tokens < PROMPT_CAP_STEP) {
+        return std::clamp((int32_t) rate, PROMPT_CAP_MIN, PROMPT_CAP_STEP);
+    }
+    return tokens / PROMPT_CAP_STEP * PROMPT_CAP_STEP;
 }
 
 static void smooth(double & value, double sample) {
@@ -388,7 +391,9 @@ bool close_device(device & self) {
     self.closing = true;
     self.prepare_wake.notify_all();
     self.result_wake.notify_all();
-    return join_within(self.prepare_thread, HELPER_END_SECONDS) & join_within(self.result_thread, HELPER_END_SECONDS);
+    const bool prepared = join_within(self.prepare_thread, HELPER_END_SECONDS);
+    const bool delivered = join_within(self.result_thread, HELPER_END_SECONDS);
+    return prepared && delivered;
 }
 
 static json figures_of_model(model & current) {

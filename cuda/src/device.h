@@ -49,12 +49,11 @@ struct device {
     std::mutex                                registry_mutex;
     std::unordered_map<uint64_t, request_ptr> registry;
 
-    /* The preparing thread. */
+    /* The preparing thread: one, so that requests reach the queue in the order of their submit. */
     std::mutex              prepare_mutex;
     std::condition_variable prepare_wake;
     std::deque<request_ptr> prepare_queue;
     pthread_t               prepare_thread{};
-    std::atomic<bool>       prepare_idle{true};
 
     /* The result thread. */
     std::mutex               result_mutex;

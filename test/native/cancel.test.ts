@@ -8,7 +8,7 @@ describe.skipIf(SKIP_REASON !== undefined)("a cancel", () => {
   let device: TestDevice;
 
   beforeAll(async () => {
-    device = await TestDevice.open("cancel", 6);
+    device = await TestDevice.open("cancel", { requestsMax: 6 });
     // Wide layers make its prompts slow enough to be caught in the middle.
     const path = await tinyModel("slow", { contextLength: 32_768, ballastBytes: 24 << 20 });
     await device.load("slow", path, { slots: 1 });

@@ -3,13 +3,20 @@ import { openEngine } from "../../cuda/index.ts";
 
 declare const self: Worker;
 
-self.onmessage = (message: MessageEvent<{ path: string; name: string; requestsMax?: number }>) => {
-  const { path, name, requestsMax } = message.data;
+interface Order {
+  readonly path: string;
+  readonly name: string;
+  readonly requestsMax?: number;
+  readonly kind?: string;
+}
+
+self.onmessage = (message: MessageEvent<Order>) => {
+  const { path, name, requestsMax, kind = "cpu" } = message.data;
   const engine = openEngine(path);
-  const cpu = engine.discover().devices.find((device) => device.kind === "cpu");
-  if (cpu === undefined) throw new Error("this host reports no CPU device");
+  const found = engine.discover().devices.find((device) => device.kind === kind);
+  if (found === undefined) throw new Error(`this host reports no device of kind ${kind}`);
   const device = engine.openDevice({
-    devices: [cpu.index],
+    devices: [found.index],
     name,
     ...(requestsMax === undefined ? {} : { requests_max: requestsMax }),
   });

@@ -106,14 +106,17 @@ export class TestDevice {
     });
   }
 
-  static async open(name: string, requestsMax?: number): Promise<TestDevice> {
+  static async open(
+    name: string,
+    options: { readonly requestsMax?: number; readonly kind?: string } = {},
+  ): Promise<TestDevice> {
     sharedDrainer();
     const worker = new Worker(new URL("./device-worker.ts", import.meta.url));
     const handle = await new Promise<DeviceHandle>((settle, refuse) => {
       worker.onerror = (event) => refuse(new Error(event.message));
       worker.onmessage = (message: MessageEvent<{ opened: DeviceHandle }>) =>
         settle(message.data.opened);
-      worker.postMessage({ path: LIBRARY, name, requestsMax });
+      worker.postMessage({ path: LIBRARY, name, ...options });
     });
     return new TestDevice(worker, handle);
   }

@@ -125,6 +125,21 @@ describe.skipIf(SKIP_REASON !== undefined)("the engine, serving", () => {
     expect(order.slice(0, 2).toSorted()).toEqual(["a begins", "b begins"]);
   });
 
+  test("a model with four times the weight gets more of the device", async () => {
+    const path = await tinyModel("fair", { seed: 4 });
+    await device.load("light", path, { slots: 1, context: 2048, weight: 1 });
+    await device.load("heavy", path, { slots: 1, context: 2048, weight: 4 });
+    const endless = { stream: true, max_tokens: 1900, ignore_eos: true };
+    const light = device.chat("light", endless);
+    const heavy = device.chat("heavy", endless);
+    await heavy.done;
+    const lightTokens = device.modelFigures("light").completion_tokens;
+    expect(lightTokens).toBeLessThan(1300);
+    await light.done;
+    await device.job({ op: "unload", model: "light" });
+    await device.job({ op: "unload", model: "heavy" });
+  });
+
   test("sixteen requests at once all end, over four slots", async () => {
     const runs = Array.from({ length: 16 }, (_, index) =>
       device.chat("a", {
