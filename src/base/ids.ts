@@ -1,4 +1,25 @@
-/** A new request id: `req_` and a time-ordered UUID without dashes, unique across hosts. */
+/** Distinguishes processes: 48 random bits, drawn once. */
+const PROCESS = hex(crypto.getRandomValues(new Uint8Array(6)));
+const COUNT_MAX = 2 ** 32;
+
+let count = 0;
+let lastMs = 0;
+let lastMsHex = "";
+
+/**
+ * A new request id: `req_` and 32 hexadecimal digits: time in milliseconds, process, count. Ordered by time and unique
+ * across hosts. Made without a random draw for each, which costs a tenth of a small request.
+ */
 export function newRequestId(): string {
-  return `req_${Bun.randomUUIDv7("hex").replaceAll("-", "")}`;
+  const nowMs = Date.now();
+  if (nowMs !== lastMs) {
+    lastMs = nowMs;
+    lastMsHex = nowMs.toString(16).padStart(12, "0");
+  }
+  count = (count + 1) % COUNT_MAX;
+  return `req_${lastMsHex}${PROCESS}${count.toString(16).padStart(8, "0")}`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }

@@ -27,8 +27,8 @@ const BACKOFF_MS_FIRST = 100;
 const BACKOFF_MS_MAX = 800;
 /** Three missed heartbeats. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
-/** A stream that ends sooner is not a sign of death but a peer without one; only the usual poll follows. */
-const STREAM_LIFE_MS = 250;
+/** Between two attempts to open the event stream, so that a peer without one is not asked in a loop. */
+const REOPEN_MS = 1_000;
 /** Part of each pause by which it varies, so that many gateways and neurons do not beat together. */
 const JITTER = 0.2;
 
@@ -44,6 +44,7 @@ export class NeuronPoller {
   #wake = new AbortController();
   #events: UpstreamCall | undefined;
   #lastEventMs = 0;
+  #openedMs = Number.NEGATIVE_INFINITY;
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
 
@@ -125,10 +126,11 @@ export class NeuronPoller {
   }
 
   #ensureEvents(): void {
-    if (this.#events !== undefined) return;
     const { api, fleet, name, clock, log } = this.#options;
-    const startMs = clock.monotonicMs();
-    this.#lastEventMs = startMs;
+    const nowMs = clock.monotonicMs();
+    if (this.#events !== undefined || nowMs - this.#openedMs < REOPEN_MS) return;
+    this.#openedMs = nowMs;
+    this.#lastEventMs = nowMs;
     const call = api.events({
       onEvent: (event) => {
         this.#lastEventMs = clock.monotonicMs();
@@ -138,7 +140,7 @@ export class NeuronPoller {
         if (this.#events !== call) return;
         this.#events = undefined;
         log.debug("Event stream ended", { neuron: name, cause: describeError(error) });
-        if (clock.monotonicMs() - startMs >= STREAM_LIFE_MS) this.wake();
+        this.wake();
       },
     });
     this.#events = call;

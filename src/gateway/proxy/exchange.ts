@@ -178,8 +178,9 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
     this.#call = undefined;
     const { fleet, metrics } = this.#parts;
     const neuron = this.#choice?.neuron ?? "";
-    if (phase === "connect") fleet.noteFailure(neuron, error.message, isRefused(error));
-    else {
+    const refused = isRefused(error);
+    if (phase === "connect" || refused) fleet.noteFailure(neuron, error.message, refused);
+    if (phase !== "connect") {
       this.#seenAttempts += 1;
       if (this.#lease !== undefined) fleet.noteRequestFailed(this.#lease.replica);
     }
@@ -192,9 +193,9 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
     this.#tap = undefined;
     this.#elsewhere(
       new CortexError(
-        phase === "connect" ? "unavailable" : "neuron_failed",
+        phase === "connect" || refused ? "unavailable" : "neuron_failed",
         `Neuron ${neuron} failed: ${error.message}`,
-        { cause: error, ...(phase === "connect" ? { retryAfterSeconds: 2 } : {}) },
+        { cause: error, retryAfterSeconds: 2 },
       ),
     );
   }
@@ -272,7 +273,7 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
     const { ending, usage } = tap.finish();
     this.#usage = usage;
     if (ending === "cut") {
-      const failure = new CortexError("neuron_failed", "Answer ended without its [DONE]");
+      const failure = new CortexError("neuron_failed", "the stream ended without its end mark");
       this.onFailure(failure, "answer");
       return;
     }

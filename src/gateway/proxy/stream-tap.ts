@@ -74,10 +74,8 @@ export class StreamTap {
 function endingOf(tail: string): StreamEnding {
   const end = tail.trimEnd();
   if (end.endsWith("data: [DONE]") || end.endsWith("data:[DONE]")) return "done";
-  const last = end.lastIndexOf("data:");
-  return last >= 0 && /^data:\s*\{\s*"error"\s*:/.test(end.slice(last, last + 40))
-    ? "error"
-    : "cut";
+  const lastLine = end.slice(end.lastIndexOf("\n") + 1);
+  return /^data:\s*\{\s*"error"\s*:/.test(lastLine) ? "error" : "cut";
 }
 
 /** The place behind the last blank line: all events before it are whole. 0 when there is none. */

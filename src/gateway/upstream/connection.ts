@@ -48,6 +48,7 @@ export class Call implements UpstreamCall, ResponseSink {
   readonly #sink: UpstreamSink;
   #connection: Connection | undefined;
   #open = true;
+  #mayBeSeen = false;
 
   constructor(origin: Pool, request: UpstreamRequest, sink: UpstreamSink) {
     this.#origin = origin;
@@ -94,13 +95,14 @@ export class Call implements UpstreamCall, ResponseSink {
   /** A kept-alive connection that dies before any byte of the answer was most likely closed while idle: once more. */
   retryFresh(): void {
     this.#connection = undefined;
+    this.#mayBeSeen = true;
     this.#origin.connect(this);
   }
 
   fail(error: CortexError, phase: FailurePhase): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#sink.onFailure(error, phase);
+    this.#sink.onFailure(error, this.#mayBeSeen && phase === "connect" ? "request" : phase);
   }
 }
 

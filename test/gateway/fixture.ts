@@ -1,0 +1,119 @@
+import { afterEach } from "bun:test";
+import { silentLog } from "../../src/base/log.ts";
+import type { GatewayConfig } from "../../src/config/gateway-schema.ts";
+import type { ModelProfile } from "../../src/config/models-schema.ts";
+import { type RunningGateway, startGateway } from "../../src/gateway/start.ts";
+import type { Status } from "../../src/protocol/status.ts";
+import { FakeNeuron } from "../fakes/fake-neuron.ts";
+
+/** What a test may set; everything else is as in an example configuration. */
+export interface GatewayOverrides {
+  readonly limits?: Partial<GatewayConfig["limits"]>;
+  readonly bodyBytesMax?: number;
+  readonly strategy?: GatewayConfig["eviction"]["strategy"];
+  readonly profiles?: readonly (Partial<ModelProfile> & { readonly id: string })[];
+}
+
+const cleanups: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+/** A fake neuron that lives until the end of the test. */
+export function fakeNeuron(): FakeNeuron {
+  const neuron = new FakeNeuron().start();
+  cleanups.push(() => neuron.kill());
+  return neuron;
+}
+
+/** A profile with every default. */
+export function profile(given: Partial<ModelProfile> & { readonly id: string }): ModelProfile {
+  return { aliases: [], priority: 0, pinned: false, ...given };
+}
+
+/** A running gateway over these neurons, named a, b, c …, that lives until the end of the test. */
+export async function gatewayOver(
+  neurons: readonly FakeNeuron[],
+  overrides: GatewayOverrides = {},
+): Promise<TestGateway> {
+  const config: GatewayConfig = {
+    gateway: {
+      listen: "127.0.0.1:0",
+      metrics_listen: "127.0.0.1:0",
+      body_bytes_max: overrides.bodyBytesMax ?? 1024 * 1024,
+      log_level: "error",
+    },
+    eviction: { strategy: overrides.strategy ?? "lru", defrag_after_cycles: 0 },
+    limits: { queue_max: 64, load_seconds_max: 60, keepalive_seconds: 10, ...overrides.limits },
+    neurons: neurons.map((neuron, index) => ({
+      name: String.fromCharCode(97 + index),
+      endpoint: neuron.url,
+    })),
+  };
+  const gateway = await startGateway({
+    config,
+    profiles: { models: (overrides.profiles ?? []).map(profile) },
+    log: silentLog,
+  });
+  cleanups.push(() => gateway.stop());
+  return new TestGateway(gateway);
+}
+
+/** A gateway as a client and an operator see it. */
+export class TestGateway {
+  readonly url: string;
+  readonly metricsUrl: string;
+  readonly stop: () => Promise<void>;
+
+  constructor(gateway: RunningGateway) {
+    this.url = gateway.url;
+    this.metricsUrl = gateway.metricsUrl;
+    this.stop = () => gateway.stop();
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port);
+  }
+
+  async post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+    return await fetch(`${this.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  async chat(model: string, options: Readonly<Record<string, unknown>> = {}): Promise<Response> {
+    return await this.post("/v1/chat/completions", { model, messages: [], ...options });
+  }
+
+  async status(): Promise<Status> {
+    return (await (await fetch(`${this.url}/admin/status`)).json()) as Status;
+  }
+
+  async metrics(): Promise<string> {
+    return await (await fetch(`${this.metricsUrl}/metrics`)).text();
+  }
+
+  /** Asks for the status until it is as wanted: the gateway tells nobody of its inner changes. */
+  async until(wanted: (status: Status) => boolean): Promise<Status> {
+    for (let attempt = 0; attempt < 2_000; attempt += 1) {
+      const status = await this.status();
+      if (wanted(status)) return status;
+      await Bun.sleep(2);
+    }
+    throw new Error(`Status never became as wanted: ${JSON.stringify(await this.status())}`);
+  }
+}
+
+/** The error of an answer in the OpenAI envelope. */
+export async function errorOf(
+  response: Response,
+): Promise<{ code: string; message: string; param: string | null; source: string }> {
+  const body = (await response.json()) as {
+    error: { code: string; message: string; param: string | null; source: string };
+  };
+  return body.error;
+}

@@ -1,0 +1,45 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { readRoutingFields, replaceModel } from "../../../src/gateway/proxy/routing-fields.ts";
+
+describe("routing fields", () => {
+  test("reads model and stream and estimates the prompt", () => {
+    const text = '{"model":"m","stream":true,"messages":[]}';
+    expect(readRoutingFields(text)).toEqual({ model: "m", stream: true, promptTokens: 10.25 });
+    expect(readRoutingFields('{"model":"m","stream":null}').stream).toBe(false);
+  });
+
+  test("refuses in words that name the field", () => {
+    expect(() => readRoutingFields('{"model":"m"')).toThrow("Body is not valid JSON");
+    expect(() => readRoutingFields('"text"')).toThrow("Body must be a JSON object");
+    expect(() => readRoutingFields("null")).toThrow("Body must be a JSON object");
+    expect(() => readRoutingFields("{}")).toThrow("Field 'model' is missing");
+    expect(() => readRoutingFields('{"model":""}')).toThrow("Field 'model' must be a string");
+    expect(() => readRoutingFields(`{"model":"${"m".repeat(257)}"}`)).toThrow("256 characters");
+    expect(() => readRoutingFields('{"model":"m","stream":"yes"}')).toThrow("Field 'stream'");
+  });
+
+  test("replaces the model's name and nothing else, in any JSON", () => {
+    const nested = fc.jsonValue({ maxDepth: 4 });
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), nested),
+        fc.string({ minLength: 1 }),
+        fc.string({ minLength: 1 }),
+        fc.constantFrom(0, 2),
+        (rest, before, after, indent) => {
+          const body = { ...rest, model: before, nested: { model: "keep" }, last: ["model"] };
+          const text = JSON.stringify(body, null, indent);
+          const changed = replaceModel(text, after);
+          expect(JSON.parse(changed)).toEqual({ ...JSON.parse(text), model: after });
+        },
+      ),
+    );
+  });
+
+  test("replaces every repeated key, so that no parser reads another model than was routed", () => {
+    expect(replaceModel('{"model":"a","x":1,"mod\\u0065l":"b"}', "c")).toBe(
+      '{"model":"c","x":1,"mod\\u0065l":"c"}',
+    );
+  });
+});
