@@ -42,10 +42,10 @@ export class TomlDocument {
 
   /** `file:line:column` of a key or a value, of the nearest table that contains it, or the flag that set it. */
   locate(path: TomlPath, what: "key" | "value"): string {
-    const flag = this.#flags.get(positionKey(path));
-    if (flag !== undefined) return flag;
     this.#positions ??= findPositions(this.#text);
     for (let length = path.length; length > 0; length--) {
+      const flag = this.#flags.get(positionKey(path.slice(0, length)));
+      if (flag !== undefined) return flag;
       const pair = this.#positions.get(positionKey(path.slice(0, length)));
       const position = length === path.length ? pair?.[what] : pair?.key;
       if (position !== undefined) return `${this.file}:${position.line}:${position.column}`;

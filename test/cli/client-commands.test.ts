@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { FakeAdminServer, sampleStatus } from "./fake-admin-server.ts";
+import { runMain } from "./run-main.ts";
+
+let server: FakeAdminServer;
+
+beforeEach(() => {
+  server = new FakeAdminServer();
+});
+
+afterEach(() => server.stop());
+
+const run = (...args: string[]) => runMain([...args, "--host", server.url]);
+
+test("status prints an aligned table of neurons, devices and models", async () => {
+  server.answer("/admin/status", sampleStatus());
+  const { code, stdout, stderr } = await run("status");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout.split("\n")).toEqual([
+    "cortex 0.1.0  ok  up 3 min  2 in flight  0 waiting  0 loading  eviction lru",
+    "",
+    "NEURON  STATE  DEVICE    FREE   TOTAL  IN FLIGHT  SEEN  NAME",
+    "box     up     0 gpu   60 GiB  80 GiB          2   now  NVIDIA H100",
+    "",
+    "MODEL             STATE  NEURON  DEVICES   MEMORY  CONTEXT  SLOTS  IN FLIGHT  WAITING  TOK/S  USED",
+    "smollm2 (pinned)  ready  box     0        1.5 GiB     8192    2/4          2        0   81.3   5 s",
+    "1 more can be loaded on demand: cortex models",
+    "",
+  ]);
+});
+
+test("status exits with 3 and names what is wrong", async () => {
+  const sample = sampleStatus({ state: "degraded" });
+  const [neuron] = sample.neurons;
+  const [model] = sample.models;
+  const [replica] = model?.replicas ?? [];
+  if (!neuron || !model || !replica) throw new Error("The sample is empty");
+  server.answer("/admin/status", {
+    ...sample,
+    neurons: [neuron, { ...neuron, name: "gone", state: "down", cause: "no answer", devices: [] }],
+    models: [
+      {
+        ...model,
+        replicas: [{ ...replica, state: "failed", cause: "file is damaged", cooldown_seconds: 9 }],
+      },
+    ],
+  });
+  const { code, stdout } = await run("status");
+  expect(code).toBe(3);
+  expect(stdout).toContain("neuron gone is down: no answer");
+  expect(stdout).toContain("smollm2 on box is failed: file is damaged (tried again in 9 s)");
+});
+
+test("status --json passes the gateway's answer on", async () => {
+  const status = sampleStatus();
+  server.answer("/admin/status", status);
+  const { code, stdout } = await run("status", "--json");
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual(status);
+});
+
+test("models lists what is on disk, too", async () => {
+  server.answer("/admin/status", sampleStatus());
+  const { stdout } = await run("models");
+  const lines = stdout.split("\n");
+  expect(lines[1]).toMatch(/^smollm2 +ready +94 MiB +135M +Q4_1 +8192 +chat +box +small$/);
+  expect(lines[2]).toMatch(/^other +absent /);
+  expect(JSON.parse((await run("models", "--json")).stdout)).toHaveLength(2);
+});
+
+test("load sends its flags and says where the model went", async () => {
+  server.answer("/admin/load", { model: "smollm2", neuron: "box", seconds: 1.25 });
+  const { code, stdout } = await run("load", "small", "--context", "4096", "--slots=2", "--pin");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "smollm2 is ready on box after 1.3 s\n" });
+  expect(server.asked).toEqual([
+    {
+      method: "POST",
+      path: "/admin/load",
+      body: { model: "small", context: 4096, slots: 2, pinned: true },
+    },
+  ]);
+});
+
+test("a model that does not fit ends with exit code 7", async () => {
+  const message = "Cannot load model 'big': needs 18 GiB, device 0 has 11 GiB free";
+  server.fail("/admin/load", { status: 507, code: "does_not_fit", message });
+  const { code, stderr } = await run("load", "big");
+  expect(code).toBe(7);
+  expect(stderr.split("\n")).toEqual([
+    "cortex: Cannot load model 'big'",
+    "  why: needs 18 GiB, device 0 has 11 GiB free",
+    "  try: cortex status, then cortex unload MODEL, or a smaller --context",
+    "",
+  ]);
+});
+
+test("an unknown model is an error of the gateway, with exit code 1", async () => {
+  server.fail("/admin/plan", {
+    status: 404,
+    code: "model_not_found",
+    message: "Model 'x' does not exist",
+  });
+  const { code, stderr } = await run("plan", "x");
+  expect(code).toBe(1);
+  expect(stderr).toContain("Model 'x' does not exist");
+  expect(stderr).toContain("try: cortex models");
+});
+
+test("unload says what was freed, or that nothing was loaded", async () => {
+  const unloaded = [{ neuron: "box", freed_bytes: 1.5 * 1024 ** 3 }];
+  server.answer("/admin/unload", { model: "m", unloaded });
+  const { stdout } = await run("unload", "m", "--neuron", "box", "--drain-seconds", "0");
+  expect(stdout).toBe("m is gone from box: 1.5 GiB freed\n");
+  expect(server.asked[0]?.body).toEqual({ model: "m", neuron: "box", drain_seconds: 0 });
+  server.answer("/admin/unload", { model: "m", unloaded: [] });
+  expect((await run("unload", "m")).stdout).toBe("m was not loaded anywhere\n");
+});
+
+test("plan shows the choice, what it needs and what would go", async () => {
+  const needs = [{ index: 0, needed_bytes: 2 * 1024 ** 3, free_bytes: 1024 ** 3 }];
+  const candidate = { neuron: "box", state: "absent", in_flight: 0, slots: 4, seconds: 3.25 };
+  const choice = { neuron: "box", reason: "cold", seconds: 3.25, cold: true };
+  const answer = (extra: object) =>
+    server.answer("/admin/plan", {
+      model: "m",
+      choice,
+      candidates: [{ ...candidate, needs, ...extra }],
+    });
+  answer({ fits: "after", evicts: ["old"] });
+  const { code, stdout } = await run("plan", "m", "--prompt-tokens", "200");
+  expect(code).toBe(0);
+  expect(stdout).toContain("m would go to box and be loaded there (cold), first token after 3.3 s");
+  expect(stdout).toMatch(/box +absent +3\.3 +0 +4 +after +2\.0 GiB of 1\.0 GiB free on 0 +old\n/);
+  expect(server.asked[0]?.body).toEqual({ model: "m", prompt_tokens: 200 });
+  answer({ fits: "never", why: "larger than the device" });
+  expect((await run("plan", "m")).code).toBe(7);
+});
+
+test("CORTEX_HOST names the gateway, with or without a scheme", async () => {
+  server.answer("/admin/status", sampleStatus());
+  for (const host of [server.url, server.url.replace("http://", "")]) {
+    expect((await runMain(["status"], { CORTEX_HOST: host })).code).toBe(0);
+  }
+});
+
+test("no gateway means exit code 5 and says what to start", async () => {
+  await server.stop();
+  const { code, stderr } = await run("status");
+  expect(code).toBe(5);
+  expect(stderr.split("\n")).toEqual([
+    `cortex: Cannot reach a gateway at ${server.url}`,
+    "  why: connection refused, so nothing listens there",
+    "  try: cortex up, or --host URL for a gateway elsewhere",
+    "",
+  ]);
+});
+
+test("a gateway that is silent is given up after --timeout", async () => {
+  const { code, stderr } = await run("status", "--timeout", "0.2");
+  expect(code).toBe(1);
+  expect(stderr).toContain("waited 0.2 s");
+});
+
+test("something else that listens there is recognised", async () => {
+  server.answer("/admin/status", { hello: "world" });
+  const { code, stderr } = await run("status");
+  expect(code).toBe(1);
+  expect(stderr).toContain("is not a cortex gateway");
+});
+
+test("status --watch goes on until it is told to stop", async () => {
+  server.answer("/admin/status", sampleStatus());
+  const main = `${import.meta.dir}/../../src/main.ts`;
+  const child = Bun.spawn([process.execPath, main, "status", "--watch", "--host", server.url], {
+    stdout: "pipe",
+  });
+  let text = "";
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (text.split("cortex 0.1.0").length === 3) child.kill("SIGINT");
+  }
+  expect(await child.exited).toBe(0);
+});

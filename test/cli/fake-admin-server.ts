@@ -1,0 +1,132 @@
+import type { Status } from "../../src/protocol/status.ts";
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+/** A small stand-in for a gateway's admin routes: records what it was asked and gives the answers it was told. */
+export class FakeAdminServer {
+  readonly asked: Asked[] = [];
+  readonly answers = new Map<string, { readonly status: number; readonly body: unknown }>();
+  readonly #server: Bun.Server<undefined>;
+
+  constructor() {
+    this.#server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: async (request) => {
+        const { pathname } = new URL(request.url);
+        const text = await request.text();
+        const body = text === "" ? undefined : JSON.parse(text);
+        this.asked.push({ method: request.method, path: pathname, body });
+        const answer = this.answers.get(pathname);
+        // A path without an answer is held open for ever.
+        if (answer === undefined) return new Promise<Response>(() => undefined);
+        return Response.json(answer.body, { status: answer.status });
+      },
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.port}`;
+  }
+
+  answer(path: string, body: unknown, status = 200): void {
+    this.answers.set(path, { status, body });
+  }
+
+  /** The OpenAI envelope of an error, as a gateway sends it. */
+  fail(path: string, error: { readonly status: number; readonly code: string; message: string }) {
+    const { status, code, message } = error;
+    const envelope = { message, type: "server_error", param: null, code, source: "cortex" };
+    this.answer(path, { error: envelope }, status);
+  }
+
+  async stop(): Promise<void> {
+    await this.#server.stop(true);
+  }
+}
+
+const GIB = 1024 ** 3;
+
+/** One neuron that is up, one ready model and one on disk; `change` makes something else of it. */
+export function sampleStatus(change: Partial<Status> = {}): Status {
+  const model = {
+    source: "m",
+    aliases: ["small"],
+    priority: 0,
+    pinned: false,
+    in_flight: 2,
+    waiting: 0,
+    capabilities: ["chat"],
+    context: 8192,
+    context_train: 8192,
+    architecture: "llama",
+    parameters: 134_515_008,
+    quantization: "Q4_1",
+    file_bytes: 98_362_432,
+  };
+  const replica = {
+    neuron: "box",
+    devices: [0],
+    context: 8192,
+    slots: 4,
+    pinned: true,
+    in_flight: 2,
+    waiting: 0,
+    last_used_ms: Date.now() - 5000,
+  };
+  const bytes = { weights: GIB, context: GIB / 2, compute: 0 };
+  return {
+    version: "0.1.0",
+    state: "ok",
+    uptime_seconds: 190,
+    in_flight: 2,
+    waiting: 0,
+    loads: 0,
+    eviction_strategy: "lru",
+    neurons: [
+      {
+        name: "box",
+        endpoint: "http://box:13131",
+        state: "up",
+        version: "0.1.0",
+        instance: "i",
+        last_seen_ms: Date.now(),
+        in_flight: 2,
+        devices: [
+          {
+            index: 0,
+            kind: "gpu",
+            name: "CUDA0",
+            description: "NVIDIA H100",
+            compute_capability: "9.0",
+            memory_total_bytes: 80 * GIB,
+            memory_free_bytes: 60 * GIB,
+            state: "ok",
+          },
+        ],
+      },
+    ],
+    models: [
+      {
+        ...model,
+        id: "smollm2",
+        state: "ready",
+        replicas: [
+          { ...replica, state: "ready", bytes, slots_busy: 2, decode_tokens_per_second: 81.25 },
+        ],
+      },
+      {
+        ...model,
+        id: "other",
+        in_flight: 0,
+        state: "absent",
+        replicas: [{ ...replica, state: "absent", in_flight: 0, slots_busy: 0, last_used_ms: 0 }],
+      },
+    ],
+    ...change,
+  };
+}
