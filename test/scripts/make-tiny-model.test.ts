@@ -34,5 +34,5 @@ test("ballast adds about as many bytes as asked for", async () => {
 });
 
 test("a width that no head fits is refused", async () => {
-  expect(bytesOf({ embeddingLength: 100 })).rejects.toThrow("not a multiple of 64");
+  await expect(bytesOf({ embeddingLength: 100 })).rejects.toThrow("not a multiple of 64");
 });
