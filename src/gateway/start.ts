@@ -4,12 +4,13 @@ import type { GatewayConfig } from "../config/gateway-schema.ts";
 import type { ModelProfiles } from "../config/models-schema.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
+import { registerProcessMetrics } from "../metrics/process-metrics.ts";
 import { statusOf } from "../protocol/error-body.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { measureFleet } from "./fleet/status.ts";
 import { formatErrorEvent } from "./http/errors.ts";
 import { serveClients, serveMetrics } from "./http/server.ts";
-import { ColdLoads } from "./loads/cold-loads.ts";
+import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
@@ -36,7 +37,10 @@ const BODY_DEADLINE_MS = 60_000;
 /** How long requests may go on after a stop. */
 const DRAIN_MS = 30_000;
 
-/** Starts a gateway: the only place where its parts meet. Throws `invalid_config` when an address cannot be listened on. */
+/**
+ * Starts a gateway: the only place where its parts meet. Throws `invalid_config` when an address
+ * cannot be listened on.
+ */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { config, profiles, log } = options;
   const clock = options.clock ?? systemClock;
@@ -44,22 +48,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const random = Math.random;
   const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
   const metrics = new GatewayMetrics(() => measureFleet(fleet));
+  registerProcessMetrics(metrics.registry, "gateway");
   const origins = createOrigins(config, log);
   const apis = new Map([...origins].map(([name, origin]) => [name, new NeuronApi(origin)]));
   const { strategy } = config.eviction;
-  const loads = new ColdLoads({
-    fleet,
-    apis,
-    clock,
-    log,
-    strategy,
-    loadSecondsMax: config.limits.load_seconds_max,
-    observer: {
-      onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
-      onLoaded: (model, neuron, seconds) => metrics.observeLoad(model, neuron, seconds),
-      onEvicted: (_neuron, by) => metrics.countEviction(by, "room"),
-    },
-  });
+  const observer = observeLoads(metrics);
+  const loadSecondsMax = config.limits.load_seconds_max;
+  const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
   const poller = new Poller({ apis, fleet, clock, log, random });
   const dataPlane = new DataPlane({
     fleet,
@@ -107,6 +102,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await lifecycle.stop(DRAIN_MS);
     throw thrown;
   }
+}
+
+function observeLoads(metrics: GatewayMetrics): LoadObserver {
+  return {
+    onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
+    onLoaded: (model, neuron, seconds) => metrics.observeLoad(model, neuron, seconds),
+    onEvicted: (_neuron, strategy) => metrics.countEviction(strategy, "room"),
+  };
 }
 
 function createOrigins(config: GatewayConfig, log: Log): ReadonlyMap<string, HttpOrigin> {

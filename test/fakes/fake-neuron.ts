@@ -29,9 +29,9 @@ export interface FakeRequest {
 type Answer = (request: FakeRequest) => Response | Promise<Response>;
 
 /**
- * A real HTTP server that speaks a neuron's protocol, with memory that is counted and nothing that computes. It records
- * what it was asked. Loads wait for {@link FakeNeuron.finishLoad} when `holdLoads` is set; chat requests are answered by
- * `answer`, which a test may replace.
+ * A real HTTP server that speaks a neuron's protocol, with memory that is counted and nothing that computes.
+ * It records what it was asked. Loads wait for {@link FakeNeuron.finishLoad} when `holdLoads` is set; chat
+ * requests are answered by `answer`, which a test may replace.
  */
 export class FakeNeuron {
   readonly requests: FakeRequest[] = [];

@@ -34,9 +34,10 @@ export type EvictionPlan =
   | { readonly kind: "none"; readonly reason: "in_use" | "pinned" | "too_large" };
 
 /**
- * Names the models to unload so that every device has room, or says why none will do. Never one that is pinned, busy,
- * leased or loading. Victims are taken in the strategy's order from devices that lack memory; then every victim without
- * which the rest still frees enough is spared, the most valuable first, so that no smaller subset of it would do.
+ * Names the models to unload so that every device has room, or says why none will do. Never one that is
+ * pinned, busy, leased or loading. Victims are taken in the strategy's order from devices that lack memory;
+ * then every victim without which the rest still frees enough is spared, the most valuable first, so that no
+ * smaller subset of it would do.
  */
 export function planEviction(
   loaded: readonly LoadedModel[],

@@ -29,8 +29,9 @@ export interface FleetChange {
 const RETRY_AFTER_SECONDS = 2;
 
 /**
- * The one owner of what the gateway knows: neurons, their devices and models, this gateway's own requests. Every change
- * is made here, without an await; others get records to read and must not keep them across an await.
+ * The one owner of what the gateway knows: neurons, their devices and models, this gateway's own requests.
+ * Every change is made here, without an await; others get records to read and must not keep them across an
+ * await.
  */
 export class Fleet {
   readonly #neurons = new Map<string, NeuronRecord>();

@@ -17,7 +17,7 @@ const OPEN_MS_MAX = 60_000;
 const COOLDOWN_MS_FIRST = 10_000;
 const COOLDOWN_MS_MAX = 300_000;
 
-/** One model on one neuron: what the neuron said last and what this gateway itself knows. Changed by the fleet alone. */
+/** One model on one neuron: what it said last and what this gateway itself knows. Changed by the fleet alone. */
 export class Replica {
   readonly neuron: string;
   readonly model: string;

@@ -1,8 +1,5 @@
 import type { TSchema } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import style from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
-// Embedded, so that the page works on a host without the internet. They are only opened when somebody asks.
-import script from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
 import { VERSION } from "../../base/version.ts";
 import {
   AdminLoadRequestSchema,
@@ -14,6 +11,7 @@ import {
   GatewayHealthSchema,
   StatusSchema,
 } from "../../protocol/status.ts";
+import { SWAGGER_SCRIPT, SWAGGER_STYLE } from "./swagger-files.ts";
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -30,8 +28,8 @@ export function swaggerRoutes() {
   return new Elysia({ name: "swagger", prefix: "/swagger" })
     .get("/", () => new Response(PAGE, { headers: { "content-type": "text/html; charset=utf-8" } }))
     .get("/json", () => describeApi())
-    .get("/script.js", () => file(script, "text/javascript; charset=utf-8"))
-    .get("/style.css", () => file(style, "text/css; charset=utf-8"));
+    .get("/script.js", () => file(SWAGGER_SCRIPT, "text/javascript; charset=utf-8"))
+    .get("/style.css", () => file(SWAGGER_STYLE, "text/css; charset=utf-8"));
 }
 
 function file(path: string, contentType: string): Response {

@@ -30,14 +30,18 @@ interface Flight {
 }
 
 /**
- * Brings models into memory. Owner of the loads on their way: one per model and neuron, however many requests wait for
- * it. A waiter that leaves frees its place at once; the load goes on, for the others or for the next.
+ * Brings models into memory. Owner of the loads on their way: one per model and neuron, however many requests
+ * wait for it. A waiter that leaves frees its place at once; the load goes on, for the others or for the
+ * next.
  */
 export class ColdLoads {
   readonly #options: ColdLoadsOptions;
   readonly #flights = new Map<string, Flight>();
   readonly #stop = new AbortController();
-  /** Planning, evicting and admission happen one at a time on each neuron, or two loads would count the same bytes. */
+  /**
+   * Planning, evicting and admission happen one at a time on each neuron, or two loads would count
+   * the same bytes.
+   */
   readonly #turns = new Map<string, Promise<void>>();
 
   constructor(options: ColdLoadsOptions) {
@@ -50,8 +54,9 @@ export class ColdLoads {
   }
 
   /**
-   * Resolves when the model is ready on the neuron. Rejects with the signal's reason, `does_not_fit`, `load_failed`
-   * (with Retry-After), `unavailable` or `timeout`. The caller holds a lease, so that the model is no victim meanwhile.
+   * Resolves when the model is ready on the neuron. Rejects with the signal's reason, `does_not_fit`,
+   * `load_failed` (with Retry-After), `unavailable` or `timeout`. The caller holds a lease, so that the model
+   * is no victim meanwhile.
    */
   async ensureReady(
     neuron: string,

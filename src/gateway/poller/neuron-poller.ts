@@ -33,9 +33,9 @@ const REOPEN_MS = 1_000;
 const JITTER = 0.2;
 
 /**
- * Watches one neuron: follows its event stream, polls besides, and tells the fleet. Two loops, each with timeouts of its
- * own, so that a hung neuron delays nobody. An event stream that ends is followed by a poll at once: when the process is
- * dead that poll is refused, and the neuron is out within milliseconds.
+ * Watches one neuron: follows its event stream, polls besides, and tells the fleet. Two loops, each with
+ * timeouts of its own, so that a hung neuron delays nobody. An event stream that ends is followed by a poll
+ * at once: when the process is dead that poll is refused, and the neuron is out within milliseconds.
  */
 export class NeuronPoller {
   readonly #options: NeuronPollerOptions;

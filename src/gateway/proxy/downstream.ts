@@ -17,8 +17,9 @@ interface DirectController {
 }
 
 /**
- * A streamed body that is written to rather than read from: Bun's `direct` stream, the cheapest there is. A flush that
- * does not complete at once means a full socket; the writer is paused until it does, which keeps memory bounded.
+ * A streamed body that is written to rather than read from: Bun's `direct` stream, the cheapest there is. A
+ * flush that does not complete at once means a full socket; the writer is paused until it does, which keeps
+ * memory bounded.
  */
 export class Downstream {
   readonly #events: DownstreamEvents;

@@ -7,8 +7,8 @@ import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/conne
 import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import { BodyBuffer, readEdges, readErrorCode } from "./body-buffer.ts";
-import type { DataPlaneParts } from "./data-plane.ts";
 import { Downstream, type DownstreamEvents } from "./downstream.ts";
+import type { DataPlaneParts } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
 import { StreamTap } from "./stream-tap.ts";
 import { findUsage, type Usage } from "./usage.ts";

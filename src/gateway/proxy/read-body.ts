@@ -7,8 +7,9 @@ export interface BodyLimits {
 }
 
 /**
- * The request's body as text. Throws `body_too_large`, before reading where the length is announced; `timeout` when it
- * does not come in time; `cancelled` when the client leaves. Bun's own limit is out of the way, as its answer is bare.
+ * The request's body as text. Throws `body_too_large`, before reading where the length is announced;
+ * `timeout` when it does not come in time; `cancelled` when the client leaves. Bun's own limit is out of the
+ * way, as its answer is bare.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<string> {
   const announced = request.headers.get("content-length");

@@ -1,7 +1,7 @@
 import { NO_NEURON } from "../../metrics/gateway-metrics.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Lease } from "../fleet/lease.ts";
-import type { DataPlaneParts } from "./data-plane.ts";
+import type { DataPlaneParts } from "./parts.ts";
 import type { Usage } from "./usage.ts";
 
 /** How an exchange went; times are of performance.now(), 0 for what never happened. */

@@ -46,8 +46,8 @@ export function readRoutingFields(text: string): RoutingFields {
 }
 
 /**
- * The same body with another model name and every other byte as it was: parsing and printing anew would change numbers.
- * `text` has been read by {@link readRoutingFields}, so it is an object with a model.
+ * The same body with another model name and every other byte as it was: parsing and printing anew would
+ * change numbers. `text` has been read by {@link readRoutingFields}, so it is an object with a model.
  */
 export function replaceModel(text: string, model: string): string {
   let out = "";
@@ -59,7 +59,10 @@ export function replaceModel(text: string, model: string): string {
   return out + text.slice(copied);
 }
 
-/** Where the string values of a key of the outermost object begin and end, quotes included; more than once if repeated. */
+/**
+ * Where the string values of a key of the outermost object begin and end, quotes included; more
+ * than once if repeated.
+ */
 function findTopLevelValues(text: string, key: string): { from: number; to: number }[] {
   const found: { from: number; to: number }[] = [];
   let depth = 0;

@@ -12,9 +12,9 @@ const LF = 10;
 const CR = 13;
 
 /**
- * Watches an event stream on its way to the client at little cost: counts events, remembers the tail, and holds back the
- * beginning of an event until the rest has come, so that a stream which breaks never leaves half an event behind.
- * Bytes are handed on as they came.
+ * Watches an event stream on its way to the client at little cost: counts events, remembers the tail, and
+ * holds back the beginning of an event until the rest has come, so that a stream which breaks never leaves
+ * half an event behind. Bytes are handed on as they came.
  */
 export class StreamTap {
   #events = 0;

@@ -9,8 +9,8 @@ export interface Usage {
 const USAGE_CHARACTERS_MAX = 2_048;
 
 /**
- * The last `usage` object in a piece of an answer, or undefined. Text that a model wrote cannot be taken for one: inside
- * a JSON string its quotes are escaped.
+ * The last `usage` object in a piece of an answer, or undefined. Text that a model wrote cannot be taken for
+ * one: inside a JSON string its quotes are escaped.
  */
 export function findUsage(text: string): Usage | undefined {
   for (let at = text.lastIndexOf('"usage"'); at >= 0; at = text.lastIndexOf('"usage"', at - 1)) {

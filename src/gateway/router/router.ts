@@ -42,7 +42,10 @@ export interface RouteChoice {
   readonly cold: boolean;
 }
 
-/** Weight of the cost that a request puts on others; without it the rule is selfish and 1.3 times worse (simulated). */
+/**
+ * Weight of the cost that a request puts on others; without it the rule is selfish and 1.3 times
+ * worse (simulated).
+ */
 const CROWDING = 6;
 /** A cold replica is looked at only when the warm wait exceeds this plus its load time. */
 const COLD_PATIENCE_SECONDS = 2;

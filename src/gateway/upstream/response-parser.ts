@@ -31,9 +31,10 @@ const SEMICOLON = 59;
 type State = "head" | "fixed" | "until_close" | "size" | "data" | "data_end" | "trailer" | "done";
 
 /**
- * An incremental HTTP/1.1 response parser after RFC 9112 for one answer at a time. Pieces may be cut anywhere. The body's
- * chunk frames are removed in place, so a piece with many small chunks reaches the sink as one run of bytes.
- * Strict where leniency would let two answers be confused: anything odd throws `neuron_failed`.
+ * An incremental HTTP/1.1 response parser after RFC 9112 for one answer at a time. Pieces may be cut
+ * anywhere. The body's chunk frames are removed in place, so a piece with many small chunks reaches the sink
+ * as one run of bytes. Strict where leniency would let two answers be confused: anything odd throws
+ * `neuron_failed`.
  */
 export class ResponseParser {
   #state: State = "done";
