@@ -154,5 +154,7 @@ function isStartedByName(file: ParsedFile, files: readonly ParsedFile[]): boolea
 
 function isEntryPoint(file: ParsedFile): boolean {
   if (file.path === "src/main.ts" || file.path === "cuda/index.ts") return true;
+  // Benchmarks are started by hand.
+  if (file.path.startsWith("test/bench/")) return true;
   return file.path.startsWith("src/") ? false : file.text.includes("import.meta.main");
 }

@@ -1,6 +1,6 @@
 import { defineCliCommand } from "./frame/cli-command.ts";
 
-/** `cortex __probe LIBRARY`: tries a native library in a process of its own, so that a crash there is a message here. */
+/** `cortex __probe LIBRARY`: tries a native library in a process of its own: a crash there is a message here. */
 export const probeCommand = defineCliCommand({
   name: "__probe",
   hidden: true,

@@ -51,34 +51,66 @@ export class FakeAdminServer {
 
 const GIB = 1024 ** 3;
 
+const NEURON: Status["neurons"][number] = {
+  name: "box",
+  endpoint: "http://box:13131",
+  state: "up",
+  version: "0.1.0",
+  instance: "i",
+  last_seen_ms: 0,
+  in_flight: 2,
+  devices: [
+    {
+      index: 0,
+      kind: "gpu",
+      name: "CUDA0",
+      description: "NVIDIA H100",
+      compute_capability: "9.0",
+      memory_total_bytes: 80 * GIB,
+      memory_free_bytes: 60 * GIB,
+      state: "ok",
+    },
+  ],
+};
+
+const REPLICA: Status["models"][number]["replicas"][number] = {
+  neuron: "box",
+  state: "ready",
+  devices: [0],
+  context: 8192,
+  slots: 4,
+  slots_busy: 2,
+  bytes: { weights: GIB, context: GIB / 2, compute: 0 },
+  pinned: true,
+  in_flight: 2,
+  waiting: 0,
+  last_used_ms: 0,
+  decode_tokens_per_second: 81.25,
+};
+
+const MODEL: Status["models"][number] = {
+  id: "smollm2",
+  source: "m",
+  state: "ready",
+  aliases: ["small"],
+  priority: 0,
+  pinned: false,
+  in_flight: 2,
+  waiting: 0,
+  capabilities: ["chat"],
+  context: 8192,
+  context_train: 8192,
+  architecture: "llama",
+  parameters: 134_515_008,
+  quantization: "Q4_1",
+  file_bytes: 98_362_432,
+  replicas: [REPLICA],
+};
+
 /** One neuron that is up, one ready model and one on disk; `change` makes something else of it. */
 export function sampleStatus(change: Partial<Status> = {}): Status {
-  const model = {
-    source: "m",
-    aliases: ["small"],
-    priority: 0,
-    pinned: false,
-    in_flight: 2,
-    waiting: 0,
-    capabilities: ["chat"],
-    context: 8192,
-    context_train: 8192,
-    architecture: "llama",
-    parameters: 134_515_008,
-    quantization: "Q4_1",
-    file_bytes: 98_362_432,
-  };
-  const replica = {
-    neuron: "box",
-    devices: [0],
-    context: 8192,
-    slots: 4,
-    pinned: true,
-    in_flight: 2,
-    waiting: 0,
-    last_used_ms: Date.now() - 5000,
-  };
-  const bytes = { weights: GIB, context: GIB / 2, compute: 0 };
+  const nowMs = Date.now();
+  const absent = { ...REPLICA, state: "absent" as const, in_flight: 0, slots_busy: 0 };
   return {
     version: "0.1.0",
     state: "ok",
@@ -87,45 +119,10 @@ export function sampleStatus(change: Partial<Status> = {}): Status {
     waiting: 0,
     loads: 0,
     eviction_strategy: "lru",
-    neurons: [
-      {
-        name: "box",
-        endpoint: "http://box:13131",
-        state: "up",
-        version: "0.1.0",
-        instance: "i",
-        last_seen_ms: Date.now(),
-        in_flight: 2,
-        devices: [
-          {
-            index: 0,
-            kind: "gpu",
-            name: "CUDA0",
-            description: "NVIDIA H100",
-            compute_capability: "9.0",
-            memory_total_bytes: 80 * GIB,
-            memory_free_bytes: 60 * GIB,
-            state: "ok",
-          },
-        ],
-      },
-    ],
+    neurons: [{ ...NEURON, last_seen_ms: nowMs }],
     models: [
-      {
-        ...model,
-        id: "smollm2",
-        state: "ready",
-        replicas: [
-          { ...replica, state: "ready", bytes, slots_busy: 2, decode_tokens_per_second: 81.25 },
-        ],
-      },
-      {
-        ...model,
-        id: "other",
-        in_flight: 0,
-        state: "absent",
-        replicas: [{ ...replica, state: "absent", in_flight: 0, slots_busy: 0, last_used_ms: 0 }],
-      },
+      { ...MODEL, replicas: [{ ...REPLICA, last_used_ms: nowMs - 5000 }] },
+      { ...MODEL, id: "other", state: "absent", in_flight: 0, replicas: [absent] },
     ],
     ...change,
   };
