@@ -1,6 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Progress, run, say } from "./native-progress.ts";
 import {
@@ -9,6 +9,7 @@ import {
   copyOwnSources,
   ensureSource,
   exists,
+  forgetOldBuilds,
   hashOf,
   ownSourceBytes,
   place,
@@ -90,6 +91,7 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
     }
     const target = join(CUDA_FOLDER, "lib", plan.target);
     await place(built, target);
+    await forgetOldBuilds([source.key, objectsKey, key]);
     if (cuda) await place(built, join(CUDA_FOLDER, "lib", plan.library));
     return target;
   });
@@ -170,7 +172,13 @@ async function compile({
   const logPath = join(objects, "build.log");
   await mkdir(build, { recursive: true });
   await rm(logPath, { force: true });
-  const nvcc = tools.nvcc === undefined ? [] : [`-DCMAKE_CUDA_COMPILER=${tools.nvcc}`];
+  const nvcc =
+    tools.nvcc === undefined
+      ? []
+      : [
+          `-DCMAKE_CUDA_COMPILER=${tools.nvcc}`,
+          `-DCUDAToolkit_ROOT=${resolve(tools.nvcc, "../..")}`,
+        ];
   const compiler = `-DCMAKE_CXX_COMPILER=${tools.compiler}`;
   say(label);
   await run(

@@ -1,4 +1,14 @@
-import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { run, say } from "./native-progress.ts";
@@ -134,6 +144,20 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
   } finally {
     holder.stdin.end();
     await holder.exited;
+  }
+}
+
+/** Half a gigabyte per set of flags is worth keeping for some weeks, not for ever. */
+const KEEP_BUILDS_DAYS = 30;
+
+/** Marks what was used now and removes builds that nobody has used for a month. */
+export async function forgetOldBuilds(usedKeys: readonly string[]): Promise<void> {
+  const now = Date.now();
+  for (const name of await readdir(cacheFolder())) {
+    const path = join(cacheFolder(), name);
+    if (usedKeys.some((key) => name.endsWith(key))) await utimes(path, now / 1000, now / 1000);
+    const ageDays = (now - (await stat(path)).mtimeMs) / 86_400_000;
+    if (ageDays > KEEP_BUILDS_DAYS) await rm(path, { recursive: true, force: true });
   }
 }
 
