@@ -1,7 +1,6 @@
 // @ts-expect-error: the package has no types; an import of type "file" is a path.
-
-// @ts-expect-error: as above.
 import styleFile from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
+// @ts-expect-error: as above.
 import scriptFile from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
 
 /** Where the page's script lies, embedded so that it works on a host without the internet. Opened when asked for. */
