@@ -64,6 +64,7 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   const stopBackground = startBackground(parts);
 
   const lifecycle = new Lifecycle({ log, clock });
+  lifecycle.add("engine", () => host.close());
   lifecycle.add("server", () => server.stop(CLOSE_GRACE_MS));
   lifecycle.add("events", () => parts.hub.stop());
   lifecycle.add("devices", () => parts.harness.stop());
@@ -74,8 +75,7 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
     parts.hub.tellHealth(parts.status.health());
     await drain(parts.registry, config.neuron.drain_seconds, clock);
   });
-  log.info("Neuron serves", {
-    url: server.url,
+  log.info("Models found", {
     models: parts.registry.models().length,
     devices: parts.inventory.indices().join(","),
   });

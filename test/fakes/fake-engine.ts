@@ -21,7 +21,7 @@ import { type EmitEvent, FakeDevice, type HoldPoint } from "./fake-device.ts";
 
 /** What was asked of the fake, in order. */
 export interface FakeCall {
-  readonly name: "init" | "open" | "job" | "submit" | "cancel" | "stop";
+  readonly name: "init" | "open" | "job" | "submit" | "cancel" | "stop" | "close";
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
@@ -86,6 +86,10 @@ export class FakeEngine implements NativeEngine, EngineHost {
     const handle = this.openDevice({ devices: options.devices, name: options.name });
     const ended = new Promise<LoopEnd>((resolve) => this.#ends.set(handle, resolve));
     return { handle, ended };
+  }
+
+  async close(): Promise<void> {
+    this.#record("close", {});
   }
 
   get doorbell(): AsyncIterable<unknown> {

@@ -30,4 +30,6 @@ export interface EngineHost {
   readonly doorbell: AsyncIterable<unknown>;
   /** Starts are serialised by the caller: several Workers that open a library at once have crashed. */
   startThread(options: DeviceThreadOptions): Promise<DeviceThread>;
+  /** Ends the doorbell; called last. */
+  close(): Promise<void>;
 }

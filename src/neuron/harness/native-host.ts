@@ -13,11 +13,19 @@ export function openNativeHost(
   // The engine tells several lines of each request as "info": that is our "debug".
   const engineLevel = { debug: "info", info: "warn", warn: "warn", error: "error" } as const;
   engine.init({ log_level: engineLevel[options.logLevel], test_faults: options.testFaults });
+  const bell = Bun.file(engine.eventFd()).stream().getReader();
   return {
     engine,
-    doorbell: Bun.file(engine.eventFd()).stream(),
+    doorbell: rings(bell),
     startThread: (threadOptions) => startThread(path, threadOptions),
+    close: () => bell.cancel(),
   };
+}
+
+async function* rings(bell: {
+  read(): Promise<{ readonly done: boolean }>;
+}): AsyncGenerator<undefined> {
+  while (!(await bell.read()).done) yield;
 }
 
 function startThread(library: string, options: DeviceThreadOptions): Promise<DeviceThread> {
@@ -31,7 +39,11 @@ function startThread(library: string, options: DeviceThreadOptions): Promise<Dev
   worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
     if (data.type === "opened") opened.resolve({ handle: data.handle, ended: ended.promise });
     else if (data.type === "failed") die(data.cause);
-    else ended.resolve({ state: data.state });
+    else {
+      ended.resolve({ state: data.state });
+      // Its loop is over, so no native code runs there any more.
+      worker.terminate();
+    }
   };
   worker.onerror = (event) => die(event.message);
   // After an orderly end this changes nothing: both promises are settled by then.

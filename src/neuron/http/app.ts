@@ -110,9 +110,9 @@ function listen(app: Elysia, address: string): NeuronServer {
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
     stop: async (graceMs) => {
-      const drained = server.stop(false);
-      await Promise.race([drained, Bun.sleep(graceMs)]);
-      await server.stop(true);
+      const cut = setTimeout(() => void server.stop(true), graceMs);
+      await server.stop(false);
+      clearTimeout(cut);
     },
   };
 }

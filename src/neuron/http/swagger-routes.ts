@@ -1,4 +1,6 @@
+// @ts-expect-error Bun gives the file's path; the package declares no types for it.
 import stylePath from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
+// @ts-expect-error As above.
 import scriptPath from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
 import { describeRoutes } from "./openapi.ts";
 import type { Route } from "./route.ts";
