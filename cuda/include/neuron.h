@@ -84,7 +84,7 @@ NRN_API uint32_t nrn_abi_version(void);
  * Sets up backends, the abort callback and the log sink. Idempotent; blocking (device discovery).
  * options: {"log_level"?: "debug"|"info"|"warn"|"error", "event_bytes_max"?: n (default 64 MiB; a request whose events
  * would pass it waits, never drops), "test_faults"?: bool (allows the fault job; only tests set it),
- * "rpc_servers"?: ["host:port",…] (their devices are added to discovery's list; name each only once)}
+ * "rpc_servers"?: ["host:port",…] (their devices are added to discovery's list)}
  * A later call may change log_level and event_bytes_max.
  */
 NRN_API int32_t nrn_init(const char * options, uint32_t options_length);
@@ -98,6 +98,7 @@ NRN_API int32_t nrn_last_error(char * out, uint32_t capacity);
  *  "devices":[{"index","kind":"cpu"|"gpu"|"integrated"|"accelerator"|"remote","backend","name","description",
  *              "compute_capability":string|null,"pci":string|null,
  *              "memory_total_bytes","memory_free_bytes","cores":n (a CPU's)}]}
+ * A remote device whose server is lost has no memory.
  * A CPU's free memory comes from /proc/meminfo (MemAvailable) and the cgroup's limit, whichever is less.
  */
 NRN_API int32_t nrn_devices(char * out, uint32_t capacity, uint32_t * written);

@@ -1,5 +1,7 @@
 #include "discovery.h"
 
+#include "faults.h"
+
 #include "build-info.h"
 
 #include <algorithm>
@@ -85,7 +87,7 @@ int index_of(ggml_backend_dev_t dev) {
             return (int) i;
         }
     }
-    return host_index(); /* a wrapper around several devices has no index of its own */
+    return -1; /* a wrapper around several devices has no index of its own */
 }
 
 int host_index() {
@@ -146,13 +148,24 @@ static json compute_capability(const char * pci) {
     return nullptr;
 }
 
+/* A remote device whose server is lost aborts when it is asked: it is still listed, with no memory. */
+static bool ask_device(size_t index, ggml_backend_dev_props & props, host_bytes & memory) {
+    std::string cause;
+    return run_guarded([&] {
+        memory = device_memory((int) index);
+        ggml_backend_dev_get_props(ggml_backend_dev_get(index), &props);
+    }, cause);
+}
+
 static json describe(size_t index) {
     ggml_backend_dev_t dev = ggml_backend_dev_get(index);
-    ggml_backend_dev_props props;
-    ggml_backend_dev_get_props(dev, &props);
     const std::string backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev));
     const std::string kind = kind_of(dev, backend);
-    const host_bytes memory = device_memory((int) index);
+    ggml_backend_dev_props props = {};
+    host_bytes memory;
+    if (!ask_device(index, props, memory)) {
+        memory = {};
+    }
     json pci = nullptr;
     if (props.device_id) {
         pci = props.device_id;
@@ -161,8 +174,8 @@ static json describe(size_t index) {
         {"index", index},
         {"kind", kind},
         {"backend", backend},
-        {"name", props.name},
-        {"description", props.description},
+        {"name", ggml_backend_dev_name(dev)},
+        {"description", ggml_backend_dev_description(dev)},
         {"compute_capability", compute_capability(props.device_id)},
         {"pci", pci},
         {"memory_total_bytes", memory.total},

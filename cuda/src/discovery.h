@@ -17,6 +17,7 @@ host_bytes host_memory();
 
 /* Throws NRN_E_NOT_FOUND for an index that discovery did not report. */
 ggml_backend_dev_t device_at(int index);
+/* -1 for a device that discovery does not list, such as the one behind split mode tensor. */
 int                index_of(ggml_backend_dev_t dev);
 int                host_index();
 

@@ -11,21 +11,41 @@
 
 namespace nrn {
 
-static int index_of_buffer_type(ggml_backend_buffer_type_t type) {
-    ggml_backend_dev_t dev = ggml_backend_buft_get_device(type);
-    /* Pinned host buffers of a GPU are host memory. */
-    if (!dev || ggml_backend_buft_is_host(type)) {
-        return host_index();
-    }
-    return index_of(dev);
+static void add_bytes(memory_plan & plan, int index, const llama_memory_breakdown_data & bytes, bool with_weights, double share) {
+    memory_bytes & sum = plan[index];
+    sum.weights += with_weights ? (uint64_t) (bytes.model * share) : 0;
+    sum.context += (uint64_t) (bytes.context * share);
+    sum.compute += (uint64_t) (bytes.compute * share);
 }
 
-static void add_context(memory_plan & plan, const llama_context * context, bool with_weights) {
+/* Split mode tensor keeps its buffers on a device that stands for all: each real one holds its part. */
+static void spread_bytes(memory_plan & plan, const common_params & params, const llama_memory_breakdown_data & bytes, bool with_weights) {
+    std::vector<int> indices;
+    for (ggml_backend_dev_t dev : params.devices) {
+        if (dev) {
+            indices.push_back(index_of(dev));
+        }
+    }
+    double whole = 0;
+    for (size_t i = 0; i < indices.size(); i++) {
+        whole += params.tensor_split[i];
+    }
+    for (size_t i = 0; i < indices.size(); i++) {
+        const double share = whole > 0 ? params.tensor_split[i] / whole : 1.0 / indices.size();
+        add_bytes(plan, indices[i], bytes, with_weights, share);
+    }
+}
+
+static void add_context(memory_plan & plan, const llama_context * context, const common_params & params, bool with_weights) {
     for (const auto & entry : llama_get_memory_breakdown(context)) {
-        memory_bytes & bytes = plan[index_of_buffer_type(entry.first)];
-        bytes.weights += with_weights ? entry.second.model : 0;
-        bytes.context += entry.second.context;
-        bytes.compute += entry.second.compute;
+        ggml_backend_dev_t dev = ggml_backend_buft_get_device(entry.first);
+        /* Pinned host buffers of a GPU are host memory. */
+        const int index = !dev || ggml_backend_buft_is_host(entry.first) ? host_index() : index_of(dev);
+        if (index >= 0) {
+            add_bytes(plan, index, entry.second, with_weights, 1.0);
+        } else {
+            spread_bytes(plan, params, entry.second, with_weights);
+        }
     }
 }
 
@@ -73,7 +93,7 @@ static void add_unallocated(memory_plan & plan, common_params params, const char
     if (!context) {
         throw failure(NRN_E_LOAD, std::string("Cannot set up a context for ") + what + " '" + params.model.path + "': " + reasons.text);
     }
-    add_context(plan, context.get(), true);
+    add_context(plan, context.get(), params, true);
 }
 
 memory_plan measure_memory(const common_params & params) {
@@ -88,9 +108,9 @@ memory_plan measure_memory(const common_params & params) {
 
 memory_plan used_memory(const llama_context * target, const llama_context * draft, const common_params & params) {
     memory_plan plan;
-    add_context(plan, target, true);
+    add_context(plan, target, params, true);
     if (draft) {
-        add_context(plan, draft, params.speculative.has_dft());
+        add_context(plan, draft, params, params.speculative.has_dft());
     }
     add_projector(plan, params);
     return plan;

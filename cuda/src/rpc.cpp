@@ -3,9 +3,11 @@
 
 #include "discovery.h"
 #include "events.h"
+#include "faults.h"
 
 #include "ggml-rpc.h"
 
+#include <set>
 #include <vector>
 
 namespace nrn {
@@ -38,11 +40,18 @@ void serve_rpc(const json & options) {
 }
 
 void add_rpc_server(const std::string & endpoint) {
-    ggml_backend_reg_t reg = ggml_backend_rpc_add_server(endpoint.c_str());
+    static std::set<std::string> known;
+    if (known.count(endpoint) > 0) {
+        return; /* its devices are listed already */
+    }
+    ggml_backend_reg_t reg = nullptr;
+    std::string cause;
+    run_guarded([&] { reg = ggml_backend_rpc_add_server(endpoint.c_str()); }, cause);
     if (!reg) {
-        throw failure(NRN_E_NOT_FOUND, "Cannot reach the RPC server at " + endpoint);
+        throw failure(NRN_E_NOT_FOUND, "Cannot reach the RPC server at " + endpoint + (cause.empty() ? "" : ": " + cause));
     }
     ggml_backend_register(reg);
+    known.insert(endpoint);
 }
 
 } // namespace nrn

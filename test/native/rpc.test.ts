@@ -45,6 +45,8 @@ describe.skipIf(SKIP_REASON !== undefined)("devices of another host", () => {
     expect((await doomed.done).last.status).toBe("fault");
     expect(looseEvents("fault").some((fault) => fault["device"] === "remote")).toBe(true);
     expect((await local.chat("near").done).last.kind).toBe("result");
+    const lost = engine.discover().devices.find((device) => device.kind === "remote");
+    expect(lost?.memory_free_bytes).toBe(0);
     await local.close();
   }, 30_000);
 });
