@@ -11,6 +11,7 @@ export type ErrorCode =
   | "route_not_found"
   | "method_not_allowed"
   | "conflict"
+  | "request_timeout"
   | "body_too_large"
   | "queue_full"
   | "cancelled"

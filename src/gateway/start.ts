@@ -8,8 +8,9 @@ import { registerProcessMetrics } from "../metrics/process-metrics.ts";
 import { statusOf } from "../protocol/error-body.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { measureFleet } from "./fleet/status.ts";
-import { formatErrorEvent } from "./http/errors.ts";
-import { serveClients, serveMetrics } from "./http/server.ts";
+import { formatErrorEvent, sendError } from "./http/errors.ts";
+import { serveMetrics } from "./http/metrics.ts";
+import { serveClients } from "./http/server.ts";
 import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
@@ -32,8 +33,6 @@ export interface RunningGateway {
 
 /** How long a start waits for the neurons' first word, so that the first request finds a catalogue. */
 const FIRST_CONTACT_MS = 1_000;
-/** A client that needs longer to send its request than this is none. */
-const BODY_DEADLINE_MS = 60_000;
 /** How long requests may go on after a stop. */
 const DRAIN_MS = 30_000;
 
@@ -64,7 +63,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     random,
     statusOf,
     formatErrorEvent,
-    bodyLimits: { bytesMax: config.gateway.body_bytes_max, deadlineMs: BODY_DEADLINE_MS },
+    sendError,
     queueMax: config.limits.queue_max,
     keepaliveMs: config.limits.keepalive_seconds * 1_000,
     poke: (neuron) => poller.wake(neuron),
@@ -83,6 +82,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const nowMs = () => clock.nowMs();
     const server = serveClients({
       address: config.gateway.listen,
+      bodyBytesMax: config.gateway.body_bytes_max,
       dataPlane,
       fleet,
       operations,

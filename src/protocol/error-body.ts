@@ -26,6 +26,7 @@ const MEANINGS: Readonly<Record<ErrorCode, Meaning>> = {
   model_not_found: { status: 404, type: "invalid_request_error" },
   route_not_found: { status: 404, type: "invalid_request_error" },
   method_not_allowed: { status: 405, type: "invalid_request_error" },
+  request_timeout: { status: 408, type: "invalid_request_error" },
   conflict: { status: 409, type: "invalid_request_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   queue_full: { status: 429, type: "rate_limit_error" },

@@ -43,8 +43,8 @@ export function createApp(options: AppOptions) {
 }
 
 /** 404, or 405 when the path exists with another method. */
-export function notFound(request: Request): CortexError {
-  const { pathname } = new URL(request.url);
+export function notFound(request: { readonly method: string; readonly url: string }): CortexError {
+  const { pathname } = new URL(request.url, "http://gateway");
   const allowed = METHODS[pathname];
   return allowed === undefined
     ? new CortexError("route_not_found", `No route ${request.method} ${pathname}`)

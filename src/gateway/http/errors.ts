@@ -1,6 +1,7 @@
 import { CortexError, describeError } from "../../base/errors.ts";
 import { formatSseData } from "../../base/sse.ts";
 import { statusOf, toErrorBody } from "../../protocol/error-body.ts";
+import type { Reply } from "../listener/reply.ts";
 
 /** Anything thrown as an error of ours; what is none is a bug and says so without its details. */
 export function toCortexError(thrown: unknown): CortexError {
@@ -11,16 +12,27 @@ export function toCortexError(thrown: unknown): CortexError {
 }
 
 /** The answer to a request that failed before anything was sent. */
-export function errorResponse(error: CortexError, requestId: string): Response {
-  const headers: Record<string, string> = { "x-request-id": requestId };
+export function sendError(reply: Reply, error: CortexError, requestId: string): void {
   const retryAfter = retryAfterOf(error);
-  if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
-  // The rest of the body is not wanted: closing spares both sides its transfer.
-  if (error.code === "body_too_large" || error.code === "timeout") headers["connection"] = "close";
-  return Response.json(toErrorBody(error, sourceOf(error)), {
+  const wait = retryAfter === undefined ? "" : `Retry-After: ${retryAfter}\r\n`;
+  const headers = `Content-Type: application/json\r\nX-Request-Id: ${requestId}\r\n${wait}`;
+  reply.send(statusOf(error.code), headers, formatErrorBody(error));
+}
+
+/** The same for the framework's routes, whose request id is added later. */
+export function errorResponse(error: CortexError): Response {
+  const retryAfter = retryAfterOf(error);
+  return new Response(formatErrorBody(error), {
     status: statusOf(error.code),
-    headers,
+    headers: {
+      "content-type": "application/json",
+      ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) }),
+    },
   });
+}
+
+function formatErrorBody(error: CortexError): string {
+  return JSON.stringify(toErrorBody(error, sourceOf(error)));
 }
 
 /** The last event of a stream that failed; no [DONE] follows it. */

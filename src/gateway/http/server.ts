@@ -1,16 +1,18 @@
-import { CortexError, describeError } from "../../base/errors.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
-import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { Listener } from "../listener/listener.ts";
+import type { ClientRequest, Reply, RequestHandler } from "../listener/reply.ts";
+import { listHeaders } from "../listener/request-parser.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
 import { createApp, notFound } from "./app.ts";
-import { describeForLog, errorResponse, toCortexError } from "./errors.ts";
+import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
 import { HOT_PATHS } from "./openai.ts";
 
 export interface ServerOptions {
   readonly address: string;
+  readonly bodyBytesMax: number;
   readonly dataPlane: DataPlane;
   readonly fleet: Fleet;
   readonly operations: Operations;
@@ -18,105 +20,94 @@ export interface ServerOptions {
   readonly nowMs: () => number;
 }
 
-export interface RunningServer {
-  readonly url: string;
-  /** Refuses new connections and resolves when the last request has ended. */
-  stop(): Promise<void>;
-  /** Cuts what still runs. */
-  kill(): Promise<void>;
+/** Headers that the listener writes itself. */
+const OWN_HEADERS = new Set(["connection", "content-length", "date", "transfer-encoding"]);
+
+/** Serves clients: hot paths at once, everything else through Elysia. Throws `invalid_config` when it cannot listen. */
+export function serveClients(options: ServerOptions): Listener {
+  const { address, bodyBytesMax } = options;
+  return new Listener({ address, bodyBytesMax, handler: new ClientHandler(options) });
 }
 
-/** Idle connections are kept longer than the 75 s that clients' pools expect; requests switch this timer off. */
-const IDLE_SECONDS = 120;
-/** Bun's own limit answers without an envelope: the data plane checks instead. */
-const BUN_BODY_BYTES_MAX = Number.MAX_SAFE_INTEGER;
+/** Sends each request to the data plane or to the framework, and turns what is thrown into an answer. */
+class ClientHandler implements RequestHandler {
+  readonly #options: ServerOptions;
+  readonly #addresses = new WeakMap<Request, string>();
+  readonly #app: { fetch: (request: Request) => Response | Promise<Response> };
 
-/** Serves clients: hot paths by hand, everything else through Elysia. */
-export function serveClients(options: ServerOptions): RunningServer {
-  const { dataPlane, log } = options;
-  const app = createApp({
-    ...options,
-    addressOf: (request) => server.requestIP(request)?.address,
-    answerError: (thrown) => answerError(thrown, ""),
-  });
-  const answerError = (thrown: unknown, requestId: string): Response => {
-    const bug = describeForLog(thrown);
-    if (bug !== undefined) log.error("Request failed", { request: requestId, cause: bug });
-    return errorResponse(toCortexError(thrown), requestId);
-  };
-  const answer = async (request: Request, path: string, requestId: string): Promise<Response> => {
-    if (HOT_PATHS.has(path)) {
-      if (request.method !== "POST") throw notFound(request);
-      return await dataPlane.handle(request, { path, requestId });
-    }
-    const response = await app.fetch(request);
-    response.headers.set("x-request-id", requestId);
-    return response;
-  };
-  const server = listen(options.address, async (request, self) => {
-    // Streams may pause for as long as a prompt takes.
-    self.timeout(request, 0);
-    const requestId = newRequestId();
-    try {
-      return await answer(request, pathOf(request.url), requestId);
-    } catch (thrown) {
-      return answerError(thrown, requestId);
-    }
-  });
-  return toRunning(server);
-}
-
-/** Serves Prometheus on an address of its own, which need not be reachable for clients. */
-export function serveMetrics(options: {
-  readonly address: string;
-  readonly metrics: GatewayMetrics;
-}): RunningServer {
-  const { registry } = options.metrics;
-  const server = listen(options.address, async (request) => {
-    if (pathOf(request.url) !== "/metrics") return errorResponse(notFound(request), newRequestId());
-    return new Response(await registry.metrics(), {
-      headers: { "content-type": registry.contentType },
-    });
-  });
-  return toRunning(server);
-}
-
-type Handler = (request: Request, server: Bun.Server<undefined>) => Promise<Response>;
-
-function listen(address: string, fetch: Handler): Bun.Server<undefined> {
-  const colon = address.lastIndexOf(":");
-  const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  try {
-    return Bun.serve({
-      hostname,
-      port: Number(address.slice(colon + 1)),
-      // With it a second gateway would start silently and take half of the connections.
-      reusePort: false,
-      idleTimeout: IDLE_SECONDS,
-      maxRequestBodySize: BUN_BODY_BYTES_MAX,
-      development: false,
-      fetch,
-    });
-  } catch (cause) {
-    const code = (cause as { code?: unknown }).code;
-    const why = code === "EADDRINUSE" ? "the port is in use" : describeError(cause);
-    throw new CortexError("invalid_config", `Cannot listen on ${address}: ${why}`, {
-      cause,
-      hint: "Choose another address, or stop what listens there",
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#app = createApp({
+      ...options,
+      addressOf: (request) => this.#addresses.get(request),
+      answerError: (thrown) => {
+        this.#logBug(thrown);
+        return errorResponse(toCortexError(thrown));
+      },
     });
   }
-}
 
-function toRunning(server: Bun.Server<undefined>): RunningServer {
-  return {
-    url: server.url.href.replace(/\/$/, ""),
-    stop: () => server.stop(false),
-    kill: () => server.stop(true),
-  };
-}
+  handle(request: ClientRequest, reply: Reply): void {
+    const requestId = newRequestId();
+    if (!HOT_PATHS.has(request.path)) {
+      void this.#handleQuiet(request, reply, requestId);
+      return;
+    }
+    try {
+      const { method, target } = request;
+      if (method !== "POST") throw notFound({ method, url: target });
+      this.#options.dataPlane.handle(request, reply, requestId);
+    } catch (thrown) {
+      this.#sendError(reply, thrown, requestId);
+    }
+  }
 
-function pathOf(url: string): string {
-  const from = url.indexOf("/", 8);
-  const end = url.indexOf("?", from);
-  return end < 0 ? url.slice(from) : url.slice(from, end);
+  refuse(error: Error, reply: Reply): void {
+    this.#sendError(reply, error, newRequestId());
+  }
+
+  async #handleQuiet(request: ClientRequest, reply: Reply, requestId: string): Promise<void> {
+    const left = new AbortController();
+    reply.listen({
+      onPause: () => undefined,
+      onResume: () => undefined,
+      onGone: () => left.abort(),
+    });
+    try {
+      const asked = this.#toWebRequest(request, left.signal);
+      const response = await this.#app.fetch(asked);
+      let headers = `X-Request-Id: ${requestId}\r\n`;
+      for (const [name, value] of response.headers) {
+        if (!OWN_HEADERS.has(name)) headers += `${name}: ${value}\r\n`;
+      }
+      reply.send(response.status, headers, new Uint8Array(await response.arrayBuffer()));
+    } catch (thrown) {
+      this.#sendError(reply, thrown, requestId);
+    }
+  }
+
+  #toWebRequest(request: ClientRequest, signal: AbortSignal): Request {
+    // A HEAD is answered like a GET; the listener leaves the body out.
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const asked = new Request(`http://gateway${request.target}`, {
+      method,
+      headers: listHeaders(request.headerText),
+      signal,
+      ...(method === "GET" || request.text === "" ? {} : { body: request.text }),
+    });
+    this.#addresses.set(asked, request.peerAddress);
+    return asked;
+  }
+
+  #sendError(reply: Reply, thrown: unknown, requestId: string): void {
+    this.#logBug(thrown, requestId);
+    sendError(reply, toCortexError(thrown), requestId);
+  }
+
+  #logBug(thrown: unknown, requestId?: string): void {
+    const bug = describeForLog(thrown);
+    if (bug !== undefined) {
+      this.#options.log.error("Request failed", { request: requestId, cause: bug });
+    }
+  }
 }

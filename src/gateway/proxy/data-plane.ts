@@ -1,8 +1,8 @@
 import { CortexError } from "../../base/errors.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { ClientRequest, Reply } from "../listener/reply.ts";
 import { Exchange } from "./exchange.ts";
 import type { DataPlaneParts } from "./parts.ts";
-import { readBody } from "./read-body.ts";
 import { readRoutingFields, replaceModel } from "./routing-fields.ts";
 
 /** Seconds after which a place in a full queue may be free. */
@@ -16,33 +16,28 @@ export class DataPlane {
     this.#parts = parts;
   }
 
-  /** Resolves with the answer's head as soon as there is one. Rejects with a CortexError for everything else. */
-  async handle(
-    request: Request,
-    options: { readonly path: string; readonly requestId: string },
-  ): Promise<Response> {
+  /** Answers one request of a hot path, at once or by and by. Throws a CortexError for one that goes nowhere. */
+  handle(request: ClientRequest, reply: Reply, requestId: string): void {
     const startMs = performance.now();
-    const { metrics, bodyLimits } = this.#parts;
-    let exchange: Exchange;
+    const { path, text } = request;
     try {
-      const text = await readBody(request, bodyLimits);
       const fields = readRoutingFields(text);
       const entry = this.#find(fields.model);
       this.#admit(entry);
-      exchange = new Exchange(this.#parts, {
-        ...options,
+      const exchange = new Exchange(this.#parts, reply, {
+        path,
+        requestId,
         body: fields.model === entry.source ? text : replaceModel(text, entry.source),
         entry,
         stream: fields.stream,
         promptTokens: fields.promptTokens,
-        signal: request.signal,
         startMs,
       });
+      exchange.start();
     } catch (thrown) {
-      if (thrown instanceof CortexError) metrics.countRejection(thrown.code);
+      if (thrown instanceof CortexError) this.#parts.metrics.countRejection(thrown.code);
       throw thrown;
     }
-    return await exchange.run();
   }
 
   #find(name: string): CatalogueEntry {

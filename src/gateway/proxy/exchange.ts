@@ -2,12 +2,12 @@ import { CortexError, describeError } from "../../base/errors.ts";
 import { formatSseComment, SSE_HEADERS } from "../../base/sse.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Lease } from "../fleet/lease.ts";
+import type { Reply, ReplyEvents } from "../listener/reply.ts";
 import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/connection.ts";
 import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import { BodyBuffer, readEdges, readErrorCode } from "./body-buffer.ts";
-import { Downstream, type DownstreamEvents } from "./downstream.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
 import { StreamTap } from "./stream-tap.ts";
@@ -21,11 +21,13 @@ export interface ExchangeRequest {
   readonly entry: CatalogueEntry;
   readonly stream: boolean;
   readonly promptTokens: number;
-  readonly signal: AbortSignal;
   readonly requestId: string;
   readonly startMs: number;
 }
 
+const STREAM_HEADERS = Object.entries(SSE_HEADERS)
+  .map(([name, value]) => `${name}: ${value}\r\n`)
+  .join("");
 /** Attempts in all; connecting to a neuron that is gone costs a millisecond. */
 const ATTEMPTS_MAX = 3;
 /** Attempts that a neuron may have seen: a request that brings neurons down must not go through the fleet. */
@@ -37,18 +39,19 @@ const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
  * One request from routing to the last byte. Owner of its lease, its upstream call and its client's stream. Failures
  * before the first byte of the answer go elsewhere; after it they become an error event, never a clean end.
  */
-export class Exchange implements UpstreamSink, DownstreamEvents {
+export class Exchange implements UpstreamSink, ReplyEvents {
   readonly #parts: DataPlaneParts;
   readonly #request: ExchangeRequest;
-  readonly #response = Promise.withResolvers<Response>();
-  readonly #onAbort = () => this.onGone();
+  readonly #reply: Reply;
+  #waiting: AbortController | undefined;
   #lease: Lease | undefined;
   #choice: RouteChoice | undefined;
   #call: UpstreamCall | undefined;
   #head: ResponseHead | undefined;
   #buffer = new BodyBuffer();
   #tap: StreamTap | undefined;
-  #downstream: Downstream | undefined;
+  /** Whether the answer's head has gone to the client. */
+  #opened = false;
   #keepalive: ReturnType<typeof setTimeout> | undefined;
   #excluded: Set<string> | undefined;
   #lastError: CortexError | undefined;
@@ -60,21 +63,17 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
   #usage: Usage | undefined;
   #done = false;
 
-  constructor(parts: DataPlaneParts, request: ExchangeRequest) {
+  constructor(parts: DataPlaneParts, reply: Reply, request: ExchangeRequest) {
     this.#parts = parts;
+    this.#reply = reply;
     this.#request = request;
   }
 
-  /** Resolves with the answer, or rejects with a CortexError when there is none. Call once. */
-  run(): Promise<Response> {
-    const { signal, stream } = this.#request;
-    if (signal.aborted) this.onGone();
-    else {
-      signal.addEventListener("abort", this.#onAbort, { once: true });
-      if (stream) this.#scheduleKeepalive();
-      this.#route();
-    }
-    return this.#response.promise;
+  /** Takes its course; call once. The reply gets an answer or an error, unless the client leaves. */
+  start(): void {
+    this.#reply.listen(this);
+    if (this.#request.stream) this.#scheduleKeepalive();
+    this.#route();
   }
 
   // 1. Where to.
@@ -102,8 +101,9 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
 
   async #loadThenSend(neuron: string, lease: Lease): Promise<void> {
     const { loads } = this.#parts;
+    this.#waiting = new AbortController();
     try {
-      await loads.ensureReady(neuron, this.#request.entry, { signal: this.#request.signal });
+      await loads.ensureReady(neuron, this.#request.entry, { signal: this.#waiting.signal });
       if (this.#done) return;
       lease.begin();
       this.#send(neuron);
@@ -165,7 +165,7 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
     const ready = tap.push(bytes);
     if (ready === undefined) return;
     if (this.#firstByteMs === 0) this.#begin();
-    this.#downstream?.write(ready);
+    this.#reply.write(ready);
   }
 
   onEnd(): void {
@@ -203,29 +203,25 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
   /** Keeps a piece of an answer that is no stream; a very large one is handed on as it comes. */
   #keep(bytes: Uint8Array): void {
     if (this.#firstByteMs > 0) {
-      this.#downstream?.write(bytes);
+      this.#reply.write(bytes);
       return;
     }
     this.#buffer.push(bytes);
     if (this.#buffer.size <= WHOLE_BYTES_MAX) return;
     const head = this.#head;
-    if (head?.status !== 200 || this.#downstream !== undefined) {
+    if (head?.status !== 200 || this.#opened) {
       this.#call?.abort();
       this.onFailure(new CortexError("neuron_failed", "Answer is too large"), "answer");
       return;
     }
     this.#begin();
-    this.#write(this.#buffer.take());
-  }
-
-  #write(bytes: Uint8Array): void {
-    this.#downstream?.write(bytes);
+    this.#reply.write(this.#buffer.take());
   }
 
   #endWhole(): void {
     const status = this.#head?.status ?? 0;
     if (this.#firstByteMs > 0) {
-      this.#finish(status, () => this.#downstream?.end());
+      this.#finish(status, () => this.#reply.end());
       return;
     }
     const bytes = this.#buffer.take();
@@ -277,7 +273,7 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
       this.onFailure(failure, "answer");
       return;
     }
-    this.#finish(ending === "done" ? 200 : 502, () => this.#downstream?.end());
+    this.#finish(ending === "done" ? 200 : 502, () => this.#reply.end());
   }
 
   // 3. To the client.
@@ -286,58 +282,52 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
   #begin(): void {
     this.#firstByteMs = performance.now();
     clearTimeout(this.#keepalive);
-    if (this.#downstream === undefined) this.#open(this.#head?.contentType ?? "");
+    if (!this.#opened) this.#open(this.#head?.contentType ?? "");
   }
 
   #open(contentType: string): void {
-    this.#downstream = new Downstream(this);
-    const headers: Record<string, string> = contentType.startsWith("text/event-stream")
-      ? { ...SSE_HEADERS }
-      : { "content-type": contentType };
-    this.#addHeaders(headers);
-    this.#response.resolve(new Response(this.#downstream.open(), { headers }));
+    this.#opened = true;
+    const type = contentType.startsWith("text/event-stream")
+      ? STREAM_HEADERS
+      : `Content-Type: ${contentType}\r\n`;
+    this.#reply.begin(200, type + this.#formatHeaders());
   }
 
   #deliver(status: number, bytes: Uint8Array): void {
-    const head = this.#head;
-    if (this.#downstream !== undefined) {
+    if (this.#opened) {
       this.#finish(status < 400 ? 502 : status, () => {
-        this.#downstream?.write(
-          `data: ${Buffer.from(bytes).toString("utf8").replaceAll("\n", "")}\n\n`,
-        );
-        this.#downstream?.end();
+        this.#reply.write(`data: ${Buffer.from(bytes).toString("utf8").replaceAll("\n", "")}\n\n`);
+        this.#reply.end();
       });
       return;
     }
     this.#usage = findUsage(readEdges(bytes));
-    const headers: Record<string, string> = { "content-type": head?.contentType ?? "" };
-    this.#addHeaders(headers);
-    if (head?.retryAfter !== undefined) headers["retry-after"] = head.retryAfter;
-    else if (status === 429 || status === 503) headers["retry-after"] = "1";
-    this.#finish(status, () => this.#response.resolve(new Response(bytes, { status, headers })));
+    const retryAfter = this.#head?.retryAfter ?? (status === 429 || status === 503 ? "1" : "");
+    const wait = retryAfter === "" ? "" : `Retry-After: ${retryAfter}\r\n`;
+    const headers = `Content-Type: ${this.#head?.contentType}\r\n${this.#formatHeaders()}${wait}`;
+    this.#finish(status, () => this.#reply.send(status, headers, bytes));
   }
 
-  #addHeaders(headers: Record<string, string>): void {
-    headers["x-request-id"] = this.#request.requestId;
+  #formatHeaders(): string {
+    const id = `X-Request-Id: ${this.#request.requestId}\r\n`;
     const choice = this.#choice;
-    if (choice === undefined) return;
-    headers["x-cortex-route"] = `neuron=${choice.neuron}; reason=${choice.reason}`;
+    if (choice === undefined) return id;
+    return `${id}X-Cortex-Route: neuron=${choice.neuron}; reason=${choice.reason}\r\n`;
   }
 
-  /** Ends with an error: as a response when nothing was sent yet, else as the stream's last event. */
+  /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
   #fail(error: CortexError): void {
-    const { formatErrorEvent, metrics, statusOf } = this.#parts;
+    const { formatErrorEvent, metrics, sendError, statusOf } = this.#parts;
     this.#finish(statusOf(error.code), () => {
-      const downstream = this.#downstream;
-      if (downstream === undefined) {
+      if (!this.#opened) {
         if (this.#attempts === 0) metrics.countRejection(error.code);
-        this.#response.reject(error);
-        return;
+        sendError(this.#reply, error, this.#request.requestId);
+      } else if (this.#tap === undefined && this.#firstByteMs > 0) this.#reply.break();
+      else {
+        const gap = this.#tap?.atBoundary === false ? "\n\n" : "";
+        this.#reply.write(gap + formatErrorEvent(error));
+        this.#reply.end();
       }
-      if (this.#tap === undefined && this.#firstByteMs > 0) return downstream.break();
-      const gap = this.#tap?.atBoundary === false ? "\n\n" : "";
-      downstream.write(gap + formatErrorEvent(error));
-      downstream.end();
     });
   }
 
@@ -352,19 +342,16 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
   onGone(): void {
     if (this.#done) return;
     this.#call?.abort();
-    this.#finish(499, () => {
-      this.#downstream?.drop();
-      this.#response.reject(new CortexError("cancelled", "Client left"));
-    });
+    this.#finish(499, () => this.#waiting?.abort(new CortexError("cancelled", "Client left")));
   }
 
   /** While a streaming client waits for its first byte it gets comments, which commits to status 200. */
   #scheduleKeepalive(): void {
     this.#keepalive = setTimeout(() => {
       if (this.#done) return;
-      if (this.#downstream === undefined) this.#open("text/event-stream");
+      if (!this.#opened) this.#open("text/event-stream");
       const what = this.#sentMs === 0 ? "loading" : "waiting for";
-      this.#downstream?.write(formatSseComment(`${what} ${this.#request.entry.id}`));
+      this.#reply.write(formatSseComment(`${what} ${this.#request.entry.id}`));
       this.#scheduleKeepalive();
     }, this.#parts.keepaliveMs);
   }
@@ -373,7 +360,6 @@ export class Exchange implements UpstreamSink, DownstreamEvents {
     if (this.#done) return;
     this.#done = true;
     clearTimeout(this.#keepalive);
-    this.#request.signal.removeEventListener("abort", this.#onAbort);
     act();
     recordExchange(this.#parts, {
       entry: this.#request.entry,

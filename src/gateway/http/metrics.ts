@@ -1,0 +1,33 @@
+import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
+import { Listener } from "../listener/listener.ts";
+import { notFound } from "./app.ts";
+import { sendError, toCortexError } from "./errors.ts";
+
+/** A scrape has no body. */
+const BODY_BYTES_MAX = 1_024;
+
+/** Serves Prometheus on an address of its own, which need not be reachable for clients. */
+export function serveMetrics(options: {
+  readonly address: string;
+  readonly metrics: GatewayMetrics;
+}): Listener {
+  const { registry } = options.metrics;
+  const { address } = options;
+  return new Listener({
+    address,
+    bodyBytesMax: BODY_BYTES_MAX,
+    handler: {
+      handle: ({ method, path, target }, reply) => {
+        if (path !== "/metrics" || (method !== "GET" && method !== "HEAD")) {
+          sendError(reply, notFound({ method, url: target }), "");
+          return;
+        }
+        registry.metrics().then(
+          (text) => reply.send(200, `Content-Type: ${registry.contentType}\r\n`, text),
+          (thrown) => sendError(reply, toCortexError(thrown), ""),
+        );
+      },
+      refuse: (error, reply) => sendError(reply, toCortexError(error), ""),
+    },
+  });
+}

@@ -1,0 +1,288 @@
+import { CortexError } from "../../base/errors.ts";
+import { ChunkedBody } from "./chunked-body.ts";
+import type { Reply, ReplyEvents, RequestHandler } from "./reply.ts";
+import { formatChunk, formatReplyHead, formatWhole, LAST_CHUNK } from "./reply-format.ts";
+import {
+  findHeadEnd,
+  HEAD_BYTES_MAX,
+  parseRequestHead,
+  type RequestHead,
+} from "./request-parser.ts";
+
+export type ClientSocket = Bun.Socket<ClientConnection>;
+
+export interface ConnectionOptions {
+  readonly handler: RequestHandler;
+  readonly bodyBytesMax: number;
+  readonly onClosed: (connection: ClientConnection) => void;
+}
+
+/** What a connection is doing: `idle` waits for a request, `reading` has begun one, `busy` answers, `closing` lets go. */
+export type ConnectionState = "idle" | "reading" | "busy" | "closing";
+
+/** Bytes of the next request that are kept while one is answered; more stay in the socket. */
+const AHEAD_BYTES_MAX = 64 * 1024;
+
+/**
+ * One client's socket. Requests are read and answered one after another. Owner of what was read ahead and of what the
+ * socket did not take yet.
+ */
+export class ClientConnection implements Reply {
+  readonly #socket: ClientSocket;
+  readonly #options: ConnectionOptions;
+  #state: ConnectionState = "idle";
+  #sinceMs: number;
+  #ahead: Buffer | undefined;
+  #head: RequestHead | undefined;
+  #body: Buffer[] = [];
+  #bodyBytes = 0;
+  #chunked: ChunkedBody | undefined;
+  #events: ReplyEvents | undefined;
+  #unsent: Uint8Array | undefined;
+  #paused = false;
+  #streaming = false;
+  #lastRequest = false;
+  #dead = false;
+  readonly #peerAddress: string;
+
+  constructor(socket: ClientSocket, options: ConnectionOptions, nowMs: number) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#sinceMs = nowMs;
+    this.#peerAddress = socket.remoteAddress;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Since when it has been in its state, or has taken nothing of what waits to be sent, by performance.now(). */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Whether the client still has to take bytes. */
+  get hasUnsent(): boolean {
+    return this.#unsent !== undefined;
+  }
+
+  // Reading.
+
+  onData(bytes: Buffer): void {
+    if (this.#dead || this.#state === "closing") return;
+    const piece = this.#ahead === undefined ? bytes : Buffer.concat([this.#ahead, bytes]);
+    this.#ahead = undefined;
+    if (this.#state === "busy") {
+      this.#ahead = piece;
+      if (piece.length > AHEAD_BYTES_MAX) this.#socket.pause();
+      return;
+    }
+    try {
+      this.#read(piece);
+    } catch (thrown) {
+      this.#refuse(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    }
+  }
+
+  #read(piece: Buffer): void {
+    if (this.#head !== undefined) {
+      this.#readBody(this.#head, piece);
+      return;
+    }
+    // Some clients send an empty line after a body (RFC 9112, 2.2).
+    const from = piece[0] === 13 && piece[1] === 10 ? 2 : 0;
+    if (this.#state === "idle") this.#enter("reading");
+    const end = findHeadEnd(piece, from);
+    if (end < 0) {
+      if (piece.length > HEAD_BYTES_MAX) throw new CortexError("invalid_request", "Head too large");
+      this.#ahead = piece;
+      return;
+    }
+    const head = parseRequestHead(piece.toString("latin1", from, end));
+    this.#head = head;
+    this.#lastRequest ||= !head.keepAlive;
+    const { bodyBytesMax } = this.#options;
+    if (head.bodyBytes > bodyBytesMax) throw tooLarge(bodyBytesMax);
+    if (head.bodyBytes < 0) this.#chunked = new ChunkedBody();
+    const rest = piece.subarray(end + 4);
+    if (head.expectsContinue && rest.length === 0 && head.bodyBytes !== 0) {
+      this.#write("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    this.#readBody(head, rest);
+  }
+
+  #readBody(head: RequestHead, piece: Buffer): void {
+    let used = piece.length;
+    let whole: boolean;
+    if (this.#chunked === undefined) {
+      used = Math.min(piece.length, head.bodyBytes - this.#bodyBytes);
+      this.#keep(used === piece.length ? piece : piece.subarray(0, used));
+      whole = this.#bodyBytes === head.bodyBytes;
+    } else {
+      used = this.#chunked.push(piece, (content) => this.#keep(content));
+      whole = this.#chunked.done;
+    }
+    if (!whole) return;
+    if (used < piece.length) this.#ahead = piece.subarray(used);
+    this.#dispatch(head);
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#bodyBytes += bytes.length;
+    if (this.#bodyBytes > this.#options.bodyBytesMax) throw tooLarge(this.#options.bodyBytesMax);
+    if (bytes.length > 0) this.#body.push(bytes);
+  }
+
+  #dispatch(head: RequestHead): void {
+    const [first] = this.#body;
+    const body = this.#body.length <= 1 ? first : Buffer.concat(this.#body);
+    this.#body = [];
+    this.#bodyBytes = 0;
+    this.#chunked = undefined;
+    this.#enter("busy");
+    const text = body === undefined ? "" : body.toString("utf8");
+    this.#options.handler.handle({ ...head, text, peerAddress: this.#peerAddress }, this);
+  }
+
+  #refuse(error: Error): void {
+    this.#lastRequest = true;
+    this.#enter("busy");
+    this.#options.handler.refuse(error, this);
+  }
+
+  /** The request did not come in time. */
+  expire(error: CortexError): void {
+    if (this.#state === "reading") this.#refuse(error);
+  }
+
+  // Answering.
+
+  listen(events: ReplyEvents): void {
+    this.#events = events;
+    if (this.#dead) events.onGone();
+  }
+
+  send(status: number, headers: string, body: Uint8Array | string): void {
+    if (this.#dead || this.#state !== "busy" || this.#streaming) return;
+    const hasBody = this.#head?.method !== "HEAD";
+    this.#write(formatWhole({ status, headers, body, hasBody, close: this.#lastRequest }));
+    this.#finish();
+  }
+
+  begin(status: number, headers: string): void {
+    if (this.#dead || this.#state !== "busy" || this.#streaming) return;
+    this.#streaming = true;
+    const chunked = this.#head?.isHttp10 !== true;
+    if (!chunked) this.#lastRequest = true;
+    this.#write(formatReplyHead({ status, headers, chunked, close: this.#lastRequest }));
+  }
+
+  write(bytes: Uint8Array | string): void {
+    if (this.#dead || !this.#streaming || bytes.length === 0) return;
+    this.#write(this.#head?.isHttp10 === true ? bytes : formatChunk(bytes));
+  }
+
+  end(): void {
+    if (this.#dead || !this.#streaming) return;
+    if (this.#head?.isHttp10 !== true) this.#write(LAST_CHUNK);
+    this.#finish();
+  }
+
+  break(): void {
+    this.terminate();
+  }
+
+  #finish(): void {
+    this.#events = undefined;
+    this.#streaming = false;
+    this.#head = undefined;
+    if (this.#lastRequest) {
+      this.#letGo();
+      return;
+    }
+    this.#enter("idle");
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    if (ahead.length > AHEAD_BYTES_MAX) this.#socket.resume();
+    this.#ahead = undefined;
+    // In a turn of its own, so that a client with many requests at once does not hold up the others.
+    setImmediate(() => this.onData(ahead));
+  }
+
+  /** Says goodbye when all is sent; what still comes is dropped, lest a reset destroys the answer on its way. */
+  #letGo(): void {
+    this.#enter("closing");
+    if (this.#unsent === undefined) this.#socket.shutdown();
+  }
+
+  /** No further request is read: answers what is under way, then closes. */
+  retire(): void {
+    this.#lastRequest = true;
+    if (this.#state === "idle") this.terminate();
+  }
+
+  #write(bytes: Uint8Array | string): void {
+    if (this.#unsent !== undefined) {
+      const more = typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes;
+      this.#unsent = Buffer.concat([this.#unsent, more]);
+      return;
+    }
+    const written = Math.max(0, this.#socket.write(bytes));
+    const length = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
+    if (written >= length) return;
+    const all = typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes;
+    this.#unsent = all.subarray(written);
+    this.#sinceMs = performance.now();
+    this.#paused = true;
+    this.#events?.onPause();
+  }
+
+  onDrain(): void {
+    const unsent = this.#unsent;
+    if (unsent === undefined || this.#dead) return;
+    const written = Math.max(0, this.#socket.write(unsent));
+    if (written > 0) this.#sinceMs = performance.now();
+    if (written < unsent.length) {
+      this.#unsent = unsent.subarray(written);
+      return;
+    }
+    this.#unsent = undefined;
+    if (this.#state === "closing") this.#socket.shutdown();
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#events?.onResume();
+  }
+
+  onClose(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    const events = this.#events;
+    this.#events = undefined;
+    this.#unsent = undefined;
+    this.#options.onClosed(this);
+    events?.onGone();
+  }
+
+  /** Closes at once without telling whoever answers. */
+  terminate(): void {
+    if (this.#dead) return;
+    this.#events = undefined;
+    this.cut();
+  }
+
+  /** Closes at once; whoever answers learns that the client is gone. */
+  cut(): void {
+    if (this.#dead) return;
+    this.#socket.terminate();
+    this.onClose();
+  }
+
+  #enter(state: ConnectionState): void {
+    this.#state = state;
+    this.#sinceMs = performance.now();
+  }
+}
+
+function tooLarge(bytesMax: number): CortexError {
+  return new CortexError("body_too_large", `Body is larger than ${bytesMax} bytes`);
+}

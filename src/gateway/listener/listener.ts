@@ -1,0 +1,128 @@
+import { CortexError, describeError } from "../../base/errors.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { RequestHandler } from "./reply.ts";
+
+export interface ListenerOptions {
+  /** host:port; port 0 takes a free one. */
+  readonly address: string;
+  readonly handler: RequestHandler;
+  readonly bodyBytesMax: number;
+  readonly deadlines?: Partial<ListenerDeadlines>;
+}
+
+export interface ListenerDeadlines {
+  /** From a request's first byte to its last, however slowly they come. */
+  readonly requestMs: number;
+  /** Between two requests of a connection. */
+  readonly idleMs: number;
+  /** For a client to go once it has the last answer. */
+  readonly closingMs: number;
+  /** For a client to take a byte of what waits for it; until then it holds a slot of a neuron. */
+  readonly stalledMs: number;
+}
+
+const DEADLINES: ListenerDeadlines = {
+  requestMs: 60_000,
+  // Longer than the 75 s that pools in front of us expect.
+  idleMs: 120_000,
+  closingMs: 5_000,
+  stalledMs: 300_000,
+};
+/** How often deadlines are looked at: they are coarse, and a timer for each request is not free. */
+const SWEEP_MS = 1_000;
+
+/**
+ * An HTTP/1.1 server on raw sockets. Owner of the clients' connections. Bun's own server costs 10 us more for each
+ * request, as much as the rest of the gateway, and has no deadline for a request that comes byte by byte.
+ */
+export class Listener {
+  readonly url: string;
+  readonly #connections = new Set<ClientConnection>();
+  readonly #server: Bun.TCPSocketListener<ClientConnection>;
+  readonly #deadlines: ListenerDeadlines;
+  readonly #sweep: ReturnType<typeof setInterval>;
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  /** Listens at once. Throws `invalid_config` when it cannot. */
+  constructor(options: ListenerOptions) {
+    const { address, handler, bodyBytesMax } = options;
+    this.#deadlines = { ...DEADLINES, ...options.deadlines };
+    const colon = address.lastIndexOf(":");
+    const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
+    const onClosed = (connection: ClientConnection) => this.#forget(connection);
+    try {
+      this.#server = Bun.listen<ClientConnection>({
+        hostname,
+        port: Number(address.slice(colon + 1)),
+        exclusive: true,
+        socket: {
+          open: (socket) => {
+            socket.setNoDelay(true);
+            const connectionOptions = { handler, bodyBytesMax, onClosed };
+            socket.data = new ClientConnection(socket, connectionOptions, performance.now());
+            this.#connections.add(socket.data);
+          },
+          data: (socket, bytes) => socket.data.onData(bytes),
+          drain: (socket) => socket.data.onDrain(),
+          end: (socket) => {
+            socket.data.onClose();
+            socket.end();
+          },
+          close: (socket) => socket.data.onClose(),
+          error: (socket) => socket.data.terminate(),
+        },
+      });
+    } catch (cause) {
+      throw cannotListen(address, cause);
+    }
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    this.url = `http://${host}:${this.#server.port}`;
+    this.#sweep = setInterval(() => this.#expire(performance.now()), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** Refuses new connections and resolves when the last answer is out. */
+  async stop(): Promise<void> {
+    this.#server.stop(false);
+    this.#drained = Promise.withResolvers();
+    for (const connection of [...this.#connections]) connection.retire();
+    if (this.#connections.size === 0) this.#drained.resolve();
+    await this.#drained.promise;
+    clearInterval(this.#sweep);
+  }
+
+  /** Cuts every connection. */
+  kill(): void {
+    this.#server.stop(true);
+    clearInterval(this.#sweep);
+    for (const connection of [...this.#connections]) connection.cut();
+  }
+
+  #forget(connection: ClientConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#drained?.resolve();
+  }
+
+  #expire(nowMs: number): void {
+    const { requestMs, idleMs, closingMs, stalledMs } = this.#deadlines;
+    for (const connection of [...this.#connections]) {
+      const ageMs = nowMs - connection.sinceMs;
+      if (connection.hasUnsent) {
+        if (ageMs > stalledMs) connection.cut();
+      } else if (connection.state === "reading" && ageMs > requestMs) {
+        const text = `Request did not come whole within ${requestMs} ms`;
+        connection.expire(new CortexError("request_timeout", text));
+      } else if (connection.state === "idle" && ageMs > idleMs) connection.terminate();
+      else if (connection.state === "closing" && ageMs > closingMs) connection.terminate();
+    }
+  }
+}
+
+function cannotListen(address: string, cause: unknown): CortexError {
+  const code = (cause as { code?: unknown }).code;
+  const why = code === "EADDRINUSE" ? "the port is in use" : describeError(cause);
+  return new CortexError("invalid_config", `Cannot listen on ${address}: ${why}`, {
+    cause,
+    hint: "Choose another address, or stop what listens there",
+  });
+}
