@@ -23,6 +23,7 @@ export function cacheFolder(): string {
   return join(process.env["CORTEX_CACHE_DIR"] || join(base, "cortex"), "native");
 }
 
+/** A short key of all parts; their borders count. */
 export async function hashOf(parts: readonly (string | Uint8Array)[]): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha256");
   for (const part of parts) {
@@ -95,6 +96,7 @@ async function applyPatch(repository: string, name: string): Promise<void> {
   await run(["git", "apply", path], { cwd: repository });
 }
 
+/** Whether a file is there. */
 export async function exists(path: string): Promise<boolean> {
   return await Bun.file(path).exists();
 }

@@ -49,10 +49,10 @@ typedef enum nrn_event_kind {
     NRN_EVENT_CHUNK    = 1, /* one streamed OpenAI chunk object, JSON text, without "data: " */
     NRN_EVENT_END      = 2, /* a streamed request is complete; payload: nrn figures of the request (see below) */
     NRN_EVENT_RESULT   = 3, /* a whole answer or a job's result, JSON */
-    NRN_EVENT_ERROR    = 4, /* {"message", "type"?, "prompt_tokens"?, "context_tokens"?, "cause"?}; status says which */
+    NRN_EVENT_ERROR    = 4, /* {"message","type","prompt_tokens"?,"context_tokens"?,"devices"?,"cause"?}; see status */
     NRN_EVENT_FAULT    = 5, /* request 0: {"device","model"|null,"scope":"model"|"device","cause","phase"} */
-    NRN_EVENT_PROGRESS = 6, /* of a load: {"model","stage","value"} with value 0..1; of a prompt: {"processed","total"} */
-    NRN_EVENT_LOG      = 7  /* request 0: {"level":"debug"|"info"|"warn"|"error","text","device"?,"model"?,"dropped"?:n} */
+    NRN_EVENT_PROGRESS = 6, /* load: {"model","stage","value"}, value 0..1; prompt: {"processed","total"} */
+    NRN_EVENT_LOG      = 7  /* request 0: {"level","text","device"?,"model"?,"dropped"?: lines lost before this one} */
 } nrn_event_kind;
 
 /* What nrn_submit runs. Bodies are the OpenAI dialect's, already checked and bounded by the caller. */
@@ -60,10 +60,10 @@ typedef enum nrn_submit_kind {
     NRN_SUBMIT_CHAT           = 1, /* /v1/chat/completions; "stream": true gives CHUNK… END, else RESULT */
     NRN_SUBMIT_COMPLETION     = 2, /* /v1/completions, streamed or not */
     NRN_SUBMIT_EMBEDDINGS     = 3, /* /v1/embeddings; RESULT */
-    NRN_SUBMIT_RERANK         = 4, /* {"query","documents":[…],"top_n"?}; RESULT {"results":[{index,relevance_score}]} */
+    NRN_SUBMIT_RERANK         = 4, /* {"query","documents","top_n"?}; RESULT {"results":[{index,relevance_score}]} */
     NRN_SUBMIT_TOKENIZE       = 5, /* {"content", "add_special"?, "with_pieces"?}; RESULT {"tokens":[…]} */
     NRN_SUBMIT_APPLY_TEMPLATE = 6, /* a chat body; RESULT {"prompt": "…"} */
-    NRN_SUBMIT_COUNT_TOKENS   = 7  /* a chat body; RESULT {"input_tokens": n}, by the model's tokenizer over the template */
+    NRN_SUBMIT_COUNT_TOKENS   = 7  /* a chat body; RESULT {"input_tokens": n}, of the filled template */
 } nrn_submit_kind;
 
 /* Header of each event in the drain buffer: little endian, 24 bytes, frames aligned to 8 bytes. */
@@ -140,12 +140,13 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}
  *  {"op":"estimate", same fields as load}  a load without allocation; {"bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","free_bytes"}],"context","slots"}
- *  {"op":"memory"}                  {"devices":[{"index","memory_total_bytes","memory_free_bytes"}],"models":[{"model","bytes"}]}
- *  {"op":"kv_save"|"kv_restore","model","path"}   slots' KV and prompt cache; {"tokens","bytes","ms"}; a damaged or foreign
- *     file is an error of its own, and nothing is restored
- *  {"op":"fault","model"|null,"phase":"load"|"prefill"|"decode"|"unload"|"kv_restore","after":n,"kind":"abort"|"exception"|
- *     "device"}                     test hook: the n-th evaluated tensor (or step) of that phase aborts through ggml's real
- *     abort path, or throws in our own code; refused unless nrn_init allowed it
+ *  {"op":"memory"}                  {"devices":[{"index","memory_total_bytes","memory_free_bytes"}],
+ *     "models":[{"model","bytes"}]}
+ *  {"op":"kv_save"|"kv_restore","model","path"}   slots' KV and prompt cache; {"tokens","bytes","ms"}; a damaged or
+ *     foreign file is an error of its own, and nothing is restored
+ *  {"op":"fault","model"|null,"phase":"load"|"prefill"|"decode"|"unload"|"kv_save"|"kv_restore","after":n,
+ *   "kind":"abort"|"exception"|"device"}          test hook: the n-th evaluated tensor (or step) of that phase aborts
+ *     through ggml's real abort path, or throws in our own code; refused unless nrn_init allowed it
  */
 NRN_API int32_t nrn_job(uint64_t handle, uint64_t request, const char * job, uint32_t job_length);
 
@@ -158,8 +159,9 @@ NRN_API int32_t nrn_submit(uint64_t handle, uint64_t request, uint32_t kind,
                            const char * body, uint32_t body_length);
 
 /*
- * Any thread; returns at once. Ends the request with an ERROR event of status NRN_E_CANCELLED wherever it is: preparing,
- * queued, in prefill (at the next batch) or decoding (at the next token). NRN_E_NOT_FOUND when it has ended already.
+ * Any thread; returns at once. Ends the request with an ERROR event of status NRN_E_CANCELLED wherever it is:
+ * preparing, queued, in prefill (its slot is freed after the current step) or decoding (at the next token). A job can
+ * be cancelled too; a load stops at its next sign of progress. NRN_E_NOT_FOUND when it has ended already.
  */
 NRN_API int32_t nrn_cancel(uint64_t handle, uint64_t request);
 

@@ -20,9 +20,9 @@ extern bool g_test_faults;
 static constexpr size_t HELPER_STACK_BYTES = 64u << 20;
 
 static thread_local std::string t_last_error;
-static std::mutex               g_mutex;
-static bool                     g_ready = false;
-static uint64_t                 g_next_handle = 1;
+static std::mutex g_mutex;
+static bool g_ready = false;
+static uint64_t g_next_handle = 1;
 static std::map<uint64_t, device_ptr> g_devices;
 
 static int32_t fail_with(int32_t status, const std::string & text) {
@@ -81,15 +81,18 @@ static device_ptr find_device(uint64_t handle) {
 static device_ptr find_own_device(uint64_t handle) {
     device_ptr found = find_device(handle);
     if (found->owner != std::this_thread::get_id()) {
-        throw failure(NRN_E_STATE, "Device '" + found->name + "' belongs to the thread that opened it");
+        throw failure(
+            NRN_E_STATE, "Device '" + found->name + "' belongs to the thread that opened it");
     }
     return found;
 }
 
-static int32_t copy_out(const std::string & text, char * out, uint32_t capacity, uint32_t * written) {
-    *written = (uint32_t) text.size();
+static int32_t copy_out(
+    const std::string & text, char * out, uint32_t capacity, uint32_t * written) {
+    *written = (uint32_t)text.size();
     if (text.size() > capacity) {
-        return fail_with(NRN_E_BUFFER, "The answer needs " + std::to_string(text.size()) + " bytes");
+        return fail_with(
+            NRN_E_BUFFER, "The answer needs " + std::to_string(text.size()) + " bytes");
     }
     memcpy(out, text.data(), text.size());
     return NRN_OK;
@@ -101,11 +104,12 @@ static void initialise(const json & options) {
     const char * names[] = { "debug", "info", "warn", "error" };
     const auto found = std::find(std::begin(names), std::end(names), level);
     if (found == std::end(names)) {
-        throw failure(NRN_E_ARGUMENT, "'log_level' is \"" + level + "\", must be one of debug, info, warn, error");
+        throw failure(NRN_E_ARGUMENT,
+            "'log_level' is \"" + level + "\", must be one of debug, info, warn, error");
     }
     const int64_t bytes_max = get_or(options, "event_bytes_max", 64 << 20, 1 << 12, INT32_MAX);
-    event_ring::get().open((size_t) bytes_max);
-    set_log_level((log_level) (found - std::begin(names)));
+    event_ring::get().open((size_t)bytes_max);
+    set_log_level((log_level)(found - std::begin(names)));
     g_test_faults = g_test_faults || get_or<bool>(options, "test_faults", false);
     if (!g_ready) {
         std::setlocale(LC_NUMERIC, "C"); /* llama.cpp formats numbers with it */
@@ -148,10 +152,11 @@ static uint64_t open_device(const json & options) {
         throw failure(NRN_E_ARGUMENT, "'devices' must name at least one device");
     }
     for (int index : opened->indices) {
-        opened->name += (opened->name.empty() ? "" : "+") + std::string(ggml_backend_dev_name(device_at(index)));
+        opened->name += (opened->name.empty() ? "" : "+") +
+                        std::string(ggml_backend_dev_name(device_at(index)));
     }
     opened->name = get_or<std::string>(options, "name", opened->name);
-    opened->requests_max = (int32_t) get_or(options, "requests_max", 512, 1, 1 << 20);
+    opened->requests_max = (int32_t)get_or(options, "requests_max", 512, 1, 1 << 20);
     opened->owner = std::this_thread::get_id();
     opened->prepare_thread = start_helper(*opened, [](void * self) -> void * {
         pthread_setname_np(pthread_self(), "nrn-prepare");
@@ -186,7 +191,7 @@ int32_t nrn_init(const char * options, uint32_t options_length) {
 
 int32_t nrn_last_error(char * out, uint32_t capacity) {
     memcpy(out, t_last_error.data(), std::min<size_t>(capacity, t_last_error.size()));
-    return (int32_t) t_last_error.size();
+    return (int32_t)t_last_error.size();
 }
 
 int32_t nrn_devices(char * out, uint32_t capacity, uint32_t * written) {
@@ -238,10 +243,11 @@ int32_t nrn_job(uint64_t handle, uint64_t request, const char * job, uint32_t jo
     });
 }
 
-int32_t nrn_submit(uint64_t handle, uint64_t request, uint32_t kind, const char * model, uint32_t model_length,
-                   const char * body, uint32_t body_length) {
+int32_t nrn_submit(uint64_t handle, uint64_t request, uint32_t kind, const char * model,
+    uint32_t model_length, const char * body, uint32_t body_length) {
     return guarded([&] {
-        submit(*find_device(handle), request, kind, std::string(model, model_length), std::string(body, body_length));
+        submit(*find_device(handle), request, kind, std::string(model, model_length),
+            std::string(body, body_length));
         return NRN_OK;
     });
 }
@@ -249,20 +255,23 @@ int32_t nrn_submit(uint64_t handle, uint64_t request, uint32_t kind, const char 
 int32_t nrn_cancel(uint64_t handle, uint64_t request) {
     return guarded([&] {
         if (!cancel(*find_device(handle), request)) {
-            return fail_with(NRN_E_NOT_FOUND, "Request " + std::to_string(request) + " has ended or never was");
+            return fail_with(
+                NRN_E_NOT_FOUND, "Request " + std::to_string(request) + " has ended or never was");
         }
-        return (int32_t) NRN_OK;
+        return (int32_t)NRN_OK;
     });
 }
 
 int32_t nrn_device_figures(uint64_t handle, char * out, uint32_t capacity, uint32_t * written) {
-    return guarded([&] { return copy_out(figures_of(*find_device(handle)).dump_safe(), out, capacity, written); });
+    return guarded([&] {
+        return copy_out(figures_of(*find_device(handle)).dump_safe(), out, capacity, written);
+    });
 }
 
 int32_t nrn_event_fd(void) {
     return guarded([&] {
         require_ready();
-        return (int32_t) event_ring::get().doorbell();
+        return (int32_t)event_ring::get().doorbell();
     });
 }
 

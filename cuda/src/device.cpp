@@ -7,7 +7,8 @@
 
 namespace nrn {
 
-/* Length of one step that a cancel or another model may have to wait for, when nobody else is decoding. */
+/* Length of one step that a cancel or another model may have to wait for, when nobody else is
+ * decoding. */
 static constexpr double STEP_SECONDS_ALONE = 0.7;
 /* The same while streams are running: a gap that a reader hardly notices. */
 static constexpr double STEP_SECONDS_SHARED = 0.15;
@@ -40,7 +41,8 @@ model_ptr device::find_model(const std::string & model_name) {
     return it == models.end() ? nullptr : it->second;
 }
 
-bool device::finish(const request_ptr & request, uint32_t kind, int32_t status, const std::string & payload) {
+bool device::finish(
+    const request_ptr & request, uint32_t kind, int32_t status, const std::string & payload) {
     {
         std::lock_guard<std::mutex> lock(request->mutex);
         if (request->ended) {
@@ -48,7 +50,8 @@ bool device::finish(const request_ptr & request, uint32_t kind, int32_t status, 
         }
         request->ended = true;
         if (request->owner) {
-            request->owner->open_requests--; /* first, so that whoever sees the event sees the figures of after it */
+            request->owner->open_requests--; /* first, so that whoever sees the event sees the
+                                                figures of after it */
         }
         event_ring::get().push(kind, request->id, status, payload);
     }
@@ -65,7 +68,8 @@ bool device::finish(const request_ptr & request, uint32_t kind, int32_t status, 
     return true;
 }
 
-bool device::fail(const request_ptr & request, int32_t status, const std::string & message, const json & details) {
+bool device::fail(const request_ptr & request, int32_t status, const std::string & message,
+    const json & details) {
     return finish(request, NRN_EVENT_ERROR, status, error_payload(status, message, details));
 }
 
@@ -88,11 +92,13 @@ void device::fail_all(const model_ptr & owner, int32_t status, const std::string
 static void accept(device & self, const request_ptr & request) {
     std::lock_guard<std::mutex> lock(self.registry_mutex);
     if (request->id == 0 || !self.registry.emplace(request->id, request).second) {
-        throw failure(NRN_E_ARGUMENT, "Request id " + std::to_string(request->id) + " is 0 or in use");
+        throw failure(
+            NRN_E_ARGUMENT, "Request id " + std::to_string(request->id) + " is 0 or in use");
     }
 }
 
-void submit(device & self, uint64_t id, uint32_t kind, const std::string & model_name, std::string body) {
+void submit(
+    device & self, uint64_t id, uint32_t kind, const std::string & model_name, std::string body) {
     if (kind < NRN_SUBMIT_CHAT || kind > NRN_SUBMIT_COUNT_TOKENS) {
         throw failure(NRN_E_ARGUMENT, "Unknown kind of request: " + std::to_string(kind));
     }
@@ -109,7 +115,8 @@ void submit(device & self, uint64_t id, uint32_t kind, const std::string & model
         if (it == self.models.end()) {
             const bool is_loading = self.loading.count(model_name) > 0;
             throw failure(is_loading ? NRN_E_STATE : NRN_E_NOT_FOUND,
-                "Model '" + model_name + "' is " + (is_loading ? "still loading" : "not loaded") + " on device '" + self.name + "'");
+                "Model '" + model_name + "' is " + (is_loading ? "still loading" : "not loaded") +
+                    " on device '" + self.name + "'");
         }
         request->owner = it->second;
     }
@@ -122,7 +129,8 @@ void submit(device & self, uint64_t id, uint32_t kind, const std::string & model
     }
     if (owner.open_requests.fetch_add(1) >= self.requests_max) {
         owner.open_requests--;
-        throw failure(NRN_E_QUEUE, "Queue of model '" + model_name + "' is full: " + std::to_string(self.requests_max) + " requests");
+        throw failure(NRN_E_QUEUE, "Queue of model '" + model_name + "' is full: " +
+                                       std::to_string(self.requests_max) + " requests");
     }
     request->id = id;
     request->kind = kind;
@@ -181,7 +189,8 @@ bool cancel(device & self, uint64_t id) {
     /* Stable now: nothing is posted for a request that has ended. */
     const std::vector<int> & tasks = request->tasks;
     if (request->owner) {
-        log_line(log_level::info, "request " + std::to_string(id) + " was cancelled; model NOT marked poisoned");
+        log_line(log_level::info,
+            "request " + std::to_string(id) + " was cancelled; model NOT marked poisoned");
     }
     if (request->owner && !tasks.empty() && request->owner->state == model_state::ready) {
         std::shared_lock<std::shared_timed_mutex> in_use(request->owner->use, std::try_to_lock);
@@ -212,7 +221,8 @@ static bool others_decode(const device & self, const model & current) {
     return false;
 }
 
-/* Prompt tokens for the next step, so that it takes about as long as somebody is willing to wait. */
+/* Prompt tokens for the next step, so that it takes about as long as somebody is willing to wait.
+ */
 static int32_t plan_prompt_cap(const device & self, const model & current) {
     if (current.params.embedding) {
         return 0; /* such a prompt cannot be split */
@@ -222,9 +232,9 @@ static int32_t plan_prompt_cap(const device & self, const model & current) {
     if (rate <= 0) {
         return PROMPT_CAP_STEP; /* the first piece measures the speed */
     }
-    const int32_t tokens = (int32_t) std::min(rate * seconds, 1e6);
+    const int32_t tokens = (int32_t)std::min(rate * seconds, 1e6);
     if (tokens < PROMPT_CAP_STEP) {
-        return std::clamp((int32_t) rate, PROMPT_CAP_MIN, PROMPT_CAP_STEP);
+        return std::clamp((int32_t)rate, PROMPT_CAP_MIN, PROMPT_CAP_STEP);
     }
     return tokens / PROMPT_CAP_STEP * PROMPT_CAP_STEP;
 }
@@ -234,8 +244,8 @@ static void smooth(double & value, double sample) {
 }
 
 static void learn_pace(model & current, const server_context::figures & before, double seconds) {
-    const double prompt    = (double) (current.figures.n_prompt - before.n_prompt);
-    const double generated = (double) (current.figures.n_generated - before.n_generated);
+    const double prompt = (double)(current.figures.n_prompt - before.n_prompt);
+    const double generated = (double)(current.figures.n_generated - before.n_generated);
     if (prompt >= PROMPT_CAP_MIN && generated * 4 < prompt) {
         smooth(current.speed.prefill_per_second, prompt / seconds);
     } else if (prompt == 0 && generated > 0) {
@@ -262,16 +272,20 @@ static void step_model(device & self, const model_ptr & current) {
     std::string cause;
     bool alive = true;
     try {
-        alive = run_guarded([&] {
-            current->view->queue.step();
-            current->figures = current->server->get_figures();
-            if (current->figures.n_prefilling > 0) {
-                /* Prompt batches without output return before the device is done; a step's time would mean nothing. */
-                llama_synchronize(current->server->get_llama_context());
-            }
-        }, cause);
+        alive = run_guarded(
+            [&] {
+                current->view->queue.step();
+                current->figures = current->server->get_figures();
+                if (current->figures.n_prefilling > 0) {
+                    /* Prompt batches without output return before the device is done; a step's time
+                     * would mean nothing. */
+                    llama_synchronize(current->server->get_llama_context());
+                }
+            },
+            cause);
     } catch (const std::exception & e) {
-        log_line(log_level::warn, std::string("a step panicked; model NOT marked poisoned: ") + e.what());
+        log_line(log_level::warn,
+            std::string("a step panicked; model NOT marked poisoned: ") + e.what());
         self.fail_all(current, NRN_E_INTERNAL, std::string("A step failed: ") + e.what());
     }
     if (!alive) {
@@ -353,7 +367,8 @@ int32_t run_slice(device & self, uint32_t slice_ms) {
             run_job(self, job);
         } else if (self.result_backlog > RESULT_BACKLOG_MAX) {
             /* The drainer is behind; the result thread kicks when it has caught up. */
-            wait_for_work(self, std::min(until, std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
+            wait_for_work(self,
+                std::min(until, std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
         } else if (const model_ptr current = pick_model(self)) {
             step_model(self, current);
         } else if (!wait_for_work(self, until)) {
@@ -410,22 +425,22 @@ static json figures_of_model(model & current) {
     const int32_t busy = ready ? figures.n_prefilling + figures.n_decoding : 0;
     const int32_t preparing = current.preparing;
     const int32_t open = std::max(0, current.open_requests.load() - preparing);
-    const int32_t queued = ready ? std::min<int32_t>(open, (int32_t) figures.n_deferred) : 0;
-    return json {
-        {"model", current.name},
-        {"state", ready ? "ready" : "poisoned"},
-        {"slots", figures.n_slots},
-        {"slots_busy", busy},
-        {"preparing", preparing},
-        {"queued", queued},
-        {"in_flight", open - queued},
-        {"prompt_tokens", figures.n_prompt + figures.n_cached},
-        {"cached_prompt_tokens", figures.n_cached},
-        {"completion_tokens", figures.n_generated},
-        {"prefill_tokens_per_second", speed.prefill_per_second},
-        {"decode_tokens_per_second", speed.decode_per_second},
-        {"steps", steps},
-        {"context_tokens_used", figures.n_used},
+    const int32_t queued = ready ? std::min<int32_t>(open, (int32_t)figures.n_deferred) : 0;
+    return json{
+        { "model", current.name },
+        { "state", ready ? "ready" : "poisoned" },
+        { "slots", figures.n_slots },
+        { "slots_busy", busy },
+        { "preparing", preparing },
+        { "queued", queued },
+        { "in_flight", open - queued },
+        { "prompt_tokens", figures.n_prompt + figures.n_cached },
+        { "cached_prompt_tokens", figures.n_cached },
+        { "completion_tokens", figures.n_generated },
+        { "prefill_tokens_per_second", speed.prefill_per_second },
+        { "decode_tokens_per_second", speed.decode_per_second },
+        { "steps", steps },
+        { "context_tokens_used", figures.n_used },
     };
 }
 
@@ -446,12 +461,12 @@ json figures_of(device & self) {
         models.push_back(figures_of_model(*current));
     }
     const int64_t last = self.last_step_us;
-    return json {
-        {"state", self.poisoned ? "poisoned" : "ok"},
-        {"cause", cause},
-        {"steps", self.steps.load()},
-        {"last_step_ms_ago", last == 0 ? 0 : (ggml_time_us() - last) / 1000},
-        {"models", models},
+    return json{
+        { "state", self.poisoned ? "poisoned" : "ok" },
+        { "cause", cause },
+        { "steps", self.steps.load() },
+        { "last_step_ms_ago", last == 0 ? 0 : (ggml_time_us() - last) / 1000 },
+        { "models", models },
     };
 }
 

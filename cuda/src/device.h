@@ -18,69 +18,71 @@ namespace nrn {
 
 /* A test's order to fail at a point of the real path. Device thread only. */
 struct armed_fault {
-    bool        active = false;
+    bool active = false;
     std::string model; /* empty: any */
     std::string phase;
     std::string kind;
-    int64_t     after = 0;
+    int64_t after = 0;
 };
 
 struct result_batch {
-    model_ptr                           owner;
+    model_ptr owner;
     std::vector<server_task_result_ptr> results;
 };
 
 struct device {
-    uint64_t         handle = 0;
-    std::string      name;
+    uint64_t handle = 0;
+    std::string name;
     std::vector<int> indices;
-    int32_t          requests_max = 512;
-    std::thread::id  owner;
+    int32_t requests_max = 512;
+    std::thread::id owner;
 
     /* The device thread sleeps on wake; whoever gives it work kicks. */
-    std::mutex               mutex;
-    std::condition_variable  wake;
-    bool                     kicked = false;
-    std::atomic<bool>        stopping{false};
-    std::deque<request_ptr>  jobs;
-    std::map<std::string, model_ptr> models;  /* changed by the device thread alone, under mutex */
-    std::unordered_set<std::string>  loading; /* jobs accepted and not finished */
+    std::mutex mutex;
+    std::condition_variable wake;
+    bool kicked = false;
+    std::atomic<bool> stopping{ false };
+    std::deque<request_ptr> jobs;
+    std::map<std::string, model_ptr> models; /* changed by the device thread alone, under mutex */
+    std::unordered_set<std::string> loading; /* jobs accepted and not finished */
 
-    std::mutex                                registry_mutex;
+    std::mutex registry_mutex;
     std::unordered_map<uint64_t, request_ptr> registry;
 
     /* The preparing thread: one, so that requests reach the queue in the order of their submit. */
-    std::mutex              prepare_mutex;
+    std::mutex prepare_mutex;
     std::condition_variable prepare_wake;
     std::deque<request_ptr> prepare_queue;
-    pthread_t               prepare_thread{};
+    pthread_t prepare_thread{};
 
     /* The result thread. */
-    std::mutex               result_mutex;
-    std::condition_variable  result_wake;
+    std::mutex result_mutex;
+    std::condition_variable result_wake;
     std::deque<result_batch> result_inbox;
-    std::atomic<size_t>      result_backlog{0};
-    pthread_t                result_thread{};
+    std::atomic<size_t> result_backlog{ 0 };
+    pthread_t result_thread{};
 
-    std::atomic<bool>        closing{false}; /* ends the helper threads */
+    std::atomic<bool> closing{ false }; /* ends the helper threads */
 
-    std::atomic<bool>        poisoned{false};
-    std::string              poison_cause; /* under mutex */
-    std::atomic<uint64_t>    steps{0};
-    std::atomic<int64_t>     last_step_us{0};
+    std::atomic<bool> poisoned{ false };
+    std::string poison_cause; /* under mutex */
+    std::atomic<uint64_t> steps{ 0 };
+    std::atomic<int64_t> last_step_us{ 0 };
 
-    double                   virtual_now = 0; /* of the fair share; device thread only */
-    armed_fault              fault;
-    bool                     fault_poisons_device = false;
-    const char *             phase = "";
+    double virtual_now = 0; /* of the fair share; device thread only */
+    armed_fault fault;
+    bool fault_poisons_device = false;
+    const char * phase = "";
 
     void kick();
     request_ptr find(uint64_t id);
-    model_ptr   find_model(const std::string & name);
+    model_ptr find_model(const std::string & name);
 
     /* Ends a request with its last event; false when it has ended before. */
-    bool finish(const request_ptr & request, uint32_t kind, int32_t status, const std::string & payload);
-    bool fail(const request_ptr & request, int32_t status, const std::string & message, const json & details = nullptr);
+    bool finish(
+        const request_ptr & request, uint32_t kind, int32_t status, const std::string & payload);
+    bool fail(const request_ptr & request, int32_t status, const std::string & message,
+        const json & details = nullptr);
     /* Ends every open request of a model. */
     void fail_all(const model_ptr & owner, int32_t status, const std::string & message);
 };
@@ -88,14 +90,14 @@ using device_ptr = std::shared_ptr<device>;
 
 /* device.cpp: the loop. */
 int32_t run_slice(device & self, uint32_t slice_ms);
-void    submit(device & self, uint64_t id, uint32_t kind, const std::string & model, std::string body);
-void    submit_job(device & self, uint64_t id, std::string body);
-bool    cancel(device & self, uint64_t id);
+void submit(device & self, uint64_t id, uint32_t kind, const std::string & model, std::string body);
+void submit_job(device & self, uint64_t id, std::string body);
+bool cancel(device & self, uint64_t id);
 /* False when a helper thread did not end: the device must then be kept alive for it. */
-bool    close_device(device & self);
+bool close_device(device & self);
 /* Fails every open request and job. */
-void    end_everything(device & self, int32_t status, const std::string & message);
-json    figures_of(device & self);
+void end_everything(device & self, int32_t status, const std::string & message);
+json figures_of(device & self);
 
 /* jobs.cpp */
 void run_job(device & self, const request_ptr & job);
@@ -103,7 +105,7 @@ void unload_model(device & self, const model_ptr & target, const std::string & r
 
 /* poison.cpp */
 struct eval_hook {
-    device *    home;
+    device * home;
     std::string model;
 };
 void probe_device(device & self, const std::string & cause);

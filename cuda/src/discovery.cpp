@@ -17,7 +17,7 @@ namespace nrn {
 
 static bool read_number(const std::string & path, uint64_t & value) {
     std::ifstream file(path);
-    return (bool) (file >> value); /* "max" is no number: no limit */
+    return (bool)(file >> value); /* "max" is no number: no limit */
 }
 
 /* A value of a file of "name value" lines, in its own unit; 0 when it is missing. */
@@ -34,14 +34,17 @@ static uint64_t read_field(const std::string & path, const std::string & name) {
     return 0;
 }
 
-static void apply_cgroup(const std::string & folder, const char * limit_file, const char * used_file, host_bytes & memory) {
+static void apply_cgroup(const std::string & folder, const char * limit_file,
+    const char * used_file, host_bytes & memory) {
     uint64_t limit;
     uint64_t used;
-    if (!read_number(folder + limit_file, limit) || !read_number(folder + used_file, used) || limit >= memory.total) {
+    if (!read_number(folder + limit_file, limit) || !read_number(folder + used_file, used) ||
+        limit >= memory.total) {
         return;
     }
     /* The page cache is given back under pressure. */
-    const uint64_t held = used - std::min(used, read_field(folder + "/memory.stat", "inactive_file"));
+    const uint64_t held =
+        used - std::min(used, read_field(folder + "/memory.stat", "inactive_file"));
     memory.total = limit;
     memory.free = std::min(memory.free, limit - std::min(limit, held));
 }
@@ -62,7 +65,8 @@ host_bytes host_memory() {
             if (v2) {
                 apply_cgroup("/sys/fs/cgroup" + path, "/memory.max", "/memory.current", memory);
             } else {
-                apply_cgroup("/sys/fs/cgroup/memory" + path, "/memory.limit_in_bytes", "/memory.usage_in_bytes", memory);
+                apply_cgroup("/sys/fs/cgroup/memory" + path, "/memory.limit_in_bytes",
+                    "/memory.usage_in_bytes", memory);
             }
             if (path.empty() || path == "/") {
                 break;
@@ -74,9 +78,9 @@ host_bytes host_memory() {
 }
 
 ggml_backend_dev_t device_at(int index) {
-    if (index < 0 || (size_t) index >= ggml_backend_dev_count()) {
+    if (index < 0 || (size_t)index >= ggml_backend_dev_count()) {
         throw failure(NRN_E_NOT_FOUND, "No device " + std::to_string(index) + ": this host has " +
-            std::to_string(ggml_backend_dev_count()));
+                                           std::to_string(ggml_backend_dev_count()));
     }
     return ggml_backend_dev_get(index);
 }
@@ -84,7 +88,7 @@ ggml_backend_dev_t device_at(int index) {
 int index_of(ggml_backend_dev_t dev) {
     for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
         if (ggml_backend_dev_get(i) == dev) {
-            return (int) i;
+            return (int)i;
         }
     }
     return -1; /* a wrapper around several devices has no index of its own */
@@ -93,7 +97,7 @@ int index_of(ggml_backend_dev_t dev) {
 int host_index() {
     for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
         if (ggml_backend_dev_type(ggml_backend_dev_get(i)) == GGML_BACKEND_DEVICE_TYPE_CPU) {
-            return (int) i;
+            return (int)i;
         }
     }
     return 0;
@@ -125,10 +129,14 @@ static const char * kind_of(ggml_backend_dev_t dev, const std::string & backend)
         return "remote";
     }
     switch (ggml_backend_dev_type(dev)) {
-        case GGML_BACKEND_DEVICE_TYPE_CPU:  return "cpu";
-        case GGML_BACKEND_DEVICE_TYPE_GPU:  return "gpu";
-        case GGML_BACKEND_DEVICE_TYPE_IGPU: return "integrated";
-        default:                            return "accelerator";
+    case GGML_BACKEND_DEVICE_TYPE_CPU:
+        return "cpu";
+    case GGML_BACKEND_DEVICE_TYPE_GPU:
+        return "gpu";
+    case GGML_BACKEND_DEVICE_TYPE_IGPU:
+        return "integrated";
+    default:
+        return "accelerator";
     }
 }
 
@@ -143,18 +151,21 @@ static json compute_capability(const char * pci) {
         return std::to_string(major) + "." + std::to_string(minor);
     }
 #else
-    (void) pci;
+    (void)pci;
 #endif
     return nullptr;
 }
 
-/* A remote device whose server is lost aborts when it is asked: it is still listed, with no memory. */
+/* A remote device whose server is lost aborts when it is asked: it is still listed, with no memory.
+ */
 static bool ask_device(size_t index, ggml_backend_dev_props & props, host_bytes & memory) {
     std::string cause;
-    return run_guarded([&] {
-        memory = device_memory((int) index);
-        ggml_backend_dev_get_props(ggml_backend_dev_get(index), &props);
-    }, cause);
+    return run_guarded(
+        [&] {
+            memory = device_memory((int)index);
+            ggml_backend_dev_get_props(ggml_backend_dev_get(index), &props);
+        },
+        cause);
 }
 
 static json describe(size_t index) {
@@ -171,15 +182,15 @@ static json describe(size_t index) {
         pci = props.device_id;
     }
     json device = {
-        {"index", index},
-        {"kind", kind},
-        {"backend", backend},
-        {"name", ggml_backend_dev_name(dev)},
-        {"description", ggml_backend_dev_description(dev)},
-        {"compute_capability", compute_capability(props.device_id)},
-        {"pci", pci},
-        {"memory_total_bytes", memory.total},
-        {"memory_free_bytes", memory.free},
+        { "index", index },
+        { "kind", kind },
+        { "backend", backend },
+        { "name", ggml_backend_dev_name(dev) },
+        { "description", ggml_backend_dev_description(dev) },
+        { "compute_capability", compute_capability(props.device_id) },
+        { "pci", pci },
+        { "memory_total_bytes", memory.total },
+        { "memory_free_bytes", memory.free },
     };
     if (kind == "cpu") {
         device["cores"] = usable_cores();
@@ -215,14 +226,14 @@ json discover() {
         architectures.push_back(all.substr(start, end - start));
         start = end + 1;
     }
-    return json {
-        {"engine", "llama.cpp"},
-        {"build", NRN_BUILD_LABEL},
-        {"flavour", NRN_FLAVOUR},
-        {"backends", backends()},
-        {"cuda_architectures", architectures},
-        {"nccl", has_nccl()},
-        {"devices", devices},
+    return json{
+        { "engine", "llama.cpp" },
+        { "build", NRN_BUILD_LABEL },
+        { "flavour", NRN_FLAVOUR },
+        { "backends", backends() },
+        { "cuda_architectures", architectures },
+        { "nccl", has_nccl() },
+        { "devices", devices },
     };
 }
 

@@ -1,4 +1,5 @@
-// The one stream of events of the process: a bounded byte ring with a doorbell pipe, and the log that ends in it.
+// The one stream of events of the process: a bounded byte ring with a doorbell pipe, and the log
+// that ends in it.
 #pragma once
 
 #include "failure.h"
@@ -17,33 +18,37 @@ class event_ring {
 
     /* Opens the doorbell pipe once and sets the bound. */
     void open(size_t bytes_max);
-    int  doorbell() const { return pipe_read; }
+    int doorbell() const { return pipe_read; }
 
     /* Never blocks and never drops: for the few events that end a request or report a state. */
     void push(uint32_t kind, uint64_t request, int32_t status, const std::string & payload);
 
-    /* Blocks while the ring is full, until there is room or give_up turns true; for streamed chunks. */
+    /* Blocks while the ring is full, until there is room or give_up turns true; for streamed
+     * chunks. */
     void wait_for_room(const std::atomic<bool> & give_up);
     bool is_full();
 
-    /* Drops the text when the log's share of the ring is used up; the next one says how many were lost. */
-    void push_log(const char * level, const std::string & text, const std::string & device, const std::string & model);
+    /* Drops the text when the log's share of the ring is used up; the next one says how many were
+     * lost. */
+    void push_log(const char * level, const std::string & text, const std::string & device,
+        const std::string & model);
 
     int32_t drain(uint8_t * out, uint32_t capacity, uint32_t * written);
 
   private:
-    void append(uint32_t kind, uint64_t request, int32_t status, const char * payload, size_t payload_length);
+    void append(uint32_t kind, uint64_t request, int32_t status, const char * payload,
+        size_t payload_length);
     void ring_doorbell();
 
-    std::mutex              mutex;
+    std::mutex mutex;
     std::condition_variable room;
-    std::vector<uint8_t>    bytes;
-    size_t                  head         = 0;
-    size_t                  bytes_max    = 64u << 20;
-    size_t                  log_bytes    = 0; /* of log events since the ring was last empty */
-    uint64_t                logs_dropped = 0;
-    int                     pipe_read    = -1;
-    int                     pipe_write   = -1;
+    std::vector<uint8_t> bytes;
+    size_t head = 0;
+    size_t bytes_max = 64u << 20;
+    size_t log_bytes = 0; /* of log events since the ring was last empty */
+    uint64_t logs_dropped = 0;
+    int pipe_read = -1;
+    int pipe_write = -1;
 };
 
 /* Names the device and model in log lines of this thread while it lives. */
@@ -57,12 +62,14 @@ class log_scope {
     const std::string * previous_model;
 };
 
-/* Collects the errors that this thread logs while it lives: the reasons of a failed load or grammar. */
+/* Collects the errors that this thread logs while it lives: the reasons of a failed load or
+ * grammar. */
 class log_capture {
   public:
-    explicit log_capture(bool quiet = false); /* quiet: the lines go nowhere else, for text of a client's */
+    explicit log_capture(
+        bool quiet = false); /* quiet: the lines go nowhere else, for text of a client's */
     ~log_capture();
-    const bool  quiet;
+    const bool quiet;
     std::string text; /* lines joined by "; ", at most 2 KiB */
 };
 

@@ -15,19 +15,22 @@ using json = common_json;
 /* An expected failure: becomes a negative status at the C boundary or an ERROR event's status. */
 struct failure : std::runtime_error {
     int32_t status;
-    json    details; /* further members of the ERROR payload; an object or null */
+    json details; /* further members of the ERROR payload; an object or null */
 
     failure(int32_t status, const std::string & text, json details = nullptr)
         : std::runtime_error(text), status(status), details(std::move(details)) {}
 };
 
-/* Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, as models emit such bytes. */
+/* Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, as models
+ * emit such bytes. */
 void append_json_string(std::string & out, const std::string & text);
 
 /* {"message": …, "type": …} plus the details. */
-std::string error_payload(int32_t status, const std::string & message, const json & details = nullptr);
+std::string error_payload(
+    int32_t status, const std::string & message, const json & details = nullptr);
 
-/* The member of a JSON object when it is there and not null, else the default; a wrong type is an argument failure. */
+/* The member of a JSON object when it is there and not null, else the default; a wrong type is an
+ * argument failure. */
 template <typename T> T get_or(const json & object, const char * key, T fallback) {
     if (!object.contains(key) || object.at(key).is_null()) {
         return fallback;

@@ -1,4 +1,5 @@
-// Jobs run by the device thread between steps: load, unload, estimate, memory, KV files and the test's faults.
+// Jobs run by the device thread between steps: load, unload, estimate, memory, KV files and the
+// test's faults.
 #include "device.h"
 #include "discovery.h"
 #include "events.h"
@@ -22,39 +23,44 @@ static model_ptr loaded_model(device & self, const json & job) {
     const std::string name = model_name_of(job);
     model_ptr found = self.find_model(name);
     if (!found) {
-        throw failure(NRN_E_NOT_FOUND, "Model '" + name + "' is not loaded on device '" + self.name + "'");
+        throw failure(
+            NRN_E_NOT_FOUND, "Model '" + name + "' is not loaded on device '" + self.name + "'");
     }
     return found;
 }
 
 // ---- load ----
 
-/* Identifies the weights: size and samples of the file, since fine-tunes of one model differ in nothing else. */
+/* Identifies the weights: size and samples of the file, since fine-tunes of one model differ in
+ * nothing else. */
 static std::string fingerprint_of(const model & loaded) {
     static constexpr size_t SAMPLES = 64;
     static constexpr size_t SAMPLE_BYTES = 4096;
     std::ifstream file(loaded.params.model.path, std::ios::binary | std::ios::ate);
-    const uint64_t size = (uint64_t) file.tellg();
+    const uint64_t size = (uint64_t)file.tellg();
     uint64_t hash = 0xcbf29ce484222325ull;
     std::vector<char> block(SAMPLE_BYTES);
     for (size_t i = 0; i < SAMPLES; i++) {
         file.clear();
-        file.seekg((std::streamoff) (size / SAMPLES * i));
+        file.seekg((std::streamoff)(size / SAMPLES * i));
         file.read(block.data(), block.size());
         for (std::streamsize k = 0; k < file.gcount(); k++) {
-            hash = (hash ^ (unsigned char) block[k]) * 0x100000001b3ull;
+            hash = (hash ^ (unsigned char)block[k]) * 0x100000001b3ull;
         }
     }
-    return std::to_string(size) + "-" + std::to_string(hash) + "-" + ggml_type_name(loaded.params.cache_type_k) + "-" +
-        ggml_type_name(loaded.params.cache_type_v) + "-" + std::to_string((int) loaded.params.flash_attn_type) + "-" +
-        (loaded.params.speculative.has_dft() ? loaded.params.speculative.draft.mparams.path : "");
+    return std::to_string(size) + "-" + std::to_string(hash) + "-" +
+           ggml_type_name(loaded.params.cache_type_k) + "-" +
+           ggml_type_name(loaded.params.cache_type_v) + "-" +
+           std::to_string((int)loaded.params.flash_attn_type) + "-" +
+           (loaded.params.speculative.has_dft() ? loaded.params.speculative.draft.mparams.path
+                                                : "");
 }
 
 static void report_progress(const request & job, const std::string & name, const json & payload) {
     const json progress = {
-        {"model", name},
-        {"stage", json_value(payload, "current", std::string("text_model"))},
-        {"value", json_value(payload, "value", 0.0)},
+        { "model", name },
+        { "stage", json_value(payload, "current", std::string("text_model")) },
+        { "value", json_value(payload, "value", 0.0) },
     };
     std::lock_guard<std::mutex> lock(const_cast<std::mutex &>(job.mutex));
     if (!job.ended) {
@@ -106,10 +112,12 @@ static void load_server(device & self, const request & job, model & loaded) {
     }
     self.phase = "";
     if (!alive) {
-        json fault = {{"device", self.name}, {"model", loaded.name}, {"scope", "model"}, {"cause", cause}, {"phase", "load"}};
+        json fault = { { "device", self.name }, { "model", loaded.name }, { "scope", "model" },
+            { "cause", cause }, { "phase", "load" } };
         event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
         probe_device(self, cause);
-        throw failure(NRN_E_FAULT, "Loading model '" + loaded.name + "' aborted: " + cause, json {{"cause", cause}});
+        throw failure(NRN_E_FAULT, "Loading model '" + loaded.name + "' aborted: " + cause,
+            json{ { "cause", cause } });
     }
     if (ok) {
         server->set_state_callback([](server_state, json) {});
@@ -117,13 +125,18 @@ static void load_server(device & self, const request & job, model & loaded) {
         return;
     }
     std::string cleanup;
-    run_guarded_destructor([](void * argument) { delete static_cast<server_context *>(argument); }, server, cleanup);
+    run_guarded_destructor(
+        [](void * argument) { delete static_cast<server_context *>(argument); }, server, cleanup);
     if (job.cancelled) {
         throw failure(NRN_E_CANCELLED, "Loading model '" + loaded.name + "' was cancelled");
     }
-    const std::string why = !thrown.empty() ? thrown : reasons.text.empty() ? "unknown reason" : reasons.text;
-    const bool memory = why.find("alloc") != std::string::npos || why.find("out of memory") != std::string::npos;
-    throw failure(memory ? NRN_E_MEMORY : NRN_E_LOAD, "Cannot load model '" + loaded.name + "': " + why);
+    const std::string why = !thrown.empty()        ? thrown
+                            : reasons.text.empty() ? "unknown reason"
+                                                   : reasons.text;
+    const bool memory =
+        why.find("alloc") != std::string::npos || why.find("out of memory") != std::string::npos;
+    throw failure(
+        memory ? NRN_E_MEMORY : NRN_E_LOAD, "Cannot load model '" + loaded.name + "': " + why);
 }
 
 static void connect(const model_ptr & loaded) {
@@ -141,7 +154,8 @@ static void connect(const model_ptr & loaded) {
     target->view->queue.begin();
     target->figures = target->server->get_figures();
     target->shown = target->figures;
-    target->bytes = used_memory(target->server->get_llama_context(), target->view->ctx_dft, target->params);
+    target->bytes =
+        used_memory(target->server->get_llama_context(), target->view->ctx_dft, target->params);
     target->fingerprint = fingerprint_of(*target);
 }
 
@@ -167,7 +181,8 @@ static json load(device & self, const request & job) {
     check_fits(name, measure_memory(loaded->params));
     if (g_test_faults) {
         loaded->params.cb_eval = on_tensor;
-        loaded->params.cb_eval_user_data = new eval_hook{ &self, name }; /* outlives a leaked context */
+        loaded->params.cb_eval_user_data =
+            new eval_hook{ &self, name }; /* outlives a leaked context */
     }
     load_server(self, job, *loaded);
     connect(loaded);
@@ -176,15 +191,15 @@ static json load(device & self, const request & job) {
         std::lock_guard<std::mutex> lock(self.mutex);
         self.models[name] = loaded;
     }
-    return json {
-        {"model", name},
-        {"load_ms", (ggml_time_us() - start) / 1000},
-        {"context", loaded->meta->slot_n_ctx},
-        {"slots", loaded->figures.n_slots},
-        {"bytes", to_json(loaded->bytes)},
-        {"parameters", loaded->meta->model_n_params},
-        {"capabilities", capabilities_of(*loaded)},
-        {"template_caps", loaded->meta->chat_template_caps},
+    return json{
+        { "model", name },
+        { "load_ms", (ggml_time_us() - start) / 1000 },
+        { "context", loaded->meta->slot_n_ctx },
+        { "slots", loaded->figures.n_slots },
+        { "bytes", to_json(loaded->bytes) },
+        { "parameters", loaded->meta->model_n_params },
+        { "capabilities", capabilities_of(*loaded) },
+        { "template_caps", loaded->meta->chat_template_caps },
     };
 }
 
@@ -206,25 +221,36 @@ void unload_model(device & self, const model_ptr & target, const std::string & r
     /* A template that never ends must not hold the device: then the model is leaked instead. */
     std::unique_lock<std::shared_timed_mutex> alone(target->use, std::chrono::seconds(5));
     if (!alone.owns_lock()) {
-        log_line(log_level::error, "model '" + target->name + "' is still used by a request that is being prepared; its memory is leaked");
+        log_line(log_level::error,
+            "model '" + target->name +
+                "' is still used by a request that is being prepared; its memory is leaked");
         return;
     }
     std::string cause;
     self.phase = "unload";
     server_context * server = target->server;
     target->server = nullptr;
-    struct teardown { device & self; server_context * server; const std::string & name; } work = { self, server, target->name };
-    const bool clean = run_guarded_destructor([](void * argument) {
-        auto & work = *static_cast<teardown *>(argument);
-        fire_fault(work.self, "unload", work.name);
-        delete work.server;
-    }, &work, cause);
+    struct teardown {
+        device & self;
+        server_context * server;
+        const std::string & name;
+    } work = { self, server, target->name };
+    const bool clean = run_guarded_destructor(
+        [](void * argument) {
+            auto & work = *static_cast<teardown *>(argument);
+            fire_fault(work.self, "unload", work.name);
+            delete work.server;
+        },
+        &work, cause);
     self.phase = "";
     if (!clean) {
-        json fault = {{"device", self.name}, {"model", target->name}, {"scope", "model"}, {"cause", cause}, {"phase", "unload"}};
+        json fault = { { "device", self.name }, { "model", target->name }, { "scope", "model" },
+            { "cause", cause }, { "phase", "unload" } };
         event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
         probe_device(self, cause);
-        throw failure(NRN_E_FAULT, "Unloading model '" + target->name + "' aborted, its memory is leaked: " + cause, json {{"cause", cause}});
+        throw failure(NRN_E_FAULT,
+            "Unloading model '" + target->name + "' aborted, its memory is leaked: " + cause,
+            json{ { "cause", cause } });
     }
 }
 
@@ -237,7 +263,7 @@ static json unload(device & self, const request & job) {
         }
     }
     unload_model(self, target, "Model '" + target->name + "' was unloaded");
-    return json {{"model", target->name}, {"freed_bytes", freed}};
+    return json{ { "model", target->name }, { "freed_bytes", freed } };
 }
 
 // ---- the other jobs ----
@@ -248,14 +274,14 @@ static json estimate(device & self, const request & job) {
     const memory_plan plan = measure_memory(params);
     json devices = json::array();
     for (const auto & entry : plan) {
-        devices.push_back(json {
-            {"index", entry.first}, {"bytes", entry.second.total()}, {"free_bytes", free_memory(entry.first)}});
+        devices.push_back(json{ { "index", entry.first }, { "bytes", entry.second.total() },
+            { "free_bytes", free_memory(entry.first) } });
     }
-    return json {
-        {"bytes", to_json(plan)},
-        {"devices", devices},
-        {"context", params.n_ctx / params.n_parallel},
-        {"slots", params.n_parallel},
+    return json{
+        { "bytes", to_json(plan) },
+        { "devices", devices },
+        { "context", params.n_ctx / params.n_parallel },
+        { "slots", params.n_parallel },
     };
 }
 
@@ -263,13 +289,15 @@ static json memory(device & self) {
     json devices = json::array();
     for (int index : self.indices) {
         const host_bytes bytes = device_memory(index);
-        devices.push_back(json {{"index", index}, {"memory_total_bytes", bytes.total}, {"memory_free_bytes", bytes.free}});
+        devices.push_back(json{ { "index", index }, { "memory_total_bytes", bytes.total },
+            { "memory_free_bytes", bytes.free } });
     }
     json models = json::array();
     for (const auto & entry : self.models) {
-        models.push_back(json {{"model", entry.first}, {"bytes", to_json(entry.second->bytes)}});
+        models.push_back(
+            json{ { "model", entry.first }, { "bytes", to_json(entry.second->bytes) } });
     }
-    return json {{"devices", devices}, {"models", models}};
+    return json{ { "devices", devices }, { "models", models } };
 }
 
 static json kv_file(device & self, const request & job, bool save) {
@@ -284,13 +312,16 @@ static json kv_file(device & self, const request & job, bool save) {
     json answer;
     std::string cause;
     self.phase = save ? "kv_save" : "kv_restore";
-    const bool alive = run_guarded([&] {
-        fire_fault(self, self.phase, target->name);
-        answer = save ? save_prompts(*target, path) : restore_prompts(*target, path);
-    }, cause);
+    const bool alive = run_guarded(
+        [&] {
+            fire_fault(self, self.phase, target->name);
+            answer = save ? save_prompts(*target, path) : restore_prompts(*target, path);
+        },
+        cause);
     if (!alive) {
         poison_model(self, target, cause);
-        throw failure(NRN_E_FAULT, "Model '" + target->name + "' was poisoned: " + cause, json {{"cause", cause}});
+        throw failure(NRN_E_FAULT, "Model '" + target->name + "' was poisoned: " + cause,
+            json{ { "cause", cause } });
     }
     self.phase = "";
     return answer;
@@ -305,7 +336,7 @@ static json arm_fault(device & self, const request & job) {
     self.fault.phase = get_or<std::string>(job.parsed, "phase", "decode");
     self.fault.kind = get_or<std::string>(job.parsed, "kind", "abort");
     self.fault.after = get_or(job.parsed, "after", 1, 1, INT32_MAX);
-    return json {{"armed", true}};
+    return json{ { "armed", true } };
 }
 
 static json execute(device & self, const request & job) {
@@ -346,10 +377,11 @@ void run_job(device & self, const request_ptr & job) {
         json answer;
         if (!run_guarded([&] { answer = execute(self, *job); }, cause)) {
             probe_device(self, cause);
-            throw failure(NRN_E_FAULT, "The job aborted: " + cause, json {{"cause", cause}});
+            throw failure(NRN_E_FAULT, "The job aborted: " + cause, json{ { "cause", cause } });
         }
         forget();
-        if (!self.finish(job, NRN_EVENT_RESULT, NRN_OK, answer.dump_safe()) && json_value(job->parsed, "op", std::string()) == "load") {
+        if (!self.finish(job, NRN_EVENT_RESULT, NRN_OK, answer.dump_safe()) &&
+            json_value(job->parsed, "op", std::string()) == "load") {
             /* Cancelled when it was all but done: the caller was told that nothing is loaded. */
             if (const model_ptr unwanted = self.find_model(name)) {
                 unload_model(self, unwanted, "Loading was cancelled");

@@ -1,4 +1,5 @@
-// Prompts kept across a reload: slots' KV and the host prompt cache in one file that is checked wholly before it is used.
+// Prompts kept across a reload: slots' KV and the host prompt cache in one file that is checked
+// wholly before it is used.
 #include "device.h"
 
 #include <cstdio>
@@ -83,8 +84,8 @@ class file_writer {
 
     std::string path;
     std::string temporary;
-    FILE *      file = nullptr;
-    checksum    sum;
+    FILE * file = nullptr;
+    checksum sum;
 };
 
 json save_prompts(model & target, const std::string & path) {
@@ -94,17 +95,20 @@ json save_prompts(model & target, const std::string & path) {
     file.put_number(target.fingerprint.size());
     file.put(target.fingerprint.data(), target.fingerprint.size());
     uint64_t tokens_saved = 0;
-    target.server->export_prompts([&](const llama_tokens & tokens, const std::vector<uint8_t> & main, const std::vector<uint8_t> & draft) {
-        file.put_number(tokens.size());
-        file.put_number(main.size());
-        file.put_number(draft.size());
-        file.put(tokens.data(), tokens.size() * sizeof(llama_token));
-        file.put(main.data(), main.size());
-        file.put(draft.data(), draft.size());
-        tokens_saved += tokens.size();
-    });
+    target.server->export_prompts(
+        [&](const llama_tokens & tokens, const std::vector<uint8_t> & main,
+            const std::vector<uint8_t> & draft) {
+            file.put_number(tokens.size());
+            file.put_number(main.size());
+            file.put_number(draft.size());
+            file.put(tokens.data(), tokens.size() * sizeof(llama_token));
+            file.put(main.data(), main.size());
+            file.put(draft.data(), draft.size());
+            tokens_saved += tokens.size();
+        });
     file.commit();
-    return json {{"tokens", tokens_saved}, {"bytes", file.written}, {"ms", (ggml_time_us() - start) / 1000.0}};
+    return json{ { "tokens", tokens_saved }, { "bytes", file.written },
+        { "ms", (ggml_time_us() - start) / 1000.0 } };
 }
 
 /* A file held in memory, read front to back with every length checked. */
@@ -117,7 +121,7 @@ class file_reader {
         }
         struct stat info;
         const bool known = fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode);
-        bytes.resize(known ? (size_t) info.st_size : 0);
+        bytes.resize(known ? (size_t)info.st_size : 0);
         const bool whole = known && fread(bytes.data(), 1, bytes.size(), file) == bytes.size();
         fclose(file);
         if (!whole || bytes.size() < sizeof(MAGIC) + 2 * sizeof(uint64_t)) {
@@ -135,7 +139,8 @@ class file_reader {
     }
 
     [[noreturn]] void refuse(const std::string & why) const {
-        throw failure(NRN_E_ARGUMENT, "Cannot restore '" + path + "': " + why + "; nothing was restored");
+        throw failure(
+            NRN_E_ARGUMENT, "Cannot restore '" + path + "': " + why + "; nothing was restored");
     }
 
     uint64_t take_number() {
@@ -153,12 +158,13 @@ class file_reader {
         return data;
     }
 
-    bool        is_done() const { return at == end; }
+    bool is_done() const { return at == end; }
     std::string fingerprint;
-    size_t      size() const { return bytes.size(); }
+    size_t size() const { return bytes.size(); }
 
   private:
-    /* The checksum runs over the same pieces as in writing, so the walk checks the structure as well. */
+    /* The checksum runs over the same pieces as in writing, so the walk checks the structure as
+     * well. */
     void add_parts(checksum & sum) {
         at = 0;
         const auto piece = [&](uint64_t size) {
@@ -190,11 +196,11 @@ class file_reader {
         }
     }
 
-    std::string          path;
+    std::string path;
     std::vector<uint8_t> bytes;
-    size_t               at = 0;
-    size_t               end = 0;
-    size_t               first_entry = 0;
+    size_t at = 0;
+    size_t end = 0;
+    size_t first_entry = 0;
 };
 
 json restore_prompts(model & target, const std::string & path) {
@@ -209,14 +215,17 @@ json restore_prompts(model & target, const std::string & path) {
         const uint64_t n_main = file.take_number();
         const uint64_t n_draft = file.take_number();
         llama_tokens tokens(n_tokens);
-        memcpy(tokens.data(), file.take(n_tokens * sizeof(llama_token)), n_tokens * sizeof(llama_token));
+        memcpy(tokens.data(), file.take(n_tokens * sizeof(llama_token)),
+            n_tokens * sizeof(llama_token));
         const uint8_t * main = file.take(n_main);
         const uint8_t * draft = file.take(n_draft);
-        if (target.server->import_prompt(tokens, { main, main + n_main }, { draft, draft + n_draft })) {
+        if (target.server->import_prompt(
+                tokens, { main, main + n_main }, { draft, draft + n_draft })) {
             tokens_restored += n_tokens;
         }
     }
-    return json {{"tokens", tokens_restored}, {"bytes", file.size()}, {"ms", (ggml_time_us() - start) / 1000.0}};
+    return json{ { "tokens", tokens_restored }, { "bytes", file.size() },
+        { "ms", (ggml_time_us() - start) / 1000.0 } };
 }
 
 } // namespace nrn

@@ -11,15 +11,18 @@
 
 namespace nrn {
 
-static void add_bytes(memory_plan & plan, int index, const llama_memory_breakdown_data & bytes, bool with_weights, double share) {
+static void add_bytes(memory_plan & plan, int index, const llama_memory_breakdown_data & bytes,
+    bool with_weights, double share) {
     memory_bytes & sum = plan[index];
-    sum.weights += with_weights ? (uint64_t) (bytes.model * share) : 0;
-    sum.context += (uint64_t) (bytes.context * share);
-    sum.compute += (uint64_t) (bytes.compute * share);
+    sum.weights += with_weights ? (uint64_t)(bytes.model * share) : 0;
+    sum.context += (uint64_t)(bytes.context * share);
+    sum.compute += (uint64_t)(bytes.compute * share);
 }
 
-/* Split mode tensor keeps its buffers on a device that stands for all: each real one holds its part. */
-static void spread_bytes(memory_plan & plan, const common_params & params, const llama_memory_breakdown_data & bytes, bool with_weights) {
+/* Split mode tensor keeps its buffers on a device that stands for all: each real one holds its
+ * part. */
+static void spread_bytes(memory_plan & plan, const common_params & params,
+    const llama_memory_breakdown_data & bytes, bool with_weights) {
     std::vector<int> indices;
     for (ggml_backend_dev_t dev : params.devices) {
         if (dev) {
@@ -36,11 +39,13 @@ static void spread_bytes(memory_plan & plan, const common_params & params, const
     }
 }
 
-static void add_context(memory_plan & plan, const llama_context * context, const common_params & params, bool with_weights) {
+static void add_context(memory_plan & plan, const llama_context * context,
+    const common_params & params, bool with_weights) {
     for (const auto & entry : llama_get_memory_breakdown(context)) {
         ggml_backend_dev_t dev = ggml_backend_buft_get_device(entry.first);
         /* Pinned host buffers of a GPU are host memory. */
-        const int index = !dev || ggml_backend_buft_is_host(entry.first) ? host_index() : index_of(dev);
+        const int index =
+            !dev || ggml_backend_buft_is_host(entry.first) ? host_index() : index_of(dev);
         if (index >= 0) {
             add_bytes(plan, index, entry.second, with_weights, 1.0);
         } else {
@@ -64,11 +69,13 @@ static void add_projector(memory_plan & plan, const common_params & params) {
     }
 }
 
-/* The server core limits outputs the same way; a plan without it would count logits for whole batches. */
+/* The server core limits outputs the same way; a plan without it would count logits for whole
+ * batches. */
 static void limit_outputs(common_params & params) {
     common_speculative_output_limits limits = { params.n_batch, 1 };
     if (!params.embedding) {
-        limits = common_speculative_get_output_limits(params.n_batch, params.n_parallel, common_speculative_n_max(&params.speculative));
+        limits = common_speculative_get_output_limits(
+            params.n_batch, params.n_parallel, common_speculative_n_max(&params.speculative));
     }
     params.n_outputs_max = std::max(1, limits.total);
     params.n_outputs_max_per_seq = std::max(1, limits.per_seq);
@@ -84,14 +91,17 @@ static void add_unallocated(memory_plan & plan, common_params params, const char
     mparams.progress_callback = nullptr;
     llama_model_ptr loaded(llama_model_load_from_file(params.model.path.c_str(), mparams));
     if (!loaded) {
-        throw failure(NRN_E_LOAD, std::string("Cannot load ") + what + " '" + params.model.path + "': " +
-            (reasons.text.empty() ? "the file is damaged or of an unknown kind" : reasons.text));
+        throw failure(
+            NRN_E_LOAD, std::string("Cannot load ") + what + " '" + params.model.path + "': " +
+                            (reasons.text.empty() ? "the file is damaged or of an unknown kind"
+                                                  : reasons.text));
     }
     llama_context_params cparams = common_context_params_to_llama(params);
     cparams.cb_eval = nullptr;
     llama_context_ptr context(llama_init_from_model(loaded.get(), cparams));
     if (!context) {
-        throw failure(NRN_E_LOAD, std::string("Cannot set up a context for ") + what + " '" + params.model.path + "': " + reasons.text);
+        throw failure(NRN_E_LOAD, std::string("Cannot set up a context for ") + what + " '" +
+                                      params.model.path + "': " + reasons.text);
     }
     add_context(plan, context.get(), params, true);
 }
@@ -106,7 +116,8 @@ memory_plan measure_memory(const common_params & params) {
     return plan;
 }
 
-memory_plan used_memory(const llama_context * target, const llama_context * draft, const common_params & params) {
+memory_plan used_memory(
+    const llama_context * target, const llama_context * draft, const common_params & params) {
     memory_plan plan;
     add_context(plan, target, params, true);
     if (draft) {
@@ -127,14 +138,16 @@ json to_json(const memory_plan & plan) {
         sum.context += entry.second.context;
         sum.compute += entry.second.compute;
     }
-    return json {{"weights", sum.weights}, {"context", sum.context}, {"compute", sum.compute}};
+    return json{ { "weights", sum.weights }, { "context", sum.context },
+        { "compute", sum.compute } };
 }
 
 static std::string mebibytes(uint64_t bytes) {
     return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
 }
 
-/* Fewer bytes than any model keeps per token; llama.cpp holds 48 of bookkeeping per token even without allocating. */
+/* Fewer bytes than any model keeps per token; llama.cpp holds 48 of bookkeeping per token even
+ * without allocating. */
 static constexpr uint64_t CONTEXT_TOKEN_BYTES = 384;
 
 void check_context(const std::string & name, const common_params & params) {
@@ -142,11 +155,14 @@ void check_context(const std::string & name, const common_params & params) {
     for (ggml_backend_dev_t dev : params.devices) {
         free += dev ? device_memory(index_of(dev)).free : 0;
     }
-    const uint64_t needed = (uint64_t) params.n_ctx * CONTEXT_TOKEN_BYTES;
+    const uint64_t needed = (uint64_t)params.n_ctx * CONTEXT_TOKEN_BYTES;
     if (needed > free) {
-        const json devices = json::array({json {{"index", host_index()}, {"bytes", needed}, {"free_bytes", free}}});
-        throw failure(NRN_E_MEMORY, "Cannot load model '" + name + "': a context of " + std::to_string(params.n_ctx) +
-            " tokens needs more than " + mebibytes(needed) + ", free are " + mebibytes(free), json {{"devices", devices}});
+        const json devices = json::array(
+            { json{ { "index", host_index() }, { "bytes", needed }, { "free_bytes", free } } });
+        throw failure(NRN_E_MEMORY,
+            "Cannot load model '" + name + "': a context of " + std::to_string(params.n_ctx) +
+                " tokens needs more than " + mebibytes(needed) + ", free are " + mebibytes(free),
+            json{ { "devices", devices } });
     }
 }
 
@@ -156,14 +172,17 @@ void check_fits(const std::string & name, const memory_plan & plan) {
     for (const auto & entry : plan) {
         const uint64_t needed = entry.second.total();
         const uint64_t free = free_memory(entry.first);
-        devices.push_back(json {{"index", entry.first}, {"bytes", needed}, {"free_bytes", free}});
+        devices.push_back(
+            json{ { "index", entry.first }, { "bytes", needed }, { "free_bytes", free } });
         if (needed > free) {
-            lacking += (lacking.empty() ? "" : ", ") + ("device " + std::to_string(entry.first) + " needs ") +
-                mebibytes(needed) + " and has " + mebibytes(free) + " free";
+            lacking += (lacking.empty() ? "" : ", ") +
+                       ("device " + std::to_string(entry.first) + " needs ") + mebibytes(needed) +
+                       " and has " + mebibytes(free) + " free";
         }
     }
     if (!lacking.empty()) {
-        throw failure(NRN_E_MEMORY, "Cannot load model '" + name + "': " + lacking, json {{"devices", devices}});
+        throw failure(NRN_E_MEMORY, "Cannot load model '" + name + "': " + lacking,
+            json{ { "devices", devices } });
     }
 }
 

@@ -11,25 +11,27 @@
 namespace nrn {
 
 static constexpr int64_t CONTEXT_MAX = 1 << 30;
-static constexpr int64_t SLOTS_MAX = 256; /* LLAMA_MAX_SEQ */
+static constexpr int64_t SLOTS_MAX = 256;   /* LLAMA_MAX_SEQ */
 static constexpr int64_t THREADS_MAX = 512; /* GGML_MAX_N_THREADS */
-/* A prompt of an embedding model must fit one physical batch; larger ones cost compute memory for every load. */
+/* A prompt of an embedding model must fit one physical batch; larger ones cost compute memory for
+ * every load. */
 static constexpr int32_t EMBEDDING_BATCH = 2048;
 
 static ggml_type cache_type(const json & job, const char * key) {
     const std::string text = get_or<std::string>(job, key, "f16");
-    for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0,
-                                  GGML_TYPE_Q4_1, GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1 }) {
+    for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0,
+             GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1 }) {
         if (text == ggml_type_name(type)) {
             return type;
         }
     }
-    throw failure(NRN_E_ARGUMENT, std::string("'") + key + "' is not a cache type: \"" + text + "\"");
+    throw failure(
+        NRN_E_ARGUMENT, std::string("'") + key + "' is not a cache type: \"" + text + "\"");
 }
 
 template <typename T>
 static T choose(const json & job, const char * key, const char * fallback,
-                std::initializer_list<std::pair<const char *, T>> values) {
+    std::initializer_list<std::pair<const char *, T>> values) {
     const std::string text = get_or<std::string>(job, key, fallback);
     std::string allowed;
     for (const auto & value : values) {
@@ -38,21 +40,23 @@ static T choose(const json & job, const char * key, const char * fallback,
         }
         allowed += (allowed.empty() ? "" : ", ") + std::string(value.first);
     }
-    throw failure(NRN_E_ARGUMENT, std::string("'") + key + "' is \"" + text + "\", must be one of " + allowed);
+    throw failure(NRN_E_ARGUMENT,
+        std::string("'") + key + "' is \"" + text + "\", must be one of " + allowed);
 }
 
 struct file_facts {
     int64_t context_length = 0;
-    bool    has_pooling = false;
+    bool has_pooling = false;
 };
 
-/* Reads what the header says about context and pooling, and refuses what is no GGUF before anything is set up for it. */
+/* Reads what the header says about context and pooling, and refuses what is no GGUF before anything
+ * is set up for it. */
 static file_facts read_facts(const std::string & path) {
     std::error_code error;
     if (!std::filesystem::is_regular_file(path, error)) {
         throw failure(NRN_E_LOAD, "Cannot load '" + path + "': no such file");
     }
-    gguf_init_params init = { /*no_alloc =*/ true, /*ctx =*/ nullptr };
+    gguf_init_params init = { /*no_alloc =*/true, /*ctx =*/nullptr };
     gguf_context * file = gguf_init_from_file(path.c_str(), init);
     if (!file) {
         throw failure(NRN_E_LOAD, "Cannot load '" + path + "': not a readable GGUF file");
@@ -71,7 +75,8 @@ static file_facts read_facts(const std::string & path) {
     return facts;
 }
 
-static void set_devices(common_params & params, const json & job, const std::vector<int> & indices) {
+static void set_devices(
+    common_params & params, const json & job, const std::vector<int> & indices) {
     std::vector<ggml_backend_dev_t> accelerators;
     for (int index : indices) {
         ggml_backend_dev_t dev = device_at(index);
@@ -80,17 +85,18 @@ static void set_devices(common_params & params, const json & job, const std::vec
         }
     }
     const bool offload = !accelerators.empty();
-    params.n_gpu_layers = offload ? (int32_t) get_or(job, "gpu_layers", -2, -2, 100000) : 0;
+    params.n_gpu_layers = offload ? (int32_t)get_or(job, "gpu_layers", -2, -2, 100000) : 0;
     params.mmproj_use_gpu = offload;
     params.mmproj_device = offload ? accelerators[0] : nullptr;
-    params.main_gpu = (int32_t) get_or(job, "main_device", 0, 0, 127);
-    params.split_mode = choose<llama_split_mode>(job, "split_mode", "layer", {
-        {"layer", LLAMA_SPLIT_MODE_LAYER}, {"row", LLAMA_SPLIT_MODE_ROW},
-        {"tensor", LLAMA_SPLIT_MODE_TENSOR}, {"none", LLAMA_SPLIT_MODE_NONE}});
+    params.main_gpu = (int32_t)get_or(job, "main_device", 0, 0, 127);
+    params.split_mode = choose<llama_split_mode>(job, "split_mode", "layer",
+        { { "layer", LLAMA_SPLIT_MODE_LAYER }, { "row", LLAMA_SPLIT_MODE_ROW },
+            { "tensor", LLAMA_SPLIT_MODE_TENSOR }, { "none", LLAMA_SPLIT_MODE_NONE } });
     const auto split = get_or<std::vector<float>>(job, "tensor_split", {});
     if (split.size() > accelerators.size()) {
-        throw failure(NRN_E_ARGUMENT, "'tensor_split' has " + std::to_string(split.size()) + " parts for " +
-            std::to_string(accelerators.size()) + " devices");
+        throw failure(NRN_E_ARGUMENT, "'tensor_split' has " + std::to_string(split.size()) +
+                                          " parts for " + std::to_string(accelerators.size()) +
+                                          " devices");
     }
     std::copy(split.begin(), split.end(), params.tensor_split);
     /* llama.cpp reads the list up to a null; an empty one would mean every device of the host. */
@@ -99,28 +105,32 @@ static void set_devices(common_params & params, const json & job, const std::vec
 }
 
 static void set_sizes(common_params & params, const json & job, const file_facts & facts) {
-    params.n_parallel = (int32_t) get_or(job, "slots", 4, 1, SLOTS_MAX);
+    params.n_parallel = (int32_t)get_or(job, "slots", 4, 1, SLOTS_MAX);
     int64_t context = get_or(job, "context", 0, 0, CONTEXT_MAX);
     if (facts.context_length > 0 && (context == 0 || context > facts.context_length)) {
         context = facts.context_length; /* llama.cpp would cap a slot there and waste the rest */
     }
     if (context * params.n_parallel > INT32_MAX) {
-        throw failure(NRN_E_ARGUMENT, "'context' times 'slots' is " + std::to_string(context * params.n_parallel) + ", too large");
+        throw failure(NRN_E_ARGUMENT, "'context' times 'slots' is " +
+                                          std::to_string(context * params.n_parallel) +
+                                          ", too large");
     }
-    params.n_ctx = (int32_t) context * params.n_parallel;
+    params.n_ctx = (int32_t)context * params.n_parallel;
     params.kv_unified = false; /* each slot keeps its whole context */
-    params.n_batch = (int32_t) get_or(job, "batch", 2048, 32, 1 << 20);
-    params.n_ubatch = (int32_t) get_or(job, "ubatch", 512, 32, 1 << 20);
+    params.n_batch = (int32_t)get_or(job, "batch", 2048, 32, 1 << 20);
+    params.n_ubatch = (int32_t)get_or(job, "ubatch", 512, 32, 1 << 20);
     if (params.embedding) {
-        params.n_ubatch = (int32_t) get_or(job, "ubatch", std::max<int64_t>(512, std::min<int64_t>(context, EMBEDDING_BATCH)), 32, 1 << 20);
+        params.n_ubatch = (int32_t)get_or(job, "ubatch",
+            std::max<int64_t>(512, std::min<int64_t>(context, EMBEDDING_BATCH)), 32, 1 << 20);
         params.n_batch = params.n_ubatch;
     }
     params.n_ubatch = std::min(params.n_ubatch, params.n_batch);
-    params.cpuparams.n_threads = (int32_t) get_or(job, "threads", default_threads(), 1, THREADS_MAX);
+    params.cpuparams.n_threads = (int32_t)get_or(job, "threads", default_threads(), 1, THREADS_MAX);
     params.cpuparams_batch = params.cpuparams;
-    params.cpuparams_batch.n_threads = (int32_t) get_or(job, "threads_batch", params.cpuparams.n_threads, 1, THREADS_MAX);
-    params.cpuparams.poll = params.cpuparams_batch.poll = (uint32_t) get_or(job, "poll", 50, 0, 100);
-    params.cache_ram_mib = (int32_t) get_or(job, "prompt_cache_mib", 1024, 0, INT32_MAX);
+    params.cpuparams_batch.n_threads =
+        (int32_t)get_or(job, "threads_batch", params.cpuparams.n_threads, 1, THREADS_MAX);
+    params.cpuparams.poll = params.cpuparams_batch.poll = (uint32_t)get_or(job, "poll", 50, 0, 100);
+    params.cache_ram_mib = (int32_t)get_or(job, "prompt_cache_mib", 1024, 0, INT32_MAX);
     params.cache_idle_slots = params.cache_ram_mib > 0;
 }
 
@@ -130,11 +140,13 @@ static void set_embedding(common_params & params, const json & job, const file_f
     if (!params.embedding) {
         return;
     }
-    /* Without a pooling of its own a model would give one vector per token, which /v1/embeddings cannot carry. */
+    /* Without a pooling of its own a model would give one vector per token, which /v1/embeddings
+     * cannot carry. */
     const char * fallback = rerank ? "rank" : facts.has_pooling ? "model" : "mean";
-    params.pooling_type = choose<enum llama_pooling_type>(job, "pooling", fallback, {
-        {"model", LLAMA_POOLING_TYPE_UNSPECIFIED}, {"mean", LLAMA_POOLING_TYPE_MEAN}, {"cls", LLAMA_POOLING_TYPE_CLS},
-        {"last", LLAMA_POOLING_TYPE_LAST}, {"rank", LLAMA_POOLING_TYPE_RANK}});
+    params.pooling_type = choose<enum llama_pooling_type>(job, "pooling", fallback,
+        { { "model", LLAMA_POOLING_TYPE_UNSPECIFIED }, { "mean", LLAMA_POOLING_TYPE_MEAN },
+            { "cls", LLAMA_POOLING_TYPE_CLS }, { "last", LLAMA_POOLING_TYPE_LAST },
+            { "rank", LLAMA_POOLING_TYPE_RANK } });
 }
 
 static void set_extras(common_params & params, const json & job) {
@@ -142,8 +154,10 @@ static void set_extras(common_params & params, const json & job) {
     if (job.contains("draft") && job.at("draft").is_object()) {
         const json & draft = job.at("draft");
         params.speculative.draft.mparams.path = get_or<std::string>(draft, "path", "");
-        params.speculative.draft.n_max = (int32_t) get_or(draft, "tokens_max", params.speculative.draft.n_max, 1, 64);
-        params.speculative.draft.n_min = (int32_t) get_or(draft, "tokens_min", params.speculative.draft.n_min, 0, 64);
+        params.speculative.draft.n_max =
+            (int32_t)get_or(draft, "tokens_max", params.speculative.draft.n_max, 1, 64);
+        params.speculative.draft.n_min =
+            (int32_t)get_or(draft, "tokens_min", params.speculative.draft.n_min, 0, 64);
         params.speculative.draft.n_gpu_layers = params.n_gpu_layers;
         params.speculative.types = { COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE };
     }
@@ -175,8 +189,9 @@ common_params params_from_job(const json & job, const std::vector<int> & indices
     set_devices(params, job, indices);
     params.cache_type_k = cache_type(job, "cache_type_k");
     params.cache_type_v = cache_type(job, "cache_type_v");
-    params.flash_attn_type = choose<llama_flash_attn_type>(job, "flash_attention", "auto", {
-        {"auto", LLAMA_FLASH_ATTN_TYPE_AUTO}, {"on", LLAMA_FLASH_ATTN_TYPE_ENABLED}, {"off", LLAMA_FLASH_ATTN_TYPE_DISABLED}});
+    params.flash_attn_type = choose<llama_flash_attn_type>(job, "flash_attention", "auto",
+        { { "auto", LLAMA_FLASH_ATTN_TYPE_AUTO }, { "on", LLAMA_FLASH_ATTN_TYPE_ENABLED },
+            { "off", LLAMA_FLASH_ATTN_TYPE_DISABLED } });
     set_extras(params, job);
     return params;
 }

@@ -28,38 +28,39 @@ struct memory_bytes {
 };
 using memory_plan = std::map<int, memory_bytes>;
 
-/* One answer of a request: one per prompt and per n. Only the result thread touches it once its task is posted. */
+/* One answer of a request: one per prompt and per n. Only the result thread touches it once its
+ * task is posted. */
 struct choice {
-    int                                 task = -1;
-    bool                                role_sent = false;
-    bool                                done      = false;
-    bool                                plain     = false; /* text goes out as it comes */
-    std::string                         head;              /* chunk text up to the delta */
-    std::unique_ptr<task_result_state>  state;
-    server_task_result_ptr              final_result;
+    int task = -1;
+    bool role_sent = false;
+    bool done = false;
+    bool plain = false; /* text goes out as it comes */
+    std::string head;   /* chunk text up to the delta */
+    std::unique_ptr<task_result_state> state;
+    server_task_result_ptr final_result;
 };
 
 struct request {
-    uint64_t               id   = 0;
-    uint32_t               kind = 0; /* nrn_submit_kind, or 0 for a job */
+    uint64_t id = 0;
+    uint32_t kind = 0; /* nrn_submit_kind, or 0 for a job */
     std::shared_ptr<model> owner;
-    std::string            body;
-    int64_t                submitted_us = 0;
-    std::atomic<bool>      cancelled{false};
-    std::atomic<bool>      preparing{false};
+    std::string body;
+    int64_t submitted_us = 0;
+    std::atomic<bool> cancelled{ false };
+    std::atomic<bool> preparing{ false };
 
-    std::mutex             mutex; /* orders this request's events: nothing follows the one that sets ended */
-    bool                   ended = false;
-    std::vector<int>       tasks; /* posted to the model's queue */
+    std::mutex mutex; /* orders this request's events: nothing follows the one that sets ended */
+    bool ended = false;
+    std::vector<int> tasks; /* posted to the model's queue */
 
     /* Set by the preparing thread before posting, then the result thread's. */
-    bool                   stream        = false;
-    bool                   include_usage = false;
-    std::string            completion_id;
-    int64_t                created       = 0;
-    std::vector<choice>    choices;
-    size_t                 done_count    = 0;
-    json                   parsed; /* body of embeddings and rerank */
+    bool stream = false;
+    bool include_usage = false;
+    std::string completion_id;
+    int64_t created = 0;
+    std::vector<choice> choices;
+    size_t done_count = 0;
+    json parsed; /* body of embeddings and rerank */
 };
 using request_ptr = std::shared_ptr<request>;
 
@@ -67,63 +68,69 @@ enum class model_state { ready, unloading, poisoned };
 
 struct task_ref {
     request_ptr owner;
-    size_t      index;
+    size_t index;
 };
 
 /* What a step needs to know about the model's speed, smoothed. Device thread only. */
 struct pace {
-    double  prefill_per_second = 0;
-    double  decode_per_second  = 0;
-    double  virtual_time       = 0; /* device seconds used, divided by the weight */
-    int32_t prompt_cap         = 0;
+    double prefill_per_second = 0;
+    double decode_per_second = 0;
+    double virtual_time = 0; /* device seconds used, divided by the weight */
+    int32_t prompt_cap = 0;
 };
 
 struct model {
-    std::string                          name;
-    device *                             home = nullptr;
-    common_params                        params;
-    server_context *                     server = nullptr; /* deleted by unload, leaked when poisoned */
+    std::string name;
+    device * home = nullptr;
+    common_params params;
+    server_context * server = nullptr; /* deleted by unload, leaked when poisoned */
     std::unique_ptr<server_context_meta> meta;
     std::unique_ptr<server_context::host_view> view;
-    std::atomic<model_state>             state{model_state::ready};
-    std::string                          cause;            /* of the poison */
-    double                               weight = 1;
-    memory_plan                          bytes;
-    std::string                          fingerprint;      /* which model and cache layout a KV file belongs to */
+    std::atomic<model_state> state{ model_state::ready };
+    std::string cause; /* of the poison */
+    double weight = 1;
+    memory_plan bytes;
+    std::string fingerprint; /* which model and cache layout a KV file belongs to */
 
     /* Held shared by threads that use vocabulary or templates; unload takes it exclusively. */
-    std::shared_timed_mutex              use;
+    std::shared_timed_mutex use;
 
-    std::mutex                           tasks_mutex;
-    std::unordered_map<int, task_ref>    tasks;
+    std::mutex tasks_mutex;
+    std::unordered_map<int, task_ref> tasks;
 
-    std::atomic<int32_t>                 open_requests{0}; /* accepted and not ended */
-    std::atomic<int32_t>                 preparing{0};
+    std::atomic<int32_t> open_requests{ 0 }; /* accepted and not ended */
+    std::atomic<int32_t> preparing{ 0 };
 
     /* Device thread only. */
-    pace                                 speed;
-    server_context::figures              figures;
-    std::vector<server_task_result_ptr>  step_results;
-    uint64_t                             steps = 0;
+    pace speed;
+    server_context::figures figures;
+    std::vector<server_task_result_ptr> step_results;
+    uint64_t steps = 0;
 
-    std::mutex                           shown_mutex;      /* the copies below are for nrn_device_figures */
-    server_context::figures              shown;
-    pace                                 shown_speed;
-    uint64_t                             shown_steps = 0;
+    std::mutex shown_mutex; /* the copies below are for nrn_device_figures */
+    server_context::figures shown;
+    pace shown_speed;
+    uint64_t shown_steps = 0;
 
-    bool is_embedding() const { return params.embedding && params.pooling_type != LLAMA_POOLING_TYPE_RANK; }
-    bool is_reranking() const { return params.embedding && params.pooling_type == LLAMA_POOLING_TYPE_RANK; }
+    bool is_embedding() const {
+        return params.embedding && params.pooling_type != LLAMA_POOLING_TYPE_RANK;
+    }
+    bool is_reranking() const {
+        return params.embedding && params.pooling_type == LLAMA_POOLING_TYPE_RANK;
+    }
 };
 using model_ptr = std::shared_ptr<model>;
 
 /* Fills llama.cpp's parameters from a load or estimate job; never reads the environment. */
 common_params params_from_job(const json & job, const std::vector<int> & device_indices);
 
-/* What a load would take, from a load without allocation; throws failure for files that cannot be loaded. */
+/* What a load would take, from a load without allocation; throws failure for files that cannot be
+ * loaded. */
 memory_plan measure_memory(const common_params & params);
 
 /* What a loaded context takes. */
-memory_plan used_memory(const llama_context * target, const llama_context * draft, const common_params & params);
+memory_plan used_memory(
+    const llama_context * target, const llama_context * draft, const common_params & params);
 
 /* Free bytes per ggml device index; the host's come from /proc and the cgroup. */
 uint64_t free_memory(int device_index);

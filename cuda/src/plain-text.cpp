@@ -7,9 +7,9 @@ namespace nrn {
 /* A parser's parts in order, as far as a plain one has any. */
 struct parts {
     std::string prefix;
-    bool        content = false;
-    bool        end     = false;
-    bool        other   = false;
+    bool content = false;
+    bool end = false;
+    bool other = false;
 };
 
 static void flatten(const json & parsers, size_t id, parts & found, int depth) {
@@ -25,9 +25,11 @@ static void flatten(const json & parsers, size_t id, parts & found, int depth) {
         }
     } else if (type == "literal" && !found.content) {
         found.prefix += parser.at("literal").get<std::string>();
-    } else if (type == "tag" && !found.content && parser.at("tag").get<std::string>() == "content") {
+    } else if (type == "tag" && !found.content &&
+               parser.at("tag").get<std::string>() == "content") {
         const json & child = parsers.at(parser.at("child").get<size_t>());
-        found.content = child.at("type").get<std::string>() == "until" && child.at("delimiters").empty();
+        found.content =
+            child.at("type").get<std::string>() == "until" && child.at("delimiters").empty();
         found.other = !found.content;
     } else if (type == "end" && found.content) {
         found.end = true;

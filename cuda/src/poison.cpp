@@ -1,4 +1,5 @@
-// What becomes of a model or device after a fault, and the tests' way to cause one on the real path.
+// What becomes of a model or device after a fault, and the tests' way to cause one on the real
+// path.
 #include "device.h"
 #include "discovery.h"
 #include "events.h"
@@ -8,8 +9,10 @@ namespace nrn {
 
 bool g_test_faults = false;
 
-static void push_fault(const device & self, const json & model_name, const char * scope, const std::string & cause) {
-    const json fault = {{"device", self.name}, {"model", model_name}, {"scope", scope}, {"cause", cause}, {"phase", self.phase}};
+static void push_fault(
+    const device & self, const json & model_name, const char * scope, const std::string & cause) {
+    const json fault = { { "device", self.name }, { "model", model_name }, { "scope", scope },
+        { "cause", cause }, { "phase", self.phase } };
     event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
 }
 
@@ -19,7 +22,8 @@ void poison_model(device & self, const model_ptr & target, const std::string & c
     target->step_results.clear();
     log_line(log_level::error, "model '" + target->name + "' is poisoned: " + cause);
     push_fault(self, target->name, "model", cause);
-    self.fail_all(target, NRN_E_FAULT, "Model '" + target->name + "' failed on device '" + self.name + "': " + cause);
+    self.fail_all(target, NRN_E_FAULT,
+        "Model '" + target->name + "' failed on device '" + self.name + "': " + cause);
     {
         std::lock_guard<std::mutex> lock(target->shown_mutex);
         target->shown.n_prefilling = 0;
@@ -50,7 +54,8 @@ void poison_device(device & self, const std::string & cause) {
     end_everything(self, NRN_E_FAULT, "Device '" + self.name + "' failed: " + cause);
 }
 
-/* After a fault: is the device itself still usable? An error that sticks makes every further call fail. */
+/* After a fault: is the device itself still usable? An error that sticks makes every further call
+ * fail. */
 void probe_device(device & self, const std::string & cause) {
     if (self.fault_poisons_device) {
         self.fault_poisons_device = false;
@@ -64,14 +69,17 @@ void probe_device(device & self, const std::string & cause) {
         }
         bool usable = false;
         std::string again;
-        const bool returned = run_guarded([&] {
-            ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(dev), 4096);
-            if (buffer) {
-                ggml_backend_buffer_clear(buffer, 0);
-                ggml_backend_buffer_free(buffer);
-                usable = true;
-            }
-        }, again);
+        const bool returned = run_guarded(
+            [&] {
+                ggml_backend_buffer_t buffer =
+                    ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(dev), 4096);
+                if (buffer) {
+                    ggml_backend_buffer_clear(buffer, 0);
+                    ggml_backend_buffer_free(buffer);
+                    usable = true;
+                }
+            },
+            again);
         if (!returned || !usable) {
             poison_device(self, cause + (again.empty() ? "" : "; then: " + again));
             return;
@@ -81,7 +89,8 @@ void probe_device(device & self, const std::string & cause) {
 
 void fire_fault(device & self, const char * phase, const std::string & model_name) {
     armed_fault & fault = self.fault;
-    if (!fault.active || fault.phase != phase || (!fault.model.empty() && fault.model != model_name) || --fault.after > 0) {
+    if (!fault.active || fault.phase != phase ||
+        (!fault.model.empty() && fault.model != model_name) || --fault.after > 0) {
         return;
     }
     fault.active = false;

@@ -1,4 +1,5 @@
-// The preparing thread: bodies become tasks here (templates, grammars, tokenizing), so that no stream waits for them.
+// The preparing thread: bodies become tasks here (templates, grammars, tokenizing), so that no
+// stream waits for them.
 #include "device.h"
 #include "events.h"
 #include "faults.h"
@@ -12,11 +13,26 @@
 
 namespace nrn {
 
-/* Members that llama.cpp's own parser sets for itself; a client could steer the parser with them or read other slots. */
+/* Members that llama.cpp's own parser sets for itself; a client could steer the parser with them or
+ * read other slots. */
 static const char * INTERNAL_MEMBERS[] = {
-    "chat_format", "chat_parser", "generation_prompt", "grammar_type", "message_delimiters", "parse_tool_calls",
-    "response_fields", "timings_per_token", "return_progress", "return_tokens", "sse_ping_interval", "id_slot",
-    "n_indent", "lora", "control_action", "control_cmpl_id", "verbose",
+    "chat_format",
+    "chat_parser",
+    "generation_prompt",
+    "grammar_type",
+    "message_delimiters",
+    "parse_tool_calls",
+    "response_fields",
+    "timings_per_token",
+    "return_progress",
+    "return_tokens",
+    "sse_ping_interval",
+    "id_slot",
+    "n_indent",
+    "lora",
+    "control_action",
+    "control_cmpl_id",
+    "verbose",
 };
 
 static void refuse_remote_media(const json & body) {
@@ -25,7 +41,8 @@ static void refuse_remote_media(const json & body) {
         return;
     }
     for (const json & message : messages) {
-        if (!message.is_object() || !message.contains("content") || !message.at("content").is_array()) {
+        if (!message.is_object() || !message.contains("content") ||
+            !message.at("content").is_array()) {
             continue;
         }
         for (const json & part : message.at("content")) {
@@ -34,9 +51,11 @@ static void refuse_remote_media(const json & body) {
                     continue;
                 }
                 const json & media = part.at(key);
-                const std::string url = get_or<std::string>(media, "url", get_or<std::string>(media, "data", ""));
+                const std::string url =
+                    get_or<std::string>(media, "url", get_or<std::string>(media, "data", ""));
                 if (url.compare(0, 4, "http") == 0 || url.compare(0, 5, "file:") == 0) {
-                    throw failure(NRN_E_ARGUMENT, "Media must be sent inline as a data: URL or base64");
+                    throw failure(
+                        NRN_E_ARGUMENT, "Media must be sent inline as a data: URL or base64");
                 }
             }
         }
@@ -59,11 +78,14 @@ static json parse_body(const request & request) {
 
 static void check_length(const model & owner, const server_task & task) {
     const int32_t n_context = owner.params.embedding && task.need_embd()
-        ? std::min(owner.meta->slot_n_ctx, owner.params.n_ubatch) + 1 : owner.meta->slot_n_ctx;
+                                  ? std::min(owner.meta->slot_n_ctx, owner.params.n_ubatch) + 1
+                                  : owner.meta->slot_n_ctx;
     if (task.n_tokens() >= n_context) {
         const int32_t limit = task.need_embd() ? n_context - 1 : n_context;
-        throw failure(NRN_E_CONTEXT, "The prompt has " + std::to_string(task.n_tokens()) + " tokens, the context " +
-            std::to_string(limit), json {{"prompt_tokens", task.n_tokens()}, {"context_tokens", limit}});
+        throw failure(NRN_E_CONTEXT,
+            "The prompt has " + std::to_string(task.n_tokens()) + " tokens, the context " +
+                std::to_string(limit),
+            json{ { "prompt_tokens", task.n_tokens() }, { "context_tokens", limit } });
     }
     if (task.n_tokens() == 0) {
         throw failure(NRN_E_ARGUMENT, "The prompt is empty");
@@ -75,20 +97,22 @@ static std::string chunk_head(const request & request, size_t index) {
     const bool chat = request.kind == NRN_SUBMIT_CHAT;
     std::string head = "{\"id\":";
     append_json_string(head, request.completion_id);
-    head += chat ? ",\"object\":\"chat.completion.chunk\",\"created\":" : ",\"object\":\"text_completion\",\"created\":";
+    head += chat ? ",\"object\":\"chat.completion.chunk\",\"created\":"
+                 : ",\"object\":\"text_completion\",\"created\":";
     head += std::to_string(request.created) + ",\"model\":";
     append_json_string(head, request.owner->name);
-    head += ",\"choices\":[{\"index\":" + std::to_string(index) + (chat ? ",\"delta\":" : ",\"text\":");
+    head +=
+        ",\"choices\":[{\"index\":" + std::to_string(index) + (chat ? ",\"delta\":" : ",\"text\":");
     return head;
 }
 
 static void add_choice(request & request, server_task & task) {
     choice answer;
     task.index = request.choices.size();
-    answer.task  = task.id;
+    answer.task = task.id;
     answer.state = std::make_unique<task_result_state>(task.params.chat_parser_params);
     answer.plain = request.kind != NRN_SUBMIT_CHAT || is_plain_text(task.params.chat_parser_params);
-    answer.head  = chunk_head(request, task.index);
+    answer.head = chunk_head(request, task.index);
     request.choices.push_back(std::move(answer));
 }
 
@@ -104,7 +128,8 @@ static void make_sampler(const model & owner, server_task & task) {
         why = e.what();
     }
     if (!task.smpl) {
-        throw failure(NRN_E_ARGUMENT, "Cannot set up sampling: " + why + (reasons.text.empty() ? "" : " (" + reasons.text + ")"));
+        throw failure(NRN_E_ARGUMENT, "Cannot set up sampling: " + why +
+                                          (reasons.text.empty() ? "" : " (" + reasons.text + ")"));
     }
 }
 
@@ -115,16 +140,19 @@ static std::vector<server_task> build_completion(request & request) {
     json body = parse_body(request);
     std::vector<raw_buffer> files;
     const bool chat = request.kind == NRN_SUBMIT_CHAT;
-    json data = chat ? oaicompat_chat_params_parse(body, owner.meta->chat_params, files) : oaicompat_completion_params_parse(body);
+    json data = chat ? oaicompat_chat_params_parse(body, owner.meta->chat_params, files)
+                     : oaicompat_completion_params_parse(body);
     const json & prompt = data.at("prompt");
 
     std::vector<server_tokens> inputs;
     if (view.mctx != nullptr && chat) {
-        inputs.push_back(process_mtmd_prompt(view.mctx, prompt.get<std::string>(), files, view.init_opt));
+        inputs.push_back(
+            process_mtmd_prompt(view.mctx, prompt.get<std::string>(), files, view.init_opt));
     } else {
         inputs = tokenize_input_prompts(view.vocab, view.mctx, prompt, true, true, view.init_opt);
     }
-    auto delimiters = common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
+    auto delimiters =
+        common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
     delimiters.tokenize(view.vocab);
 
     request.completion_id = gen_chatcmplid();
@@ -135,7 +163,8 @@ static std::vector<server_task> build_completion(request & request) {
         task.id = view.queue.get_new_id();
         task.tokens = std::move(input);
         check_length(owner, task);
-        task.params = server_schema::eval_llama_cmpl_schema(view.vocab, owner.params, owner.meta->logit_bias_eog, data);
+        task.params = server_schema::eval_llama_cmpl_schema(
+            view.vocab, owner.params, owner.meta->logit_bias_eog, data);
         task.params.message_spans = task.tokens.find_message_spans(delimiters);
         task.params.return_progress = task.params.stream;
         task.params.res_type = chat ? TASK_RESPONSE_TYPE_OAI_CHAT : TASK_RESPONSE_TYPE_OAI_CMPL;
@@ -161,12 +190,14 @@ static std::vector<server_task> build_embeddings(request & request) {
     const json & body = request.parsed;
     const std::string format = get_or<std::string>(body, "encoding_format", "float");
     if (format != "float" && format != "base64") {
-        throw failure(NRN_E_ARGUMENT, "'encoding_format' must be \"float\" or \"base64\", not \"" + format + "\"");
+        throw failure(NRN_E_ARGUMENT,
+            "'encoding_format' must be \"float\" or \"base64\", not \"" + format + "\"");
     }
     if (!body.contains("input")) {
         throw failure(NRN_E_ARGUMENT, "'input' is required");
     }
-    auto inputs = tokenize_input_prompts(view.vocab, view.mctx, body.at("input"), true, true, view.init_opt);
+    auto inputs =
+        tokenize_input_prompts(view.vocab, view.mctx, body.at("input"), true, true, view.init_opt);
     std::vector<server_task> tasks;
     for (auto & input : inputs) {
         server_task task(SERVER_TASK_TYPE_EMBEDDING);
@@ -194,7 +225,8 @@ static std::vector<server_task> build_rerank(request & request) {
     for (const auto & document : documents) {
         server_task task(SERVER_TASK_TYPE_RERANK);
         task.id = view.queue.get_new_id();
-        task.tokens = format_prompt_rerank(view.model, view.vocab, view.mctx, query, document, view.init_opt);
+        task.tokens =
+            format_prompt_rerank(view.model, view.vocab, view.mctx, query, document, view.init_opt);
         check_length(owner, task);
         add_choice(request, task);
         tasks.push_back(std::move(task));
@@ -204,17 +236,23 @@ static std::vector<server_task> build_rerank(request & request) {
 
 static std::vector<server_task> build_tasks(request & request) {
     const model & owner = *request.owner;
-    const char * refused =
-        request.kind == NRN_SUBMIT_EMBEDDINGS && !owner.is_embedding() ? "was not loaded for embeddings" :
-        request.kind == NRN_SUBMIT_RERANK && !owner.is_reranking()     ? "was not loaded for reranking" :
-        request.kind <= NRN_SUBMIT_COMPLETION && owner.params.embedding ? "was loaded for embeddings or reranking and does not generate" : nullptr;
+    const char * refused = request.kind == NRN_SUBMIT_EMBEDDINGS && !owner.is_embedding()
+                               ? "was not loaded for embeddings"
+                           : request.kind == NRN_SUBMIT_RERANK && !owner.is_reranking()
+                               ? "was not loaded for reranking"
+                           : request.kind <= NRN_SUBMIT_COMPLETION && owner.params.embedding
+                               ? "was loaded for embeddings or reranking and does not generate"
+                               : nullptr;
     if (refused) {
         throw failure(NRN_E_UNSUPPORTED, "Model '" + owner.name + "' " + refused);
     }
     switch (request.kind) {
-        case NRN_SUBMIT_EMBEDDINGS: return build_embeddings(request);
-        case NRN_SUBMIT_RERANK:     return build_rerank(request);
-        default:                    return build_completion(request);
+    case NRN_SUBMIT_EMBEDDINGS:
+        return build_embeddings(request);
+    case NRN_SUBMIT_RERANK:
+        return build_rerank(request);
+    default:
+        return build_completion(request);
     }
 }
 
@@ -226,9 +264,10 @@ static json tokenize(const request & request) {
     if (!body.contains("content")) {
         throw failure(NRN_E_ARGUMENT, "'content' is required");
     }
-    const llama_tokens tokens = tokenize_mixed(vocab, body.at("content"), get_or<bool>(body, "add_special", false), true);
+    const llama_tokens tokens =
+        tokenize_mixed(vocab, body.at("content"), get_or<bool>(body, "add_special", false), true);
     if (!get_or<bool>(body, "with_pieces", false)) {
-        return json {{"tokens", tokens}};
+        return json{ { "tokens", tokens } };
     }
     json pieces = json::array();
     for (const llama_token token : tokens) {
@@ -237,9 +276,9 @@ static json tokenize(const request & request) {
         if (!is_valid_utf8(text)) {
             piece = std::vector<unsigned char>(text.begin(), text.end());
         }
-        pieces.push_back(json {{"id", token}, {"piece", piece}});
+        pieces.push_back(json{ { "id", token }, { "piece", piece } });
     }
-    return json {{"tokens", pieces}};
+    return json{ { "tokens", pieces } };
 }
 
 static json apply_template(const request & request, bool count) {
@@ -249,12 +288,14 @@ static json apply_template(const request & request, bool count) {
     const json data = oaicompat_chat_params_parse(body, request.owner->meta->chat_params, files);
     const json & prompt = data.at("prompt");
     if (!count) {
-        return json {{"prompt", prompt}};
+        return json{ { "prompt", prompt } };
     }
-    const size_t n_tokens = view.mctx != nullptr
-        ? process_mtmd_prompt(view.mctx, prompt.get<std::string>(), files, view.init_opt, true).size()
-        : tokenize_mixed(view.vocab, prompt, true, true).size();
-    return json {{"input_tokens", n_tokens}};
+    const size_t n_tokens =
+        view.mctx != nullptr
+            ? process_mtmd_prompt(view.mctx, prompt.get<std::string>(), files, view.init_opt, true)
+                  .size()
+            : tokenize_mixed(view.vocab, prompt, true, true).size();
+    return json{ { "input_tokens", n_tokens } };
 }
 
 // ---- the thread ----
@@ -280,24 +321,25 @@ static void post(device & self, const request_ptr & request, std::vector<server_
 
 static void prepare(device & self, const request_ptr & request) {
     switch (request->kind) {
-        case NRN_SUBMIT_TOKENIZE:
-            self.finish(request, NRN_EVENT_RESULT, NRN_OK, tokenize(*request).dump_safe());
-            break;
-        case NRN_SUBMIT_APPLY_TEMPLATE:
-        case NRN_SUBMIT_COUNT_TOKENS:
-            self.finish(request, NRN_EVENT_RESULT, NRN_OK,
-                apply_template(*request, request->kind == NRN_SUBMIT_COUNT_TOKENS).dump_safe());
-            break;
-        default:
-            post(self, request, build_tasks(*request));
+    case NRN_SUBMIT_TOKENIZE:
+        self.finish(request, NRN_EVENT_RESULT, NRN_OK, tokenize(*request).dump_safe());
+        break;
+    case NRN_SUBMIT_APPLY_TEMPLATE:
+    case NRN_SUBMIT_COUNT_TOKENS:
+        self.finish(request, NRN_EVENT_RESULT, NRN_OK,
+            apply_template(*request, request->kind == NRN_SUBMIT_COUNT_TOKENS).dump_safe());
+        break;
+    default:
+        post(self, request, build_tasks(*request));
     }
     request->body.clear();
     request->body.shrink_to_fit();
 }
 
-static void warn_not_poisoned(const request & request, const char * how, const std::string & cause) {
+static void warn_not_poisoned(
+    const request & request, const char * how, const std::string & cause) {
     log_line(log_level::warn, "request " + std::to_string(request.id) + " " + how +
-        " while it was prepared; model NOT marked poisoned: " + cause);
+                                  " while it was prepared; model NOT marked poisoned: " + cause);
 }
 
 /* A request's own fault ends that request alone, whatever it threw. */
@@ -318,7 +360,8 @@ static void prepare_guarded(device & self, const request_ptr & request) {
         warn_not_poisoned(*request, "panicked", e.what());
         self.fail(request, NRN_E_INTERNAL, "Out of memory while the request was prepared");
     } catch (const std::exception & e) {
-        /* llama.cpp throws the same types for bad bodies, templates and grammars: the client's doing as a rule. */
+        /* llama.cpp throws the same types for bad bodies, templates and grammars: the client's
+         * doing as a rule. */
         warn_not_poisoned(*request, "panicked", e.what());
         self.fail(request, NRN_E_ARGUMENT, e.what());
     } catch (...) {
@@ -332,7 +375,8 @@ void run_prepare_thread(device & self) {
         request_ptr request;
         {
             std::unique_lock<std::mutex> lock(self.prepare_mutex);
-            self.prepare_wake.wait(lock, [&] { return self.closing || !self.prepare_queue.empty(); });
+            self.prepare_wake.wait(
+                lock, [&] { return self.closing || !self.prepare_queue.empty(); });
             if (self.prepare_queue.empty()) {
                 return;
             }
@@ -344,8 +388,9 @@ void run_prepare_thread(device & self) {
             if (request->owner->state != model_state::ready) {
                 /* Accepted in the moment in which the model went: nobody else knows of it. */
                 const bool poisoned = request->owner->state == model_state::poisoned;
-                self.fail(request, poisoned ? NRN_E_FAULT : NRN_E_CANCELLED, "Model '" + request->owner->name +
-                    (poisoned ? "' is poisoned" : "' was unloaded"));
+                self.fail(request, poisoned ? NRN_E_FAULT : NRN_E_CANCELLED,
+                    "Model '" + request->owner->name +
+                        (poisoned ? "' is poisoned" : "' was unloaded"));
             } else if (!request->cancelled) {
                 prepare_guarded(self, request);
             }

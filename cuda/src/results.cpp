@@ -1,4 +1,5 @@
-// The result thread: results of the server core become events here, so that no step waits for parsing or JSON.
+// The result thread: results of the server core become events here, so that no step waits for
+// parsing or JSON.
 #include "device.h"
 #include "events.h"
 #include "faults.h"
@@ -32,7 +33,8 @@ static const char * finish_reason(const server_task_result_cmpl_final & result) 
     return chat && !result.oaicompat_msg.tool_calls.empty() ? "tool_calls" : "stop";
 }
 
-static void push_delta(const request & request, const choice & answer, const std::string & delta, const std::string & logprobs) {
+static void push_delta(const request & request, const choice & answer, const std::string & delta,
+    const std::string & logprobs) {
     std::string chunk;
     chunk.reserve(answer.head.size() + delta.size() + logprobs.size() + 48);
     chunk += answer.head;
@@ -49,15 +51,20 @@ static void push_delta(const request & request, const choice & answer, const std
 
 static void push_role(const request & request, choice & answer, bool has_text) {
     if (!answer.role_sent && request.kind == NRN_SUBMIT_CHAT) {
-        push_delta(request, answer, has_text ? "{\"role\":\"assistant\",\"content\":\"\"}" : "{\"role\":\"assistant\",\"content\":null}", "");
+        push_delta(request, answer,
+            has_text ? "{\"role\":\"assistant\",\"content\":\"\"}"
+                     : "{\"role\":\"assistant\",\"content\":null}",
+            "");
     }
     answer.role_sent = true;
 }
 
-static void push_diffs(const request & request, choice & answer, const std::vector<common_chat_msg_diff> & diffs, const std::string & logprobs) {
+static void push_diffs(const request & request, choice & answer,
+    const std::vector<common_chat_msg_diff> & diffs, const std::string & logprobs) {
     for (size_t i = 0; i < diffs.size(); i++) {
         const common_chat_msg_diff & diff = diffs[i];
-        const bool text_only = diff.reasoning_content_delta.empty() && diff.tool_call_index == std::string::npos;
+        const bool text_only =
+            diff.reasoning_content_delta.empty() && diff.tool_call_index == std::string::npos;
         push_role(request, answer, text_only);
         std::string delta;
         if (text_only) {
@@ -71,21 +78,26 @@ static void push_diffs(const request & request, choice & answer, const std::vect
     }
 }
 
-static void render_partial(const request & request, choice & answer, server_task_result_cmpl_partial & result) {
+static void render_partial(
+    const request & request, choice & answer, server_task_result_cmpl_partial & result) {
     if (result.is_begin) {
         return;
     }
     if (result.is_progress) {
         const auto & progress = result.progress;
         if (progress.processed < progress.total && progress.total - progress.cache > 256) {
-            push(request, NRN_EVENT_PROGRESS, "{\"processed\":" + std::to_string(progress.processed) +
-                ",\"total\":" + std::to_string(progress.total) + "}");
+            push(request, NRN_EVENT_PROGRESS,
+                "{\"processed\":" + std::to_string(progress.processed) +
+                    ",\"total\":" + std::to_string(progress.total) + "}");
         }
         return;
     }
     std::string logprobs;
     if (!result.prob_output.probs.empty()) {
-        logprobs = json {{"content", completion_token_output::probs_vector_to_json({result.prob_output}, result.post_sampling_probs)}}.dump_safe();
+        logprobs = json{
+            { "content", completion_token_output::probs_vector_to_json(
+                             { result.prob_output }, result.post_sampling_probs) }
+        }.dump_safe();
     }
     if (answer.plain) {
         if (!result.content.empty()) {
@@ -129,11 +141,11 @@ static totals count_tokens(const request & request) {
 }
 
 static json usage_json(const totals & sum) {
-    return json {
-        {"prompt_tokens", sum.prompt},
-        {"completion_tokens", sum.completion},
-        {"total_tokens", sum.prompt + sum.completion},
-        {"prompt_tokens_details", {{"cached_tokens", sum.cached}}},
+    return json{
+        { "prompt_tokens", sum.prompt },
+        { "completion_tokens", sum.completion },
+        { "total_tokens", sum.prompt + sum.completion },
+        { "prompt_tokens_details", { { "cached_tokens", sum.cached } } },
     };
 }
 
@@ -144,18 +156,22 @@ static json cortex_json(const request & request, const totals & sum) {
     if (first.stop == STOP_TYPE_WORD) {
         stop_sequence = first.stopping_word;
     }
-    return json {
-        {"usage", usage_json(sum)},
-        {"finish_reason", finish_reason(first)},
-        {"stop_sequence", stop_sequence},
-        {"queue_ms", first.stats.is_set() ? std::max<int64_t>(0, first.stats.t_start - request.submitted_us) / 1000.0 : 0.0},
-        {"prefill_ms", first.stats.t_prompt_ms()},
-        {"decode_ms", first.stats.t_gen_ms()},
-        {"truncated", truncated},
+    return json{
+        { "usage", usage_json(sum) },
+        { "finish_reason", finish_reason(first) },
+        { "stop_sequence", stop_sequence },
+        { "queue_ms",
+            first.stats.is_set()
+                ? std::max<int64_t>(0, first.stats.t_start - request.submitted_us) / 1000.0
+                : 0.0 },
+        { "prefill_ms", first.stats.t_prompt_ms() },
+        { "decode_ms", first.stats.t_gen_ms() },
+        { "truncated", truncated },
     };
 }
 
-static void render_final_chunk(const request & request, choice & answer, server_task_result_cmpl_final & result) {
+static void render_final_chunk(
+    const request & request, choice & answer, server_task_result_cmpl_final & result) {
     if (request.kind == NRN_SUBMIT_CHAT && !answer.plain) {
         result.update(*answer.state);
         push_diffs(request, answer, result.oaicompat_msg_diffs, "");
@@ -174,17 +190,18 @@ static json whole_answer(const request & request, const totals & sum) {
         auto & result = final_of(answer);
         result.index = &answer - request.choices.data();
         result.update(*answer.state);
-        json one = request.kind == NRN_SUBMIT_CHAT ? result.to_json_oaicompat_chat() : result.to_json_oaicompat();
-        choices.push_back(one.at("choices").at((size_t) 0));
+        json one = request.kind == NRN_SUBMIT_CHAT ? result.to_json_oaicompat_chat()
+                                                   : result.to_json_oaicompat();
+        choices.push_back(one.at("choices").at((size_t)0));
     }
-    return json {
-        {"id", request.completion_id},
-        {"object", request.kind == NRN_SUBMIT_CHAT ? "chat.completion" : "text_completion"},
-        {"created", request.created},
-        {"model", request.owner->name},
-        {"choices", choices},
-        {"usage", usage_json(sum)},
-        {"cortex", cortex_json(request, sum)},
+    return json{
+        { "id", request.completion_id },
+        { "object", request.kind == NRN_SUBMIT_CHAT ? "chat.completion" : "text_completion" },
+        { "created", request.created },
+        { "model", request.owner->name },
+        { "choices", choices },
+        { "usage", usage_json(sum) },
+        { "cortex", cortex_json(request, sum) },
     };
 }
 
@@ -194,7 +211,8 @@ static json embeddings_answer(const request & request) {
         rows.push_back(answer.final_result->to_json());
     }
     const bool base64 = get_or<std::string>(request.parsed, "encoding_format", "float") == "base64";
-    json answer = format_embeddings_response_oaicompat(request.parsed, request.owner->name, rows, base64);
+    json answer =
+        format_embeddings_response_oaicompat(request.parsed, request.owner->name, rows, base64);
     answer["model"] = request.owner->name;
     return answer;
 }
@@ -203,22 +221,25 @@ static json rerank_answer(const request & request) {
     std::vector<std::pair<float, size_t>> order;
     int64_t tokens = 0;
     for (size_t i = 0; i < request.choices.size(); i++) {
-        const auto & result = static_cast<const server_task_result_rerank &>(*request.choices[i].final_result);
+        const auto & result =
+            static_cast<const server_task_result_rerank &>(*request.choices[i].final_result);
         order.emplace_back(result.score, i);
         tokens += result.n_tokens;
     }
-    std::stable_sort(order.begin(), order.end(), [](const auto & a, const auto & b) { return a.first > b.first; });
+    std::stable_sort(order.begin(), order.end(),
+        [](const auto & a, const auto & b) { return a.first > b.first; });
     const int64_t count = order.size();
     const int64_t top = std::min(count, get_or(request.parsed, "top_n", count, 1, INT32_MAX));
     json results = json::array();
     for (int64_t i = 0; i < top; i++) {
-        results.push_back(json {{"index", order[i].second}, {"relevance_score", order[i].first}});
+        results.push_back(
+            json{ { "index", order[i].second }, { "relevance_score", order[i].first } });
     }
-    return json {
-        {"model", request.owner->name},
-        {"object", "list"},
-        {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}},
-        {"results", results},
+    return json{
+        { "model", request.owner->name },
+        { "object", "list" },
+        { "usage", { { "prompt_tokens", tokens }, { "total_tokens", tokens } } },
+        { "results", results },
     };
 }
 
@@ -241,7 +262,9 @@ static void complete(device & self, const request_ptr & request) {
         const std::string & head = request->choices[0].head;
         std::lock_guard<std::mutex> lock(request->mutex);
         if (!request->ended) {
-            push(*request, NRN_EVENT_CHUNK, head.substr(0, head.find("\"choices\":[") + 11) + "],\"usage\":" + usage_json(sum).dump() + "}");
+            push(*request, NRN_EVENT_CHUNK,
+                head.substr(0, head.find("\"choices\":[") + 11) +
+                    "],\"usage\":" + usage_json(sum).dump() + "}");
         }
     }
     self.finish(request, NRN_EVENT_END, NRN_OK, cortex_json(*request, sum).dump_safe());
@@ -249,10 +272,14 @@ static void complete(device & self, const request_ptr & request) {
 
 static int32_t status_of(error_type type) {
     switch (type) {
-        case ERROR_TYPE_INVALID_REQUEST:     return NRN_E_ARGUMENT;
-        case ERROR_TYPE_EXCEED_CONTEXT_SIZE: return NRN_E_CONTEXT;
-        case ERROR_TYPE_NOT_SUPPORTED:       return NRN_E_UNSUPPORTED;
-        default:                             return NRN_E_INTERNAL;
+    case ERROR_TYPE_INVALID_REQUEST:
+        return NRN_E_ARGUMENT;
+    case ERROR_TYPE_EXCEED_CONTEXT_SIZE:
+        return NRN_E_CONTEXT;
+    case ERROR_TYPE_NOT_SUPPORTED:
+        return NRN_E_UNSUPPORTED;
+    default:
+        return NRN_E_INTERNAL;
     }
 }
 
@@ -270,21 +297,25 @@ static void stop_siblings(device & self, const request_ptr & request) {
     self.kick();
 }
 
-static void fail_with(device & self, const request_ptr & request, const server_task_result_error & error) {
+static void fail_with(
+    device & self, const request_ptr & request, const server_task_result_error & error) {
     const int32_t status = status_of(error.err_type);
     json details = nullptr;
     if (status == NRN_E_CONTEXT) {
-        details = json {{"prompt_tokens", error.n_prompt_tokens}, {"context_tokens", error.n_ctx}};
+        details =
+            json{ { "prompt_tokens", error.n_prompt_tokens }, { "context_tokens", error.n_ctx } };
     }
     if (status == NRN_E_INTERNAL) {
-        log_line(log_level::warn, "request " + std::to_string(request->id) + " panicked; model NOT marked poisoned: " + error.err_msg);
+        log_line(log_level::warn, "request " + std::to_string(request->id) +
+                                      " panicked; model NOT marked poisoned: " + error.err_msg);
     }
     if (self.fail(request, status, error.err_msg, details) && request->tasks.size() > 1) {
         stop_siblings(self, request);
     }
 }
 
-static void deliver(device & self, const request_ptr & request, size_t index, server_task_result_ptr result) {
+static void deliver(
+    device & self, const request_ptr & request, size_t index, server_task_result_ptr result) {
     if (auto * error = dynamic_cast<server_task_result_error *>(result.get())) {
         fail_with(self, request, *error);
         return;
@@ -326,7 +357,8 @@ static void deliver_guarded(device & self, const model_ptr & owner, server_task_
     }
     std::string cause;
     try {
-        if (run_guarded([&] { deliver(self, target.owner, target.index, std::move(result)); }, cause)) {
+        if (run_guarded(
+                [&] { deliver(self, target.owner, target.index, std::move(result)); }, cause)) {
             return;
         }
     } catch (const std::exception & e) {
@@ -334,8 +366,9 @@ static void deliver_guarded(device & self, const model_ptr & owner, server_task_
     } catch (...) {
         cause = "unknown exception";
     }
-    log_line(log_level::warn, "request " + std::to_string(target.owner->id) +
-        " panicked while its result was formatted; model NOT marked poisoned: " + cause);
+    log_line(log_level::warn,
+        "request " + std::to_string(target.owner->id) +
+            " panicked while its result was formatted; model NOT marked poisoned: " + cause);
     if (self.fail(target.owner, NRN_E_INTERNAL, "Formatting the result failed: " + cause)) {
         stop_siblings(self, target.owner);
     }

@@ -33,9 +33,10 @@ void serve_rpc(const json & options) {
         devices.push_back(device_at(host_index()));
     }
     const std::string endpoint = host + ":" + std::to_string(port);
-    log_line(log_level::info, "serving " + std::to_string(devices.size()) + " devices on " + endpoint);
-    ggml_backend_rpc_start_server(endpoint.c_str(), cache.empty() ? nullptr : cache.c_str(), (size_t) threads,
-        devices.size(), devices.data());
+    log_line(
+        log_level::info, "serving " + std::to_string(devices.size()) + " devices on " + endpoint);
+    ggml_backend_rpc_start_server(endpoint.c_str(), cache.empty() ? nullptr : cache.c_str(),
+        (size_t)threads, devices.size(), devices.data());
     throw failure(NRN_E_INTERNAL, "The RPC server on " + endpoint + " ended");
 }
 
@@ -48,7 +49,8 @@ void add_rpc_server(const std::string & endpoint) {
     std::string cause;
     run_guarded([&] { reg = ggml_backend_rpc_add_server(endpoint.c_str()); }, cause);
     if (!reg) {
-        throw failure(NRN_E_NOT_FOUND, "Cannot reach the RPC server at " + endpoint + (cause.empty() ? "" : ": " + cause));
+        throw failure(NRN_E_NOT_FOUND,
+            "Cannot reach the RPC server at " + endpoint + (cause.empty() ? "" : ": " + cause));
     }
     ggml_backend_register(reg);
     known.insert(endpoint);
