@@ -4,7 +4,8 @@ import type { Style } from "./style.ts";
 /** What to type next when the error itself does not say. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   usage: "cortex --help",
-  invalid_config: "correct what is named above, then: cortex gateway --check",
+  invalid_config:
+    "correct what is named above; --check instead of a start says whether it is right",
   model_not_found: "cortex models",
   does_not_fit: "cortex status, then cortex unload MODEL, or a smaller --context",
   unavailable: "cortex status",
@@ -35,6 +36,13 @@ interface Explanation {
 }
 
 function explain(thrown: unknown): Explanation {
+  if (isSystemError(thrown)) {
+    return {
+      what: `Cannot ${thrown.syscall}${thrown.path === undefined ? "" : ` ${thrown.path}`}`,
+      why: [thrown.message],
+      next: `ls -ld ${thrown.path ?? "the files that it names"}`,
+    };
+  }
   if (!(thrown instanceof CortexError)) {
     const stack = thrown instanceof Error ? (thrown.stack ?? "").split("\n").slice(1, 4) : [];
     return {
@@ -53,4 +61,9 @@ function explain(thrown: unknown): Explanation {
   const colon = first.indexOf(": ");
   if (colon > 0) return { what: first.slice(0, colon), why: [first.slice(colon + 2)], next };
   return { what: first, why: [thrown.code.replaceAll("_", " ")], next };
+}
+
+/** A file or a folder that the operating system refused is no bug. */
+function isSystemError(thrown: unknown): thrown is NodeJS.ErrnoException {
+  return thrown instanceof Error && "syscall" in thrown && "code" in thrown;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { readFile } from "node:fs/promises";
 import { CortexError } from "../../../src/base/errors.ts";
 import { defineCliCommand } from "../../../src/cli/frame/cli-command.ts";
 import { EXIT, exitCodeOf, UnreachableError } from "../../../src/cli/frame/exit-codes.ts";
@@ -80,6 +81,13 @@ test("an error's cause is its reason, and a bug asks for a report", () => {
   const bug = formatError(new TypeError("x is not a function"), plain);
   expect(bug).toStartWith("cortex: Bug in cortex: x is not a function\n  why: at ");
   expect(bug).toEndWith("  try: report these lines, with the command that you typed\n");
+});
+
+test("what the operating system refuses is no bug", async () => {
+  const error = await readFile("/nonexistent/file").catch((thrown) => thrown);
+  const text = formatError(error, plain);
+  expect(text).toStartWith("cortex: Cannot open /nonexistent/file\n  why: ENOENT");
+  expect(text).toEndWith("  try: ls -ld /nonexistent/file\n");
 });
 
 test("colours are for terminals without NO_COLOR", () => {
