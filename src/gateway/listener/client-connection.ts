@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   readonly handler: RequestHandler;
   readonly bodyBytesMax: number;
   readonly onClosed: (connection: ClientConnection) => void;
+  /** Seconds that the listener has counted: coarse, as deadlines are, and free. */
+  readonly nowSeconds: () => number;
 }
 
 /** What a connection is doing: `idle` waits for a request, `reading` has begun one, `busy` answers, `closing` lets go. */
@@ -31,7 +33,7 @@ export class ClientConnection implements Reply {
   readonly #socket: ClientSocket;
   readonly #options: ConnectionOptions;
   #state: ConnectionState = "idle";
-  #sinceMs: number;
+  #sinceSeconds: number;
   #ahead: Buffer | undefined;
   #head: RequestHead | undefined;
   #body: Buffer[] = [];
@@ -45,10 +47,10 @@ export class ClientConnection implements Reply {
   #dead = false;
   readonly #peerAddress: string;
 
-  constructor(socket: ClientSocket, options: ConnectionOptions, nowMs: number) {
+  constructor(socket: ClientSocket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#sinceMs = nowMs;
+    this.#sinceSeconds = options.nowSeconds();
     this.#peerAddress = socket.remoteAddress;
   }
 
@@ -56,9 +58,9 @@ export class ClientConnection implements Reply {
     return this.#state;
   }
 
-  /** Since when it has been in its state, or has taken nothing of what waits to be sent, by performance.now(). */
-  get sinceMs(): number {
-    return this.#sinceMs;
+  /** Since when it has been in its state, or has taken nothing of what waits to be sent. */
+  get sinceSeconds(): number {
+    return this.#sinceSeconds;
   }
 
   /** Whether the client still has to take bytes. */
@@ -232,7 +234,7 @@ export class ClientConnection implements Reply {
     if (written >= length) return;
     const all = typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes;
     this.#unsent = all.subarray(written);
-    this.#sinceMs = performance.now();
+    this.#sinceSeconds = this.#options.nowSeconds();
     this.#paused = true;
     this.#events?.onPause();
   }
@@ -241,7 +243,7 @@ export class ClientConnection implements Reply {
     const unsent = this.#unsent;
     if (unsent === undefined || this.#dead) return;
     const written = Math.max(0, this.#socket.write(unsent));
-    if (written > 0) this.#sinceMs = performance.now();
+    if (written > 0) this.#sinceSeconds = this.#options.nowSeconds();
     if (written < unsent.length) {
       this.#unsent = unsent.subarray(written);
       return;
@@ -279,7 +281,7 @@ export class ClientConnection implements Reply {
 
   #enter(state: ConnectionState): void {
     this.#state = state;
-    this.#sinceMs = performance.now();
+    this.#sinceSeconds = this.#options.nowSeconds();
   }
 }
 

@@ -41,6 +41,7 @@ export class Listener {
   readonly #server: Bun.TCPSocketListener<ClientConnection>;
   readonly #deadlines: ListenerDeadlines;
   readonly #sweep: ReturnType<typeof setInterval>;
+  #nowSeconds = 0;
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** Listens at once. Throws `invalid_config` when it cannot. */
@@ -49,7 +50,12 @@ export class Listener {
     this.#deadlines = { ...DEADLINES, ...options.deadlines };
     const colon = address.lastIndexOf(":");
     const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
-    const onClosed = (connection: ClientConnection) => this.#forget(connection);
+    const connectionOptions = {
+      handler,
+      bodyBytesMax,
+      onClosed: (connection: ClientConnection) => this.#forget(connection),
+      nowSeconds: () => this.#nowSeconds,
+    };
     try {
       this.#server = Bun.listen<ClientConnection>({
         hostname,
@@ -58,8 +64,7 @@ export class Listener {
         socket: {
           open: (socket) => {
             socket.setNoDelay(true);
-            const connectionOptions = { handler, bodyBytesMax, onClosed };
-            socket.data = new ClientConnection(socket, connectionOptions, performance.now());
+            socket.data = new ClientConnection(socket, connectionOptions);
             this.#connections.add(socket.data);
           },
           data: (socket, bytes) => socket.data.onData(bytes),
@@ -77,7 +82,10 @@ export class Listener {
     }
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
     this.url = `http://${host}:${this.#server.port}`;
-    this.#sweep = setInterval(() => this.#expire(performance.now()), SWEEP_MS);
+    this.#sweep = setInterval(() => {
+      this.#nowSeconds += 1;
+      this.#expire();
+    }, SWEEP_MS);
     this.#sweep.unref();
   }
 
@@ -103,10 +111,10 @@ export class Listener {
     if (this.#connections.size === 0) this.#drained?.resolve();
   }
 
-  #expire(nowMs: number): void {
+  #expire(): void {
     const { requestMs, idleMs, closingMs, stalledMs } = this.#deadlines;
     for (const connection of [...this.#connections]) {
-      const ageMs = nowMs - connection.sinceMs;
+      const ageMs = (this.#nowSeconds - connection.sinceSeconds) * 1_000;
       if (connection.hasUnsent) {
         if (ageMs > stalledMs) connection.cut();
       } else if (connection.state === "reading" && ageMs > requestMs) {
