@@ -1,3 +1,4 @@
+import { completionCommand } from "./cli/completion.ts";
 import { runProgram } from "./cli/frame/run-cli.ts";
 import { gatewayCommand } from "./cli/gateway.ts";
 import { loadCommand } from "./cli/load.ts";
@@ -10,7 +11,7 @@ import { unloadCommand } from "./cli/unload.ts";
 import { upCommand } from "./cli/up.ts";
 import { versionCommand } from "./cli/version.ts";
 
-await runProgram([
+const commands = [
   upCommand,
   gatewayCommand,
   neuronCommand,
@@ -21,4 +22,6 @@ await runProgram([
   planCommand,
   versionCommand,
   probeCommand,
-]);
+];
+
+await runProgram([...commands, completionCommand(commands)]);
