@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   readonly nowSeconds: () => number;
 }
 
-/** What a connection is doing: `idle` waits for a request, `reading` has begun one, `busy` answers, `closing` lets go. */
+/** `idle` waits for a request, `reading` has begun one, `busy` answers it, `closing` lets the client go. */
 export type ConnectionState = "idle" | "reading" | "busy" | "closing";
 
 /** Bytes of the next request that are kept while one is answered; more stay in the socket. */

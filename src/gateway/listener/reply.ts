@@ -17,8 +17,9 @@ export interface ReplyEvents {
 }
 
 /**
- * The answer to one request: either `send`, or `begin`, any number of `write` and `end`. `headers` are whole lines, each
- * with its CRLF; date, length and connection are added. What comes after the end, or after the client left, is dropped.
+ * The answer to one request: either `send`, or `begin`, any number of `write` and `end`. `headers` are whole lines,
+ * each with its CRLF; date, length and connection are added. What comes after the end, or after the client left, is
+ * dropped.
  */
 export interface Reply {
   /** Who is told of the client from now on. */

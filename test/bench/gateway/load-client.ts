@@ -1,6 +1,6 @@
 /**
- * Load from raw sockets, as a process of its own: `bun load-client.ts '{"port":…,"clients":…,"seconds":…,"stream":…}'`.
- * Prints one line of JSON: {@link LoadResult}.
+ * Load from raw sockets, as a process of its own: `bun load-client.ts
+ * '{"port":…,"clients":…,"seconds":…,"stream":…}'`. Prints one line of JSON: {@link LoadResult}.
  */
 
 /** What to send, and for how long. */
@@ -37,11 +37,15 @@ interface Peer {
 /** Enough of a response's end to recognise it. */
 const TAIL_CHARACTERS = 24;
 
+function newPeer(): Peer {
+  return { sentMs: 0, first: true, answered: false, tail: "", ok: true, done: 0 };
+}
+
 function percentile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
 }
 
-async function runLoad(plan: LoadPlan): Promise<LoadResult> {
+function formatRequest(plan: LoadPlan): Buffer {
   const body = JSON.stringify({
     model: "bench",
     messages: [{ role: "user", content: "Say hello to the sea, please, and be brief about it." }],
@@ -49,10 +53,21 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     ...(plan.paceMs > 0 ? { pace_ms: plan.paceMs } : {}),
     ...(plan.stream ? { stream: true } : {}),
   });
-  const request = Buffer.from(
+  return Buffer.from(
     `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:${plan.port}\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
+}
+
+/** Whether these bytes end the answer; keeps what the next ones need to tell. */
+function takeAnswer(peer: Peer, bytes: Buffer, plan: LoadPlan): boolean {
+  const end = bytes.toString("latin1", Math.max(0, bytes.length - TAIL_CHARACTERS));
+  peer.tail = (peer.tail + end).slice(-TAIL_CHARACTERS);
+  return plan.stream ? peer.tail.endsWith("\r\n0\r\n\r\n") : peer.tail.endsWith("}}");
+}
+
+async function runLoad(plan: LoadPlan): Promise<LoadResult> {
+  const request = formatRequest(plan);
   const ttfts: number[] = [];
   let requests = 0;
   let errors = 0;
@@ -77,7 +92,7 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     Bun.connect<Peer>({
       hostname: "127.0.0.1",
       port: plan.port,
-      data: { sentMs: 0, first: true, answered: false, tail: "", ok: true, done: 0 },
+      data: newPeer(),
       socket: {
         open: send,
         data: (socket, bytes) => {
@@ -85,16 +100,10 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
           if (peer.first) {
             if (!peer.answered) peer.ok = bytes.toString("latin1", 0, 12) === "HTTP/1.1 200";
             peer.answered = true;
-            const whole = plan.stream ? bytes.indexOf("data: ") >= 0 : true;
-            if (whole) {
-              peer.first = false;
-              ttfts.push(performance.now() - peer.sentMs);
-            }
+            peer.first = plan.stream && bytes.indexOf("data: ") < 0;
+            if (!peer.first) ttfts.push(performance.now() - peer.sentMs);
           }
-          const end = bytes.toString("latin1", Math.max(0, bytes.length - TAIL_CHARACTERS));
-          peer.tail = (peer.tail + end).slice(-TAIL_CHARACTERS);
-          const over = plan.stream ? peer.tail.endsWith("\r\n0\r\n\r\n") : peer.tail.endsWith("}}");
-          if (!over) return;
+          if (!takeAnswer(peer, bytes, plan)) return;
           requests += 1;
           if (!peer.ok || (plan.stream && !peer.tail.includes("[DONE]"))) errors += 1;
           peer.done += 1;

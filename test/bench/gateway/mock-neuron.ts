@@ -1,7 +1,8 @@
 /**
- * A neuron on raw sockets that answers as fast as it can, as a process of its own: `bun mock-neuron.ts <port>`.
- * A chat request gets an answer of one block, or with `"stream":true` `max_tokens` chunks: at once, or one every `pace_ms`.
- * GET /bench/cancels tells when the last stream was cut, in milliseconds since the epoch.
+ * A neuron on raw sockets that answers as fast as it can, as a process of its own: `bun mock-neuron.ts
+ * <port>`. A chat request gets an answer of one block, or with `"stream":true` `max_tokens` chunks: at once,
+ * or one every `pace_ms`. GET /bench/cancels tells when the last stream was cut, in milliseconds since the
+ * epoch.
  */
 const port = Number(process.argv[2] ?? 4601);
 const MODEL = "bench";

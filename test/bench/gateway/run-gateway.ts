@@ -1,4 +1,7 @@
-/** The gateway from source, for measuring without a compiled executable: `bun run-gateway.ts <port> <neuron port>`. */
+/**
+ * The gateway from source, for measuring without a compiled executable: `bun run-gateway.ts <port>
+ * <neuron port>`.
+ */
 import { createLog } from "../../../src/base/log.ts";
 import { startGateway } from "../../../src/gateway/start.ts";
 

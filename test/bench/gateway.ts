@@ -1,0 +1,144 @@
+/**
+ * Measures the gateway's data plane beside nginx and the bare mock, alternated in the same run: `bun
+ * test/bench/gateway.ts`. Prints tables; asserts nothing. BENCH_ROUNDS sets the number of rounds,
+ * BENCH_SOURCE=1 runs the gateway from source. Trust the ratios, and those of an idle machine.
+ */
+import { loadavg } from "node:os";
+import {
+  applyLoad,
+  type Contender,
+  Contenders,
+  readCpuMs,
+  readRssMb,
+} from "./gateway/contenders.ts";
+import { measureCancel, measureStalledReaders } from "./gateway/stalled-readers.ts";
+
+const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
+const CLIENTS = [1, 32, 256];
+const CHUNKS_PER_STREAM = 512;
+const SLOW_STREAMS = 1_000;
+
+type Row = Record<string, number[]>;
+
+/** Every contender once in each round, in turn, so that a busy neighbour falls on all of them alike. */
+async function alternate(
+  contenders: readonly Contender[],
+  measure: (contender: Contender) => Promise<number>,
+): Promise<Row> {
+  const row: Row = {};
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const contender of contenders) {
+      row[contender.name] ??= [];
+      row[contender.name]?.push(await measure(contender));
+    }
+  }
+  return row;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** One line: each contender's median, and the gateway's ratio to nginx, taken round by round. */
+function print(label: string, row: Row, digits = 0): void {
+  const cells = Object.entries(row).map(
+    ([name, values]) => `${name} ${median(values).toFixed(digits)}`,
+  );
+  const nginx = row["nginx"];
+  const cortex = Object.entries(row).find(([name]) => name.startsWith("cortex"))?.[1];
+  let ratio = "";
+  if (nginx !== undefined && cortex !== undefined) {
+    const ratios = cortex.map((value, round) => value / (nginx[round] ?? Number.NaN));
+    const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
+    ratio = `   cortex/nginx ${median(ratios).toFixed(2)} [${low.toFixed(2)}-${high.toFixed(2)}]`;
+  }
+  console.log(`${label.padEnd(38)} ${cells.join("  ")}${ratio}`);
+}
+
+async function measureThroughput(contenders: readonly Contender[]): Promise<void> {
+  for (const clients of CLIENTS) {
+    const row = await alternate(contenders, async ({ port }) => {
+      const { requests, seconds, errors } = await applyLoad({ port, clients });
+      if (errors > 0) console.log(`  ${errors} errors`);
+      return requests / seconds;
+    });
+    print(`requests/s, ${clients} clients`, row);
+  }
+  for (const clients of CLIENTS) {
+    const row = await alternate(contenders, async ({ port }) => {
+      const load = { port, clients, stream: true, maxTokens: CHUNKS_PER_STREAM };
+      const { requests, seconds, errors } = await applyLoad(load);
+      if (errors > 0) console.log(`  ${errors} errors`);
+      return (requests * CHUNKS_PER_STREAM) / seconds / 1_000;
+    });
+    print(`1,000 SSE chunks/s, ${clients} clients`, row, 1);
+  }
+}
+
+async function measureCosts(contenders: readonly Contender[], mockPort: number): Promise<void> {
+  const proxies = contenders.filter(({ name }) => name !== "direct");
+  const cpu = await alternate(proxies, async ({ port, pid }) => {
+    const before = await readCpuMs(pid);
+    const { requests } = await applyLoad({ port });
+    return ((await readCpuMs(pid)) - before) / (requests / 1_000);
+  });
+  print("CPU ms per 1,000 requests, 32 clients", cpu, 1);
+  const ttft = await alternate(contenders, async ({ port }) => {
+    const load = { port, clients: 1, stream: true, maxTokens: 4, paceMs: 2, seconds: 1 };
+    return (await applyLoad(load)).ttftP50Ms;
+  });
+  print("TTFT p50 ms, 1 paced stream", ttft, 3);
+  const cancel = await alternate(contenders, (contender) => measureCancel(contender, mockPort));
+  print("cancel until the neuron sees it, ms", cancel, 2);
+}
+
+async function measureSlowStreams(contenders: readonly Contender[]): Promise<void> {
+  for (const { name, port, pid } of contenders) {
+    const plan = { port, clients: SLOW_STREAMS, stream: true, maxTokens: 20, paceMs: 150 };
+    const running = applyLoad({ ...plan, requestsPerClient: 1, seconds: 30 });
+    await Bun.sleep(2_000);
+    const rss = await readRssMb(pid);
+    const { errors, ttftP50Ms, ttftP99Ms, requests } = await running;
+    console.log(
+      `${SLOW_STREAMS} slow streams: ${name.padEnd(16)} ${requests} answered, ${errors} errors, ` +
+        `TTFT p50 ${ttftP50Ms.toFixed(0)} ms p99 ${ttftP99Ms.toFixed(0)} ms, RSS ${rss.toFixed(0)} MB`,
+    );
+  }
+}
+
+async function measureMemory(contenders: readonly Contender[]): Promise<void> {
+  for (const contender of contenders) {
+    if (contender.name === "direct") continue;
+    const before = await readRssMb(contender.pid);
+    const most = await measureStalledReaders(contender);
+    console.log(
+      `8 stalled readers: ${contender.name.padEnd(16)} RSS ${before.toFixed(0)} -> ${most.toFixed(0)} MB`,
+    );
+  }
+}
+
+const contenders = new Contenders();
+try {
+  console.log(
+    `load average ${loadavg()
+      .map((value) => value.toFixed(2))
+      .join(" ")}`,
+  );
+  await contenders.start();
+  const mockPort = contenders.all[0]?.port ?? 0;
+  // Warm: a just-in-time compiler's first seconds are not what is measured.
+  for (const { port } of contenders.all) await applyLoad({ port });
+  await measureThroughput(contenders.all);
+  await measureCosts(contenders.all, mockPort);
+  await measureSlowStreams(contenders.all);
+  await measureMemory(contenders.all);
+  console.log(
+    `load average ${loadavg()
+      .map((value) => value.toFixed(2))
+      .join(" ")}`,
+  );
+} finally {
+  await contenders.stop();
+}
+process.exit(0);
