@@ -12,9 +12,13 @@ namespace nrn {
 static constexpr double STEP_SECONDS_ALONE = 0.7;
 /* The same while streams are running: a gap that a reader hardly notices. */
 static constexpr double STEP_SECONDS_SHARED = 0.15;
+/* Whatever the size of a piece, it must leave a cancel within a second. */
+static constexpr double STEP_SECONDS_MAX = 0.9;
+/* Smaller pieces delay the first token of several prompts that arrive together more than they help
+ * streams. */
+static constexpr int32_t PROMPT_CAP_USUAL = 128;
 /* Pieces of 32 tokens cost a CPU about 12 % of its prefill speed, of 64 nothing measurable. */
 static constexpr int32_t PROMPT_CAP_STEP = 32;
-/* A model so slow that 32 tokens take longer than a second gets smaller pieces, down to this. */
 static constexpr int32_t PROMPT_CAP_MIN = 8;
 /* Results that may wait for the drainer before the device pauses. */
 static constexpr size_t RESULT_BACKLOG_MAX = 20000;
@@ -232,9 +236,10 @@ static int32_t plan_prompt_cap(const device & self, const model & current) {
     if (rate <= 0) {
         return PROMPT_CAP_STEP; /* the first piece measures the speed */
     }
-    const int32_t tokens = (int32_t)std::min(rate * seconds, 1e6);
+    const double wanted = std::max((double)PROMPT_CAP_USUAL, rate * seconds);
+    const int32_t tokens = (int32_t)std::min({ wanted, rate * STEP_SECONDS_MAX, 1e6 });
     if (tokens < PROMPT_CAP_STEP) {
-        return std::clamp((int32_t)rate, PROMPT_CAP_MIN, PROMPT_CAP_STEP);
+        return std::max(tokens, PROMPT_CAP_MIN);
     }
     return tokens / PROMPT_CAP_STEP * PROMPT_CAP_STEP;
 }
