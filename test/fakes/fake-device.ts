@@ -109,6 +109,12 @@ export class FakeDevice {
   }
 
   cancel(id: number): boolean {
+    const job = this.jobs.findIndex((queued) => queued.id === id);
+    if (job >= 0) {
+      this.jobs.splice(job, 1);
+      this.#fail(id, "cancelled", "The job was cancelled");
+      return true;
+    }
     for (const model of this.models.values()) {
       const index = model.requests.findIndex((request) => request.id === id);
       if (index < 0) continue;

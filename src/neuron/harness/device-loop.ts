@@ -74,19 +74,31 @@ export class DeviceLoop {
   }
 
   /**
-   * Runs a job between the device's steps and resolves with its parsed result.
+   * Runs a job between the device's steps and resolves with its parsed result. An abort asks the engine to end it; the
+   * promise settles when it has.
    * @throws EngineError when it fails
    */
-  job(job: NativeJob, onProgress?: ProgressListener): Promise<unknown> {
+  job(
+    job: NativeJob,
+    options: { readonly onProgress?: ProgressListener; readonly signal?: AbortSignal } = {},
+  ): Promise<unknown> {
+    const { onProgress, signal } = options;
     return new Promise((resolve, reject) => {
+      const onAbort = () => this.cancel(request);
+      const settle = (end: () => void) => {
+        signal?.removeEventListener("abort", onAbort);
+        end();
+      };
       const listener = (event: NativeEvent) => {
         if (event.kind === "progress") onProgress?.(readProgress(event.payload));
-        else if (event.kind === "result") resolve(JSON.parse(event.payload));
+        else if (event.kind === "result") settle(() => resolve(JSON.parse(event.payload)));
         else if (event.kind === "error") {
-          reject(new EngineError(parseFailure(event.status, event.payload)));
+          settle(() => reject(new EngineError(parseFailure(event.status, event.payload))));
         }
       };
-      this.#start(listener, (request) => this.#engine.job(this.#thread.handle, request, job));
+      const request = this.#start(listener, (id) => this.#engine.job(this.#thread.handle, id, job));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      if (signal?.aborted) onAbort();
     });
   }
 

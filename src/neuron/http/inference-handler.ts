@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
-import { InferenceCall } from "../requests/inference-call.ts";
+import { CLIENT_LEFT, InferenceCall } from "../requests/inference-call.ts";
 import { type JsonObject, parseJsonObject } from "../requests/json-body.ts";
 import { checkRequest, type RequestKind, readModelName } from "../requests/request-bodies.ts";
 import { asCortexError, toErrorResponse } from "./errors.ts";
@@ -19,8 +19,6 @@ const NEEDED: Partial<Record<RequestKind, string>> = {
   completion: "completion",
 };
 
-/** The status that is counted for a client which left. */
-const CLIENT_LEFT = 499;
 const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /** A request on its way, for the metrics. */
@@ -29,6 +27,8 @@ interface Passage {
   readonly requestId: string;
   readonly startedMs: number;
   model: Model | undefined;
+  /** Whether the engine has it, which then counts its end. */
+  isAccepted: boolean;
 }
 
 /** Answers the inference routes. Stands beneath the framework, whose streams would swallow errors. */
@@ -63,14 +63,14 @@ export class InferenceHandler {
       requestId: requestIdOf(request),
       startedMs: this.#clock.monotonicMs(),
       model: undefined,
+      isAccepted: false,
     };
     try {
       return await this.#answer(passage, request);
     } catch (thrown) {
       const error = asCortexError(thrown, this.#log);
-      this.#metrics.countRejection(error.code);
       const response = toErrorResponse(error, passage.requestId);
-      this.#count(passage, response.status);
+      if (!passage.isAccepted) this.#countRefusal(passage, error, response.status);
       return response;
     }
   }
@@ -90,19 +90,16 @@ export class InferenceHandler {
       startedMs: passage.startedMs,
     });
     call.start();
+    passage.isAccepted = true;
     const onAbort = () => call.cancel();
     request.signal.addEventListener("abort", onAbort, { once: true });
     if (request.signal.aborted) call.cancel();
     if (checked.stream) void call.keepAlive();
     const batch = await call.next();
     // Headers go out with the first event, so that an error before it has a status of its own.
-    if (call.wasCancelled) {
-      this.#count(passage, CLIENT_LEFT);
-      return new Response(null, { status: CLIENT_LEFT });
-    }
+    if (call.wasCancelled) return new Response(null, { status: CLIENT_LEFT });
     const { end } = batch;
     if (end?.kind === "error" && batch.chunks.length === 0) throw end.error;
-    this.#count(passage, 200);
     if (end?.kind === "result") {
       return new Response(end.payload, {
         headers: { "content-type": "application/json", "x-request-id": passage.requestId },
@@ -129,8 +126,8 @@ export class InferenceHandler {
     return { model, checked };
   }
 
-  /** A stream counts when it begins; its tokens when it ends. */
-  #count(passage: Passage, status: number): void {
+  #countRefusal(passage: Passage, error: CortexError, status: number): void {
+    this.#metrics.countRejection(error.code);
     this.#metrics.countRequest(passage.model?.id ?? "unknown", {
       kind: passage.kind,
       status,

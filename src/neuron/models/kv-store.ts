@@ -1,4 +1,5 @@
-import { mkdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -18,6 +19,17 @@ export class KvStore {
   constructor(options: { readonly folder: string; readonly log: Log }) {
     this.#folder = options.folder;
     this.#log = options.log;
+  }
+
+  /** Removes what processes that are gone have left behind. */
+  async removeStale(): Promise<void> {
+    // Without the folder there is nothing to remove.
+    const files = await readdir(this.#folder).catch(() => []);
+    for (const file of files) {
+      const owner = /^([0-9]+)-.*\.kv$/.exec(file)?.[1];
+      if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+      await rm(join(this.#folder, file), { force: true });
+    }
   }
 
   /** Saves a ready model's KV before it is unloaded; a failure costs the warm prefixes alone. */

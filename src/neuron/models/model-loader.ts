@@ -81,8 +81,13 @@ export class ModelLoader {
    * Loads a model that is in state loading and leaves it ready.
    * @throws CortexError does_not_fit with the plan as figures, or load_failed and its kin
    */
-  async load(model: Model, request: LoadRequest, onProgress: () => void): Promise<void> {
+  async load(
+    model: Model,
+    request: LoadRequest,
+    options: { readonly onProgress: () => void; readonly signal: AbortSignal },
+  ): Promise<void> {
     const placed = await this.#place(model, request);
+    if (options.signal.aborted) throw cancelled(model);
     // No await between the check of the plan and taking the place: others see the bytes as reserved from here on.
     if (placed.plan.fits !== "now") throw doesNotFit(placed.plan);
     const { wanted, loop, estimate } = placed;
@@ -94,9 +99,14 @@ export class ModelLoader {
       draft: wanted.draft?.id,
     };
     model.placement = placement;
-    const result = await this.#run(wanted, loop, { op: "load" }, (value) => {
+    const onProgress = (value: number) => {
       model.progress = value;
-      onProgress();
+      options.onProgress();
+    };
+    const result = await this.#run(wanted, loop, {
+      op: "load",
+      onProgress,
+      signal: options.signal,
     });
     const loaded = result as Loaded & { readonly load_ms: number };
     model.loadSeconds = loaded.load_ms / 1000;
@@ -109,14 +119,9 @@ export class ModelLoader {
   async unload(model: Model): Promise<number> {
     const loop = model.placement?.loop;
     if (loop?.state !== "ok") return 0;
-    const result = (await loop.job({ op: "unload", model: model.id }).catch((error) => {
-      const failure = failureOf(error);
-      // The engine has forgotten it already, as after a failed load: nothing is left to free.
-      if (failure.status === "not_found") return {};
-      throw toCortexError(failure, model.id);
-    })) as { freed_bytes?: number };
+    const freedBytes = await this.#unloadIfThere(model, loop);
     await this.refreshMemory(loop);
-    return result.freed_bytes ?? 0;
+    return freedBytes;
   }
 
   /** Asks a device how much memory is free; a failure leaves the last figures. */
@@ -129,6 +134,17 @@ export class ModelLoader {
         device: loop.name,
         cause: describeError(error),
       });
+    }
+  }
+
+  async #unloadIfThere(model: Model, loop: DeviceLoop): Promise<number> {
+    try {
+      const result = (await loop.job({ op: "unload", model: model.id })) as { freed_bytes: number };
+      return result.freed_bytes;
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.status === "not_found") return 0;
+      throw toCortexError(failure, model.id);
     }
   }
 
@@ -223,13 +239,22 @@ export class ModelLoader {
   async #run(
     wanted: Wanted,
     loop: DeviceLoop,
-    job: { readonly op: "load" | "estimate" },
-    onProgress?: (value: number) => void,
+    job: {
+      readonly op: "load" | "estimate";
+      readonly onProgress?: (value: number) => void;
+      readonly signal?: AbortSignal;
+    },
   ): Promise<unknown> {
+    const { op, ...options } = job;
     try {
-      return await loop.job({ ...this.#jobOf(wanted), ...job }, onProgress);
+      return await loop.job({ ...this.#jobOf(wanted), op }, options);
     } catch (error) {
       const failure = failureOf(error);
+      if (failure.status === "cancelled") {
+        // The cancel may have come too late for the engine to stop: then the model is there, and nobody's.
+        if (op === "load") await this.#unloadIfThere(wanted.model, loop);
+        throw cancelled(wanted.model);
+      }
       throw toCortexError(
         // A damaged file may come back as any of these; for the caller it is a load that failed.
         failure.status === "argument" || failure.status === "internal"
@@ -271,6 +296,12 @@ export class ModelLoader {
 function isBetter(plan: PlanResponse, than: PlanResponse): boolean {
   const rank = { now: 0, after: 1, never: 2 };
   return rank[plan.fits] < rank[than.fits];
+}
+
+function cancelled(model: Model): CortexError {
+  return new CortexError("unavailable", `Loading of model '${model.id}' was cancelled`, {
+    retryAfterSeconds: 1,
+  });
 }
 
 function doesNotFit(plan: PlanResponse): CortexError {

@@ -37,6 +37,12 @@ export interface RegistryListener {
   onFault(fault: EngineFault): void;
 }
 
+/** A load on its way. */
+interface RunningLoad {
+  readonly done: Promise<void>;
+  readonly abort: AbortController;
+}
+
 /** Owner of every model's state: the only one that loads, unloads, leases and poisons them. */
 export class ModelRegistry {
   readonly #log: Log;
@@ -50,7 +56,7 @@ export class ModelRegistry {
   readonly #leases: LeaseBook;
   readonly #views: ModelViews;
   readonly #models = new Map<string, Model>();
-  readonly #loads = new Map<Model, Promise<void>>();
+  readonly #loads = new Map<Model, RunningLoad>();
   readonly #unloads = new Map<Model, Promise<UnloadResponse>>();
 
   constructor(parts: {
@@ -70,6 +76,7 @@ export class ModelRegistry {
     this.#inventory = parts.inventory;
     this.#listener = parts.listener;
     this.#kv = new KvStore({ folder: parts.kvFolder, log: parts.log });
+    void this.#kv.removeStale();
     this.#loader = new ModelLoader({ ...parts, models: this, kv: this.#kv });
     this.#leases = new LeaseBook({
       clock: parts.clock,
@@ -144,7 +151,7 @@ export class ModelRegistry {
       });
     }
     const running = this.#loads.get(model);
-    if (running !== undefined) return { model, done: running };
+    if (running !== undefined) return { model, done: running.done };
     if (model.state === "ready") {
       checkSameShape(model, request);
       if (request.pinned !== undefined) this.#setPinned(model, request.pinned);
@@ -153,19 +160,21 @@ export class ModelRegistry {
     model.transition("loading");
     if (request.pinned !== undefined) model.pinned = request.pinned;
     this.#listener.onModel(model, true);
-    const done = this.#load(model, request).finally(() => {
+    const abort = new AbortController();
+    const done = this.#load(model, request, abort.signal).finally(() => {
       this.#loads.delete(model);
       this.#listener.onModel(model, true);
       this.#listener.onDevices();
     });
     // A caller that does not wait must not turn a failed load into an unhandled rejection.
     done.catch(() => undefined);
-    this.#loads.set(model, done);
+    this.#loads.set(model, { done, abort });
     return { model, done };
   }
 
   /**
-   * Lets requests in flight end, then frees the model; concurrent calls share one unload.
+   * Lets requests in flight end, then frees the model; concurrent calls share one unload. A load on its way is
+   * given up.
    * @throws CortexError conflict for only_idle and a busy model
    */
   unload(request: UnloadRequest): Promise<UnloadResponse> {
@@ -217,7 +226,9 @@ export class ModelRegistry {
 
   /** Unloads everything; part of a stop. */
   async stop(): Promise<void> {
-    await Promise.allSettled([...this.#loads.values()]);
+    const loads = [...this.#loads.values()];
+    for (const load of loads) load.abort.abort();
+    await Promise.allSettled(loads.map((load) => load.done));
     const resident = this.models().filter((model) => model.state === "ready");
     await Promise.allSettled(
       resident.map((model) => this.unload({ model: model.id, drain_seconds: 0 })),
@@ -268,10 +279,11 @@ export class ModelRegistry {
     }
   }
 
-  async #load(model: Model, request: LoadRequest): Promise<void> {
+  async #load(model: Model, request: LoadRequest, signal: AbortSignal): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
     try {
-      await this.#loader.load(model, request, () => this.#listener.onModel(model, false));
+      const onProgress = () => this.#listener.onModel(model, false);
+      await this.#loader.load(model, request, { onProgress, signal });
     } catch (error) {
       this.#endFailedLoad(model, error);
       throw error;
@@ -302,8 +314,10 @@ export class ModelRegistry {
   }
 
   async #unload(model: Model, request: UnloadRequest): Promise<UnloadResponse> {
-    // A load that runs is waited for: the engine cannot be asked for two things of one model at once.
-    await this.#loads.get(model)?.catch(() => undefined);
+    // A load that runs is given up; the engine cannot be asked for two things of one model at once.
+    const load = this.#loads.get(model);
+    load?.abort.abort();
+    await load?.done.catch(() => undefined);
     if (model.state !== "ready") return this.#forget(model);
     model.transition("draining");
     this.#listener.onModel(model, true);

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics, StreamMetrics } from "../../metrics/neuron-metrics.ts";
+import { statusOf } from "../../protocol/error-body.ts";
 import { type EngineFailure, failureOf, parseFailure, toCortexError } from "../harness/failure.ts";
 import type { Lease } from "../models/lease-book.ts";
 import { readFigures } from "./figures.ts";
@@ -13,6 +14,9 @@ const BUFFERED_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 /** While nothing is sent, a comment keeps proxies and clients from giving up; DESIGN's clients time out at 15 s. */
 export const KEEP_ALIVE_MS = 10_000;
+
+/** The status that is counted for a client which left; nobody receives it. */
+export const CLIENT_LEFT = 499;
 
 /** How a request ended, for the answer. */
 export type CallEnd =
@@ -189,6 +193,13 @@ export class InferenceCall {
   #settle(end: CallEnd): void {
     this.#end = end;
     this.#finish();
+    const { clock, metrics, startedMs } = this.#context;
+    const status = end.kind === "error" ? statusOf(end.error.code) : 200;
+    metrics.countRequest(this.#lease.model.id, {
+      kind: this.#request.kind,
+      status: this.#cancelled ? CLIENT_LEFT : status,
+      seconds: (clock.monotonicMs() - startedMs) / 1000,
+    });
     this.#notify();
   }
 

@@ -37,8 +37,10 @@ const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
 const MODEL_CHARACTERS_MAX = 256;
 
 const stopRule: FieldRule = (value, param) => {
-  const stop = text(STOP_CHARACTERS_MAX);
-  return typeof value === "string" ? [stop(value, param)] : list(stop, STOPS_MAX)(value, param);
+  const stops = list(text(STOP_CHARACTERS_MAX), STOPS_MAX);
+  const given = stops(typeof value === "string" ? [value] : value, param) as string[];
+  // An empty one would match before the first token.
+  return given.filter((stop) => stop.length > 0);
 };
 
 /** More than the context is not refused: the answer ends there anyway. */

@@ -165,6 +165,18 @@ describe("an unload", () => {
     await response.text();
   });
 
+  test("of a model that loads gives the load up", async () => {
+    await start();
+    const release = fixture.engine.hold("load");
+    const loading = fixture.load("alpha");
+    await fixture.until(() => fixture.engine.countCalls("job", { op: "load" }) === 1);
+    const unloaded = await fixture.post("/models/unload", { model: "alpha" });
+    expect(unloaded.status).toBe(200);
+    expect(await errorOf(await loading)).toMatchObject({ status: 503, code: "unavailable" });
+    expect(await stateOf("alpha")).toBe("absent");
+    release();
+  });
+
   test("of a model that is not loaded frees nothing and is no error", async () => {
     await start();
     const response = await fixture.post("/models/unload", { model: "alpha" });
