@@ -349,6 +349,9 @@ export class HeldStream {
       start: (controller) => {
         this.#controller = controller;
       },
+      cancel: () => {
+        this.#controller = undefined;
+      },
     });
     this.response = new Response(body, { headers: { "content-type": "text/event-stream" } });
   }

@@ -78,7 +78,7 @@ describe("listener", () => {
     for (let cut = 0; cut <= two.length; cut += 7) {
       client.text = "";
       client.send(two.slice(0, cut));
-      await Bun.sleep(0);
+      await new Promise((resolve) => setImmediate(resolve));
       client.send(two.slice(cut));
       await client.until("<GET /c >");
       const bodies = [...client.text.matchAll(/<[^>]*>/g)].map(([body]) => body);

@@ -32,7 +32,6 @@ describe("poller", () => {
     const neuron = fakeNeuron().addModel("m", { state: "ready" });
     const gateway = await gatewayOver([neuron]);
     await neuron.arrived("/events");
-    await Bun.sleep(300);
     await neuron.kill();
     const startMs = performance.now();
     await gateway.until((status) => status.neurons[0]?.state === "down");
