@@ -22,7 +22,7 @@ export async function runWork(name: string, work: () => Promise<unknown>): Promi
     await work();
     return { name, passed: 1, failed: 0, skipped: 0 };
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(`${Bun.inspect(error)}\n`);
     return { name, passed: 0, failed: 1, skipped: 0 };
   }
 }
