@@ -87,7 +87,15 @@ describe("the command line", () => {
 describe("cortex up", () => {
   test("answers a first request through the gateway and drains on Ctrl-C", async () => {
     const port = findFreePort();
-    const up = new CortexProcess(["up", "--port", String(port), "--models-dir", MODELS_DIR]);
+    const up = new CortexProcess([
+      "up",
+      "--port",
+      String(port),
+      "--neuron-port",
+      "0",
+      "--models-dir",
+      MODELS_DIR,
+    ]);
     try {
       await up.waitForOutput("curl", 90_000);
       const response = await fetch(`http://127.0.0.1:${port}/v1/models`);

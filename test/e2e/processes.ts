@@ -63,10 +63,13 @@ export class CortexProcess {
 
   /** Resolves once the output holds the text; fails with the whole output when it never does. */
   async waitForOutput(text: string, deadlineMs = START_DEADLINE_MS): Promise<void> {
-    await waitUntil(() => this.#output.includes(text), {
+    await waitUntil(() => this.#output.includes(text) || this.#child.exitCode !== null, {
       deadlineMs,
       what: () => `output with ${JSON.stringify(text)}, got:\n${this.#output}`,
     });
+    if (!this.#output.includes(text)) {
+      throw new Error(`Ended with code ${this.#child.exitCode}, it printed:\n${this.#output}`);
+    }
   }
 
   async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
