@@ -22,6 +22,8 @@ export interface ConnectionOptions {
 /** `idle` waits for a request, `reading` has begun one, `busy` answers it, `closing` lets the client go. */
 export type ConnectionState = "idle" | "reading" | "busy" | "closing";
 
+const UPPER_A = 65;
+const UPPER_Z = 90;
 /** Bytes of the next request that are kept while one is answered; more stay in the socket. */
 const AHEAD_BYTES_MAX = 64 * 1024;
 
@@ -96,6 +98,11 @@ export class ClientConnection implements Reply {
     if (this.#state === "idle") this.#enter("reading");
     const end = findHeadEnd(piece, from);
     if (end < 0) {
+      const first = piece[from];
+      // No method begins so: most often somebody speaks TLS to a plain port and would wait for an answer.
+      if (first !== undefined && (first < UPPER_A || first > UPPER_Z)) {
+        throw new CortexError("invalid_request", "Malformed HTTP request: this port speaks HTTP");
+      }
       if (piece.length > HEAD_BYTES_MAX) throw new CortexError("invalid_request", "Head too large");
       this.#ahead = piece;
       return;

@@ -22,11 +22,14 @@ export interface ExchangeOutcome {
 /** Speeds of answers shorter than this say little. */
 const SPEED_TOKENS_MIN = 4;
 
+/** Events of a stream that are no tokens: the one with the finish reason, and the end mark. */
+const EXTRA_EVENTS = 2;
+
 /** Tells metrics and fleet how a request ended. */
 export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome): void {
   const { entry, status, startMs, sentMs, firstByteMs, usage, events } = outcome;
   const nowMs = performance.now();
-  const tokens = usage?.completionTokens ?? events;
+  const tokens = usage?.completionTokens ?? Math.max(0, events - EXTRA_EVENTS);
   const streamSeconds = firstByteMs > 0 ? (nowMs - firstByteMs) / 1_000 : 0;
   const fast = status === 200 && tokens >= SPEED_TOKENS_MIN && streamSeconds > 0;
   parts.metrics.series(entry.id, outcome.neuron ?? NO_NEURON).record({
