@@ -46,7 +46,7 @@ export function isSafePattern(pattern: string): boolean {
       at += 1;
     } else {
       const atom = matchAt(ATOM, body, at);
-      if (atom === undefined) return false;
+      if (atom === undefined || hasReversedRange(atom)) return false;
       at += atom.length;
       [repeatable, afterGroup] = [true, false];
     }
@@ -57,6 +57,17 @@ export function isSafePattern(pattern: string): boolean {
 function matchAt(expression: RegExp, text: string, at: number): string | undefined {
   expression.lastIndex = at;
   return expression.exec(text)?.[0];
+}
+
+/** A class such as [z-a] can match nothing, and the engine fails in the middle of the answer. */
+function hasReversedRange(atom: string): boolean {
+  if (!atom.startsWith("[")) return false;
+  const ranges = atom.slice(1, -1).matchAll(/(\\?.)-(\\?.)/gu);
+  return [...ranges].some(([, from = "", to = ""]) => {
+    const isClass = /^\\[dwsDWS]$/;
+    if (isClass.test(from) || isClass.test(to)) return true;
+    return (from.codePointAt(from.length - 1) ?? 0) > (to.codePointAt(to.length - 1) ?? 0);
+  });
 }
 
 function isBounded(quantifier: string): boolean {

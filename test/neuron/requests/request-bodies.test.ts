@@ -58,6 +58,36 @@ describe("a body is refused with the field, the value and the limit:", () => {
     [{ reasoning_effort: "huge" }, "reasoning_effort", ["huge"]],
     [format(pattern("^+a$")), "response_format.json_schema", ["^+a$"]],
     [format({ type: "string", maxLength: 9_999 }), "response_format.json_schema", ["9999"]],
+    [
+      format({ type: "array", minItems: 5, maxItems: 2 }),
+      "response_format.json_schema",
+      ["5", "2"],
+    ],
+    [format({ type: "array", minItems: -5 }), "response_format.json_schema", ["-5"]],
+    [format({ type: "integer", minimum: 1e300 }), "response_format.json_schema", ["1e+300"]],
+    [
+      format({ type: "integer", minimum: 9, maximum: 1 }),
+      "response_format.json_schema",
+      ["9", "1"],
+    ],
+    [
+      format({ type: "integer", exclusiveMinimum: 3, exclusiveMaximum: 4 }),
+      "response_format.json_schema",
+      ["no integer"],
+    ],
+    [
+      format({ enum: Array.from({ length: 1_001 }, (_, index) => index) }),
+      "response_format.json_schema",
+      ["1001", "1000"],
+    ],
+    [
+      format({
+        allOf: [{ $ref: "#/$defs/a" }],
+        $defs: { a: { allOf: [{ $ref: "#/$defs/b" }] }, b: { type: "object" } },
+      }),
+      "response_format.json_schema",
+      ["allOf"],
+    ],
     [format({ $ref: "https://example.com/x" }), "response_format.json_schema", ["example.com"]],
   ];
   for (const [fields, param, words] of cases) {
@@ -135,6 +165,16 @@ test("a tool keeps its schema but for what cannot be enforced", () => {
       },
     },
   ]);
+});
+
+test("a tool's bounds that no answer can keep are left out", () => {
+  const { sent } = check(
+    tool({ type: "array", minItems: 5, maxItems: 2, items: { maxLength: 3 } }),
+  );
+  expect(sent["tools"]).toMatchObject([
+    { function: { parameters: { type: "array", items: { maxLength: 3 } } } },
+  ]);
+  expect(JSON.stringify(sent)).not.toContain("minItems");
 });
 
 test("a property named pattern is no pattern", () => {
