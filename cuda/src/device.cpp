@@ -9,11 +9,11 @@ namespace nrn {
 
 /* Length of one step that a cancel or another model may have to wait for, when nobody else is
  * decoding. */
-static constexpr double STEP_SECONDS_ALONE = 0.7;
+static constexpr double STEP_SECONDS_ALONE = 0.5;
 /* The same while streams are running: a gap that a reader hardly notices. */
 static constexpr double STEP_SECONDS_SHARED = 0.15;
 /* Whatever the size of a piece, it must leave a cancel within a second. */
-static constexpr double STEP_SECONDS_MAX = 0.9;
+static constexpr double STEP_SECONDS_MAX = 0.75;
 /* Smaller pieces delay the first token of several prompts that arrive together more than they help
  * streams. */
 static constexpr int32_t PROMPT_CAP_USUAL = 128;

@@ -37,9 +37,12 @@ describe("a configuration of listen addresses, eviction and two neurons", () => 
     const host = `http://127.0.0.1:${port}`;
     try {
       await waitUntil(async () => {
-        const { stdout } = await runCortex(["status", "--host", host]);
+        const { code, stdout } = await runCortex(["status", "--host", host]);
         return (
-          stdout.includes("alpha") && stdout.includes("beta") && stdout.includes("cortex models")
+          code === 0 &&
+          stdout.includes("alpha") &&
+          stdout.includes("beta") &&
+          stdout.includes("cortex models")
         );
       });
       const json = await runCortex(["status", "--host", host, "--json"]);
