@@ -12,6 +12,7 @@ import { formatErrorEvent, sendError } from "./http/errors.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
 import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
+import { Defragmenter } from "./loads/defragmenter.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
@@ -51,7 +52,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const origins = createOrigins(config, log);
   const apis = new Map([...origins].map(([name, origin]) => [name, new NeuronApi(origin)]));
   const { strategy } = config.eviction;
-  const observer = observeLoads(metrics);
+  const afterCycles = config.eviction.defrag_after_cycles;
+  const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
+  const defragmenter = new Defragmenter({ fleet, apis, clock, log, afterCycles, inTurn });
+  const observer = observeLoads(metrics, (model, neuron) =>
+    defragmenter.noteLoaded(neuron, fleet.catalogue.find(model)?.source ?? model),
+  );
   const loadSecondsMax = config.limits.load_seconds_max;
   const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
   const poller = new Poller({ apis, fleet, clock, log, random });
@@ -79,6 +85,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     lifecycle.add("metrics", () => metricsServer.kill());
     poller.start();
     lifecycle.add("poller", () => poller.stop());
+    void defragmenter.run();
+    lifecycle.add("defragmenter", () => defragmenter.stop());
     const nowMs = () => clock.nowMs();
     const server = serveClients({
       address: config.gateway.listen,
@@ -104,10 +112,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
-function observeLoads(metrics: GatewayMetrics): LoadObserver {
+function observeLoads(
+  metrics: GatewayMetrics,
+  noteLoaded: (model: string, neuron: string) => void,
+): LoadObserver {
   return {
     onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
-    onLoaded: (model, neuron, seconds) => metrics.observeLoad(model, neuron, seconds),
+    onLoaded: (model, neuron, seconds) => {
+      metrics.observeLoad(model, neuron, seconds);
+      noteLoaded(model, neuron);
+    },
     onEvicted: (_neuron, strategy) => metrics.countEviction(strategy, "room"),
   };
 }

@@ -119,7 +119,7 @@ export class ColdLoads {
         entry,
         settings: settings ?? {},
         signal: this.#stop.signal,
-        inTurn: (work) => this.#inTurn(neuron, work),
+        inTurn: (work) => this.inTurn(neuron, work),
       });
     } catch (thrown) {
       if (thrown instanceof CortexError && thrown.code === "load_failed") {
@@ -136,7 +136,8 @@ export class ColdLoads {
     }
   }
 
-  async #inTurn<T>(neuron: string, work: () => Promise<T>): Promise<T> {
+  /** Runs the work when nothing else plans, evicts or starts a load on this neuron. */
+  async inTurn<T>(neuron: string, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(neuron) ?? Promise.resolve();
     const mine = before.then(work);
     this.#turns.set(

@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { silentLog } from "../../../src/base/log.ts";
+import { Fleet } from "../../../src/gateway/fleet/fleet.ts";
+import { Defragmenter } from "../../../src/gateway/loads/defragmenter.ts";
+import { HttpOrigin } from "../../../src/gateway/upstream/http-origin.ts";
+import { NeuronApi } from "../../../src/gateway/upstream/neuron-api.ts";
+import { FakeClock } from "../../fakes/fake-clock.ts";
+import { FakeNeuron, GIB } from "../../fakes/fake-neuron.ts";
+
+const CONTROL = { timeoutMs: 5_000, signal: new AbortController().signal };
+
+let neuron: FakeNeuron;
+let origin: HttpOrigin;
+let clock: FakeClock;
+let fleet: Fleet;
+let defragmenter: Defragmenter;
+
+beforeEach(async () => {
+  neuron = new FakeNeuron()
+    .addModel("small", { state: "ready", bytes: GIB })
+    .addModel("large", { state: "ready", bytes: 3 * GIB })
+    .addModel("absent")
+    .start();
+  origin = new HttpOrigin({ endpoint: neuron.url, token: undefined });
+  const api = new NeuronApi(origin);
+  clock = new FakeClock();
+  const neurons = [{ name: "a", endpoint: neuron.url }];
+  fleet = new Fleet({ neurons, profiles: { models: [] }, clock, log: silentLog });
+  fleet.applySnapshot("a", await api.health(CONTROL), await api.models(CONTROL));
+  fleet.noteSuccess("a");
+  fleet.noteSuccess("a");
+  defragmenter = new Defragmenter({
+    ...{ fleet, clock, log: silentLog, afterCycles: 2 },
+    apis: new Map([["a", api]]),
+    inTurn: (_neuron, work) => work(),
+  });
+});
+
+afterEach(async () => {
+  origin.close();
+  await neuron.kill();
+});
+
+function controlCalls(): string[] {
+  return neuron.requests
+    .filter(({ path }) => path === "/models/load" || path === "/models/unload")
+    .map(({ path, body }) => `${path.slice(8)} ${(body as { model: string }).model}`);
+}
+
+test("a device that is due and idle gets its models anew, the largest first", async () => {
+  defragmenter.noteLoaded("a", "small");
+  defragmenter.noteLoaded("a", "large");
+  await defragmenter.defragmentDue();
+  expect(controlCalls()).toEqual(["unload large", "unload small", "load large", "load small"]);
+  expect(fleet.findReplica("a", "large")?.report?.state).toBe("ready");
+  await defragmenter.defragmentDue();
+  expect(controlCalls().length).toBe(4);
+});
+
+test("a device is left alone before it is due", async () => {
+  defragmenter.noteLoaded("a", "small");
+  await defragmenter.defragmentDue();
+  expect(controlCalls()).toEqual([]);
+});
+
+test("a neuron in use is left alone until nobody has used it for 30 s", async () => {
+  defragmenter.noteLoaded("a", "small");
+  defragmenter.noteLoaded("a", "large");
+  const entry = fleet.catalogue.find("small");
+  if (entry === undefined) throw new Error("The catalogue lacks 'small'");
+  const lease = fleet.acquire("a", entry, false);
+  await defragmenter.defragmentDue();
+  lease.release();
+  await defragmenter.defragmentDue();
+  expect(controlCalls()).toEqual([]);
+  await clock.advance(31_000);
+  await defragmenter.defragmentDue();
+  expect(controlCalls().length).toBe(4);
+});
