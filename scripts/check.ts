@@ -10,7 +10,7 @@ const tool = (name: string) => [process.execPath, "--bun", join(ROOT, "node_modu
 export async function runStaticChecks(): Promise<StepResult[]> {
   return [
     await runCheck("types", [...tool("tsc"), "-p", ROOT]),
-    await runCheck("lint", [...tool("biome"), "ci", ROOT]),
+    await runCheck("lint", [...tool("biome"), "ci", "--colors=off", ROOT]),
     await runCheck("tidy", [process.execPath, join(ROOT, "scripts/tidy.ts")]),
   ];
 }
