@@ -89,7 +89,7 @@ async function benchClients(clients: number): Promise<void> {
       const startedMs = performance.now();
       const samples = await Promise.all(
         Array.from({ length: clients }, (_, client) =>
-          ask(server.url, uniquePrompt(round, client), tokensPerAnswer),
+          ask(server.url, uniquePrompt(`${round}-${index}-${client}`), tokensPerAnswer),
         ),
       );
       const seconds = (performance.now() - startedMs) / 1000;
@@ -129,7 +129,7 @@ async function benchPrefix(): Promise<void> {
     for (const index of orderOf(round)) {
       const server = servers[index];
       if (server === undefined) continue;
-      const prompt = `Round ${round}. ${"The keeper of the light wrote down each ship. ".repeat(67)}`;
+      const prompt = `${round}-${index} is the number. ${"The keeper of the light wrote down each ship. ".repeat(67)}`;
       cold[index]?.push((await ask(server.url, prompt, 8)).ttftMs);
       const second = await ask(server.url, prompt, 8);
       warm[index]?.push(second.ttftMs);
@@ -174,8 +174,9 @@ function ratios(values: readonly number[], reference: readonly number[]): number
   return values.map((value, index) => value / (reference[index] ?? Number.NaN));
 }
 
-function uniquePrompt(round: number, client: number): string {
-  return `Story ${round}-${client}: tell a very long tale of a sailor who counts all the stars, in great detail.`;
+/** No two requests of a run share a prefix: neuron and gateway + neuron end in the same cache. */
+function uniquePrompt(key: string): string {
+  return `${key} is the number of this story: tell a very long tale of a sailor who counts all the stars, in great detail.`;
 }
 
 /** Streams one answer; the token count is the server's own usage. */
@@ -183,6 +184,8 @@ async function ask(url: string, content: string, maxTokens: number): Promise<Sam
   const startedMs = performance.now();
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
+    // llama-server closes idle connections after 5 s, and a request on one that it just closed fails.
+    keepalive: false,
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       model: MODEL,
