@@ -42,7 +42,7 @@ const ROUNDS_MAX = 5;
 const VICTIM_WAIT_MS = 60_000;
 /** Besides events: how often the neuron is asked how far it is. */
 const PROGRESS_POLL_MS = 1_000;
-/** Deadline per GiB of weights, after DESIGN.md. */
+/** Deadline per GiB of weights: a slow disk reads 50 MB/s. */
 const SECONDS_PER_GIB = 20;
 const GIB = 1024 ** 3;
 

@@ -12,7 +12,7 @@ import type { CheckedRequest } from "./request-bodies.ts";
 /** A client that lets this much text pile up has stopped reading; its request is ended. */
 const BUFFERED_CHARACTERS_MAX = 16 * 1024 * 1024;
 
-/** While nothing is sent, a comment keeps proxies and clients from giving up; DESIGN's clients time out at 15 s. */
+/** While nothing is sent, a comment keeps proxies and clients from giving up; the most impatient ones wait for 15 s. */
 export const KEEP_ALIVE_MS = 10_000;
 
 /** The status that is counted for a client which left; nobody receives it. */
