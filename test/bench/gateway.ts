@@ -12,6 +12,7 @@ import {
   readRssMb,
 } from "./gateway/contenders.ts";
 import { measureCancel, measureStalledReaders } from "./gateway/stalled-readers.ts";
+import { median, spreadOf } from "./statistics.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const CLIENTS = [1, 32, 256];
@@ -35,11 +36,6 @@ async function alternate(
   return row;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
 /** One line: each contender's median, and the gateway's ratio to nginx, taken round by round. */
 function print(label: string, row: Row, digits = 0): void {
   const cells = Object.entries(row).map(
@@ -50,8 +46,7 @@ function print(label: string, row: Row, digits = 0): void {
   let ratio = "";
   if (nginx !== undefined && cortex !== undefined) {
     const ratios = cortex.map((value, round) => value / (nginx[round] ?? Number.NaN));
-    const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
-    ratio = `   cortex/nginx ${median(ratios).toFixed(2)} [${low.toFixed(2)}-${high.toFixed(2)}]`;
+    ratio = `   cortex/nginx ${spreadOf(ratios)}`;
   }
   console.log(`${label.padEnd(38)} ${cells.join("  ")}${ratio}`);
 }
