@@ -103,8 +103,9 @@ describe("cortex up", () => {
       await up.waitForOutput("curl", 90_000);
       const response = await fetch(`http://127.0.0.1:${port}/v1/models`);
       expect(response.status).toBe(200);
-    } finally {
       expect(await up.end("SIGINT")).toBe(0);
+    } finally {
+      await up.end("SIGKILL");
     }
     const gone = await fetch(`http://127.0.0.1:${port}/health`).then(
       () => false,

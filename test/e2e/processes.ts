@@ -11,12 +11,29 @@ export const MODELS_DIR = process.env["CORTEX_TEST_MODELS"] ?? "";
 /** How long a process may take to say that it serves; a cold start extracts the native library first. */
 const START_DEADLINE_MS = 30_000;
 
-/** A port that was free a moment ago. */
+/** Below the range from which the system takes the ports of outgoing connections, so that none comes in between. */
+const PORT_FIRST = 15_000;
+const PORT_COUNT = 15_000;
+let lastPort = PORT_FIRST + Math.floor(Math.random() * PORT_COUNT);
+
+/** A port that nobody listens on, and whose next one is free as well: `cortex up` puts its metrics there. */
 export function findFreePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const port = probe.port;
-  probe.stop(true);
-  return port;
+  for (let tries = 0; tries < PORT_COUNT; tries += 1) {
+    lastPort = PORT_FIRST + ((lastPort + 2 - PORT_FIRST) % PORT_COUNT);
+    if (isFree(lastPort) && isFree(lastPort + 1)) return lastPort;
+  }
+  throw new Error("No free port");
+}
+
+function isFree(port: number): boolean {
+  try {
+    const socket = { data: () => undefined };
+    Bun.listen({ hostname: "127.0.0.1", port, socket }).stop(true);
+    return true;
+  } catch {
+    // In use.
+    return false;
+  }
 }
 
 /** A real process of the executable with everything that it printed. */
