@@ -1,7 +1,8 @@
 import { CortexError } from "../../base/errors.ts";
+import { joinParts, type WriteParts, writeJoined } from "../../base/write-joined.ts";
 import { ChunkedBody } from "./chunked-body.ts";
 import type { Reply, ReplyEvents, RequestHandler } from "./reply.ts";
-import { formatChunk, formatReplyHead, formatWhole, LAST_CHUNK } from "./reply-format.ts";
+import { formatChunkHead, formatReplyHead, formatWholeHead, LAST_CHUNK } from "./reply-format.ts";
 import {
   findHeadEnd,
   HEAD_BYTES_MAX,
@@ -115,7 +116,7 @@ export class ClientConnection implements Reply {
     if (head.bodyBytes < 0) this.#chunked = new ChunkedBody();
     const rest = piece.subarray(end + 4);
     if (head.expectsContinue && rest.length === 0 && head.bodyBytes !== 0) {
-      this.#write("HTTP/1.1 100 Continue\r\n\r\n");
+      this.#write({ head: "HTTP/1.1 100 Continue\r\n\r\n" });
     }
     this.#readBody(head, rest);
   }
@@ -173,8 +174,10 @@ export class ClientConnection implements Reply {
 
   send(status: number, headers: string, body: Uint8Array | string): void {
     if (this.#dead || this.#state !== "busy" || this.#streaming) return;
-    const hasBody = this.#head?.method !== "HEAD";
-    this.#write(formatWhole({ status, headers, body, hasBody, close: this.#lastRequest }));
+    const bodyBytes = byteCountOf(body);
+    const head = formatWholeHead({ status, headers, bodyBytes, close: this.#lastRequest });
+    const hasBody = this.#head?.method !== "HEAD" && status !== 204 && status !== 304;
+    this.#write({ head, body: hasBody ? body : undefined });
     this.#finish();
   }
 
@@ -183,17 +186,20 @@ export class ClientConnection implements Reply {
     this.#streaming = true;
     const chunked = this.#head?.isHttp10 !== true;
     if (!chunked) this.#lastRequest = true;
-    this.#write(formatReplyHead({ status, headers, chunked, close: this.#lastRequest }));
+    this.#write({ head: formatReplyHead({ status, headers, chunked, close: this.#lastRequest }) });
   }
 
   write(bytes: Uint8Array | string): void {
     if (this.#dead || !this.#streaming || bytes.length === 0) return;
-    this.#write(this.#head?.isHttp10 === true ? bytes : formatChunk(bytes));
+    if (this.#head?.isHttp10 === true) this.#write({ head: "", body: bytes });
+    else {
+      this.#write({ head: formatChunkHead(byteCountOf(bytes)), body: bytes, tail: "\r\n" });
+    }
   }
 
   end(): void {
     if (this.#dead || !this.#streaming) return;
-    if (this.#head?.isHttp10 !== true) this.#write(LAST_CHUNK);
+    if (this.#head?.isHttp10 !== true) this.#write({ head: LAST_CHUNK });
     this.#finish();
   }
 
@@ -230,17 +236,13 @@ export class ClientConnection implements Reply {
     if (this.#state === "idle") this.terminate();
   }
 
-  #write(bytes: Uint8Array | string): void {
+  #write(parts: WriteParts): void {
     if (this.#unsent !== undefined) {
-      const more = typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes;
-      this.#unsent = Buffer.concat([this.#unsent, more]);
+      this.#unsent = Buffer.concat([this.#unsent, joinParts(parts)]);
       return;
     }
-    const written = Math.max(0, this.#socket.write(bytes));
-    const length = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
-    if (written >= length) return;
-    const all = typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes;
-    this.#unsent = all.subarray(written);
+    this.#unsent = writeJoined(this.#socket, parts);
+    if (this.#unsent === undefined) return;
     this.#sinceSeconds = this.#options.nowSeconds();
     this.#paused = true;
     this.#events?.onPause();
@@ -290,6 +292,10 @@ export class ClientConnection implements Reply {
     this.#state = state;
     this.#sinceSeconds = this.#options.nowSeconds();
   }
+}
+
+function byteCountOf(bytes: Uint8Array | string): number {
+  return typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
 }
 
 function tooLarge(bytesMax: number): CortexError {

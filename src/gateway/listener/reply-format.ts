@@ -38,39 +38,21 @@ export function formatReplyHead(reply: {
   return `${startOf(reply.status, reply.headers, reply.close)}${encoding}\r\n`;
 }
 
-/** A whole answer as one run of bytes, so that it leaves in one packet where it fits. */
-export function formatWhole(reply: {
+/** The head of a whole answer with a body of that many bytes. */
+export function formatWholeHead(reply: {
   readonly status: number;
   readonly headers: string;
-  readonly body: Uint8Array | string;
-  readonly hasBody: boolean;
+  readonly bodyBytes: number;
   readonly close: boolean;
-}): Uint8Array | string {
-  const { body, hasBody } = reply;
-  const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+}): string {
   const start = startOf(reply.status, reply.headers, reply.close);
-  const head =
-    reply.status === 204 || reply.status === 304
-      ? `${start}\r\n`
-      : `${start}Content-Length: ${length}\r\n\r\n`;
-  if (!hasBody || length === 0) return head;
-  if (typeof body === "string") return head + body;
-  const whole = Buffer.allocUnsafe(head.length + length);
-  whole.write(head, 0, "latin1");
-  whole.set(body, head.length);
-  return whole;
+  if (reply.status === 204 || reply.status === 304) return `${start}\r\n`;
+  return `${start}Content-Length: ${reply.bodyBytes}\r\n\r\n`;
 }
 
-/** One chunk with its frame. */
-export function formatChunk(bytes: Uint8Array | string): Uint8Array {
-  const content = typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes;
-  const size = `${content.length.toString(16)}\r\n`;
-  const chunk = Buffer.allocUnsafe(size.length + content.length + 2);
-  chunk.write(size, 0, "latin1");
-  chunk.set(content, size.length);
-  chunk[chunk.length - 2] = 13;
-  chunk[chunk.length - 1] = 10;
-  return chunk;
+/** What stands before a chunk of that many bytes; a CRLF follows it. */
+export function formatChunkHead(bodyBytes: number): string {
+  return `${bodyBytes.toString(16)}\r\n`;
 }
 
 function startOf(status: number, headers: string, close: boolean): string {

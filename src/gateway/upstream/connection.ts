@@ -1,4 +1,5 @@
 import { CortexError } from "../../base/errors.ts";
+import { writeJoined } from "../../base/write-joined.ts";
 import { type ResponseHead, ResponseParser, type ResponseSink } from "./response-parser.ts";
 
 /** One request; `headers` are whole lines, each with its CRLF, besides host and content-length. */
@@ -34,8 +35,8 @@ export interface Pool {
   release(connection: Connection): void;
   /** Forgets a connection that closed while idle. */
   forget(connection: Connection): void;
-  /** The request as sent, and its length in bytes. */
-  format(request: UpstreamRequest): { readonly text: string; readonly byteCount: number };
+  /** The head of a request, its blank line included. */
+  formatHead(request: UpstreamRequest): string;
 }
 
 /** Below the 75 s for which our own servers keep idle connections. */
@@ -157,9 +158,8 @@ export class Connection {
     const socket = this.#socket;
     if (socket === undefined) return;
     if (reused) socket.timeout(0);
-    const { text, byteCount } = this.#origin.format(call.request);
-    const written = socket.write(text);
-    if (written < byteCount) this.#unsent = Buffer.from(text).subarray(Math.max(0, written));
+    const head = this.#origin.formatHead(call.request);
+    this.#unsent = writeJoined(socket, { head, body: call.request.body });
   }
 
   onDrain(): void {

@@ -106,12 +106,10 @@ export class HttpOrigin implements Pool {
     if (index >= 0) this.#idle.splice(index, 1);
   }
 
-  format(request: UpstreamRequest): { text: string; byteCount: number } {
+  formatHead(request: UpstreamRequest): string {
     const start = `${request.method} ${request.path}${this.#headLines}${request.headers}`;
-    if (request.body === undefined) return { text: `${start}\r\n`, byteCount: start.length + 2 };
-    const bodyBytes = Buffer.byteLength(request.body);
-    const head = `${start}Content-Length: ${bodyBytes}\r\n\r\n`;
-    return { text: head + request.body, byteCount: head.length + bodyBytes };
+    if (request.body === undefined) return `${start}\r\n`;
+    return `${start}Content-Length: ${Buffer.byteLength(request.body)}\r\n\r\n`;
   }
 
   #connectError(why: string): CortexError {
