@@ -10,7 +10,7 @@ function sink(bytesMax: number) {
       taken.push(Buffer.from(bytes.subarray(byteOffset, byteOffset + count)));
       return count;
     },
-    text: (rest = new Uint8Array()) => Buffer.concat([...taken, rest]).toString("utf8"),
+    text: (rest: Uint8Array = new Uint8Array()) => Buffer.concat([...taken, rest]).toString("utf8"),
   };
 }
 
