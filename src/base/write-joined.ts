@@ -23,7 +23,7 @@ export interface WriteParts {
  */
 export function writeJoined(socket: ByteSink, parts: WriteParts): Uint8Array | undefined {
   const { head, body = "", tail = "" } = parts;
-  const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  const bodyBytes = byteCountOf(body);
   const byteCount = head.length + bodyBytes + tail.length;
   const target = byteCount <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(byteCount);
   fill(target, { head, body, tail });
@@ -35,10 +35,15 @@ export function writeJoined(socket: ByteSink, parts: WriteParts): Uint8Array | u
 
 /** The same parts as one buffer of their own, for a socket that is not ready for them. */
 export function joinParts({ head, body = "", tail = "" }: WriteParts): Buffer {
-  const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  const bodyBytes = byteCountOf(body);
   const joined = Buffer.allocUnsafe(head.length + bodyBytes + tail.length);
   fill(joined, { head, body, tail });
   return joined;
+}
+
+/** Bytes on the wire: text goes as UTF-8. */
+export function byteCountOf(body: Uint8Array | string): number {
+  return typeof body === "string" ? Buffer.byteLength(body) : body.length;
 }
 
 function fill(

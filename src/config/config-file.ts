@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { CortexError } from "../base/errors.ts";
+import type { Environment } from "./token-variable.ts";
 import { type ConfigOverride, TomlDocument } from "./toml-document.ts";
 
 /** Where the packages put configuration. */
@@ -7,6 +8,15 @@ export const CONFIG_FOLDER = "/etc/cortex";
 
 /** Above any sensible file; keeps a mistyped path to a model from being read into memory. */
 const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
+
+/** What every loader of a configuration takes. */
+export interface LoadConfigOptions {
+  readonly file?: string | undefined;
+  readonly overrides?: readonly ConfigOverride[];
+  readonly env?: Environment;
+  /** In place of {@link CONFIG_FOLDER}. */
+  readonly folder?: string;
+}
 
 export interface ConfigSource {
   /** A file that somebody named: it must exist. */

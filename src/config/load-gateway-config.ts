@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import { checkPort, isSameSocket } from "./addresses.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
-import { CONFIG_FOLDER, readConfigFile } from "./config-file.ts";
+import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
 import { type GatewayConfig, GatewayConfigSchema } from "./gateway-schema.ts";
-import { checkTokenVariable, type Environment } from "./token-variable.ts";
-import type { ConfigOverride } from "./toml-document.ts";
+import { checkTokenVariable } from "./token-variable.ts";
 
 export interface LoadedGatewayConfig {
   readonly config: GatewayConfig;
@@ -17,12 +16,7 @@ export interface LoadedGatewayConfig {
  * every error at once. The result is frozen.
  */
 export async function loadGatewayConfig(
-  options: {
-    readonly file?: string | undefined;
-    readonly overrides?: readonly ConfigOverride[];
-    readonly env?: Environment;
-    readonly folder?: string;
-  } = {},
+  options: LoadConfigOptions = {},
 ): Promise<LoadedGatewayConfig> {
   const { document, file } = await readConfigFile({
     file: options.file,

@@ -2,10 +2,9 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { checkPort } from "./addresses.ts";
 import { checkConfig } from "./check-config.ts";
-import { CONFIG_FOLDER, readConfigFile } from "./config-file.ts";
+import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
 import { type NeuronConfig, NeuronConfigSchema } from "./neuron-schema.ts";
-import { checkTokenVariable, type Environment } from "./token-variable.ts";
-import type { ConfigOverride } from "./toml-document.ts";
+import { checkTokenVariable } from "./token-variable.ts";
 
 export interface LoadedNeuronConfig {
   readonly config: NeuronConfig;
@@ -18,12 +17,7 @@ export interface LoadedNeuronConfig {
  * absolute path. Throws `invalid_config` with every error at once. The result is frozen.
  */
 export async function loadNeuronConfig(
-  options: {
-    readonly file?: string | undefined;
-    readonly overrides?: readonly ConfigOverride[];
-    readonly env?: Environment;
-    readonly folder?: string;
-  } = {},
+  options: LoadConfigOptions = {},
 ): Promise<LoadedNeuronConfig> {
   const { document, file } = await readConfigFile({
     file: options.file,

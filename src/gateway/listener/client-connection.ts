@@ -1,5 +1,5 @@
 import { CortexError } from "../../base/errors.ts";
-import { joinParts, type WriteParts, writeJoined } from "../../base/write-joined.ts";
+import { byteCountOf, joinParts, type WriteParts, writeJoined } from "../../base/write-joined.ts";
 import { ChunkedBody } from "./chunked-body.ts";
 import type { Reply, ReplyEvents, RequestHandler } from "./reply.ts";
 import { formatChunkHead, formatReplyHead, formatWholeHead, LAST_CHUNK } from "./reply-format.ts";
@@ -292,10 +292,6 @@ export class ClientConnection implements Reply {
     this.#state = state;
     this.#sinceSeconds = this.#options.nowSeconds();
   }
-}
-
-function byteCountOf(bytes: Uint8Array | string): number {
-  return typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
 }
 
 function tooLarge(bytesMax: number): CortexError {
