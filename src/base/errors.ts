@@ -9,6 +9,7 @@ export type ErrorCode =
   | "forbidden"
   | "model_not_found"
   | "route_not_found"
+  | "response_not_found"
   | "method_not_allowed"
   | "conflict"
   | "request_timeout"
