@@ -91,7 +91,7 @@ class ClientHandler implements RequestHandler {
     const method = request.method === "HEAD" ? "GET" : request.method;
     const asked = new Request(`http://gateway${request.target}`, {
       method,
-      headers: listHeaders(request.headerText),
+      headers: listHeaders(request.headerBytes),
       signal,
       ...(method === "GET" || request.text === "" ? {} : { body: request.text }),
     });

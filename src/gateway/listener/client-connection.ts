@@ -1,14 +1,10 @@
 import { CortexError } from "../../base/errors.ts";
+import { findHeadEnd } from "../../base/header-lines.ts";
 import { byteCountOf, joinParts, type WriteParts, writeJoined } from "../../base/write-joined.ts";
 import { ChunkedBody } from "./chunked-body.ts";
 import type { Reply, ReplyEvents, RequestHandler } from "./reply.ts";
 import { formatChunkHead, formatReplyHead, formatWholeHead, LAST_CHUNK } from "./reply-format.ts";
-import {
-  findHeadEnd,
-  HEAD_BYTES_MAX,
-  parseRequestHead,
-  type RequestHead,
-} from "./request-parser.ts";
+import { HEAD_BYTES_MAX, parseRequestHead, type RequestHead } from "./request-parser.ts";
 
 export type ClientSocket = Bun.Socket<ClientConnection>;
 
@@ -108,7 +104,7 @@ export class ClientConnection implements Reply {
       this.#ahead = piece;
       return;
     }
-    const head = parseRequestHead(piece.toString("latin1", from, end));
+    const head = parseRequestHead(piece, from, end);
     this.#head = head;
     this.#lastRequest ||= !head.keepAlive;
     const { bodyBytesMax } = this.#options;

@@ -1,12 +1,13 @@
 import { CortexError } from "../../base/errors.ts";
+import { HeaderLines } from "../../base/header-lines.ts";
 
 /** A request's head; `target` is as sent, `path` is without its query. */
 export interface RequestHead {
   readonly method: string;
   readonly target: string;
   readonly path: string;
-  /** Header lines without the first line, separated by CRLF. */
-  readonly headerText: string;
+  /** Header lines without the first line, as sent. */
+  readonly headerBytes: Buffer;
   /** Bytes of the body: 0 without one, -1 when it comes in chunks. */
   readonly bodyBytes: number;
   readonly keepAlive: boolean;
@@ -19,30 +20,23 @@ export interface RequestHead {
 export const HEAD_BYTES_MAX = 64 * 1024;
 
 const REQUEST_LINE = /^([A-Z]{1,16}) ([!-~]{1,8192}) HTTP\/1\.([01])$/;
-const CONTENT_LENGTH = /^[0-9]{1,15}$/;
-/** A control character in a head, or a line end that is not CRLF, is read differently by different parsers. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-const STRAY = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
-
-/** Where the head ends in the bytes: the place of its empty line, or -1. */
-export function findHeadEnd(bytes: Buffer, from: number): number {
-  return bytes.indexOf("\r\n\r\n", from, "latin1");
-}
+const CR = 13;
 
 /**
- * Reads a head after RFC 9112. Throws `invalid_request` for anything that a proxy in front could have read in another
- * way: two lengths, a length with chunks, folded lines, blanks before a colon, stray control characters.
+ * Reads the head in `bytes` from `from` to its empty line at `end`, after RFC 9112. Throws `invalid_request` for
+ * anything that a proxy in front could have read in another way: two lengths, a length with chunks, folded lines,
+ * blanks before a colon, stray control characters.
  */
-export function parseRequestHead(text: string): RequestHead {
-  const lineEnd = text.indexOf("\r\n");
-  const line = REQUEST_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd));
+export function parseRequestHead(bytes: Buffer, from: number, end: number): RequestHead {
+  let lineEnd = bytes.indexOf(CR, from);
+  if (lineEnd < 0 || lineEnd > end) lineEnd = end;
+  const line = REQUEST_LINE.exec(bytes.toString("latin1", from, lineEnd));
   if (line === null) throw malformed("request line");
-  if (STRAY.test(text)) throw malformed("stray control character");
   const [, method = "", rawTarget = "", minor = "1"] = line;
   const target = toOriginForm(rawTarget);
   const isHttp10 = minor === "0";
-  const headerText = lineEnd < 0 ? "" : text.slice(lineEnd + 2);
-  const fields = readFields(headerText);
+  const headersFrom = Math.min(lineEnd + 2, end);
+  const fields = readFields(new HeaderLines(bytes, headersFrom, end));
   if (fields.hosts > 1 || (fields.hosts === 0 && !isHttp10)) throw malformed("host header");
   if (fields.chunked && (fields.length !== undefined || isHttp10)) throw malformed("body length");
   const query = target.indexOf("?");
@@ -50,7 +44,7 @@ export function parseRequestHead(text: string): RequestHead {
     method,
     target,
     path: query < 0 ? target : target.slice(0, query),
-    headerText,
+    headerBytes: bytes.subarray(headersFrom, end),
     bodyBytes: fields.chunked ? -1 : (fields.length ?? 0),
     keepAlive: !isHttp10 && !isClose(fields.connection),
     isHttp10,
@@ -59,9 +53,9 @@ export function parseRequestHead(text: string): RequestHead {
 }
 
 /** Every header, for the framework; repeated ones in their order. */
-export function listHeaders(headerText: string): [string, string][] {
+export function listHeaders(headerBytes: Buffer): [string, string][] {
   const headers: [string, string][] = [];
-  for (const line of headerText.split("\r\n")) {
+  for (const line of headerBytes.toString("latin1").split("\r\n")) {
     const colon = line.indexOf(":");
     if (colon > 0) headers.push([line.slice(0, colon), line.slice(colon + 1).trim()]);
   }
@@ -76,7 +70,7 @@ interface Fields {
   expectsContinue: boolean;
 }
 
-function readFields(text: string): Fields {
+function readFields(lines: HeaderLines): Fields {
   const fields: Fields = {
     hosts: 0,
     length: undefined,
@@ -84,42 +78,38 @@ function readFields(text: string): Fields {
     connection: "",
     expectsContinue: false,
   };
-  let from = 0;
-  while (from < text.length) {
-    let end = text.indexOf("\r\n", from);
-    if (end < 0) end = text.length;
-    const colon = text.indexOf(":", from);
-    if (colon <= from || colon > end) throw malformed("header line");
-    const name = text.slice(from, colon);
-    // A blank in a name is a folded line or one that hides a header from a laxer parser.
-    if (name.includes(" ") || name.includes("\t")) throw malformed("header name");
-    readField(fields, name.toLowerCase(), text.slice(colon + 1, end).trim());
-    from = end + 2;
-  }
+  while (lines.next()) readField(fields, lines);
+  if (lines.problem !== undefined) throw malformed(lines.problem);
   return fields;
 }
 
-function readField(fields: Fields, name: string, value: string): void {
-  switch (name) {
-    case "host":
-      fields.hosts += 1;
+/** The names that matter differ in length, so most lines cost one comparison. */
+function readField(fields: Fields, line: HeaderLines): void {
+  switch (line.nameLength) {
+    case 4:
+      if (line.is("host")) fields.hosts += 1;
       break;
-    case "content-length":
-      if (!CONTENT_LENGTH.test(value)) throw malformed("content length");
-      if (fields.length !== undefined) throw malformed("two content lengths");
-      fields.length = Number(value);
+    case 14:
+      if (line.is("content-length")) readLength(fields, line.count());
       break;
-    case "transfer-encoding":
-      if (value.toLowerCase() !== "chunked" || fields.chunked) throw malformed("transfer encoding");
+    case 17:
+      if (!line.is("transfer-encoding")) break;
+      if (!line.isValue("chunked") || fields.chunked) throw malformed("transfer encoding");
       fields.chunked = true;
       break;
-    case "connection":
-      fields.connection += `,${value}`;
+    case 10:
+      if (line.is("connection")) fields.connection += `,${line.text()}`;
       break;
-    case "expect":
-      fields.expectsContinue = value.toLowerCase() === "100-continue";
+    case 6:
+      if (line.is("expect")) fields.expectsContinue = line.isValue("100-continue");
       break;
   }
+}
+
+function readLength(fields: Fields, length: number): void {
+  if (length < 0) throw malformed("content length");
+  if (fields.length !== undefined) throw malformed("two content lengths");
+  fields.length = length;
 }
 
 /** Clients of a forward proxy send whole URLs; their path is what counts. */

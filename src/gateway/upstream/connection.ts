@@ -169,7 +169,7 @@ export class Connection {
     this.#unsent = written < unsent.length ? unsent.subarray(written) : undefined;
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: Buffer): void {
     if (this.#dead) return;
     // Bytes that nobody asked for: the connection cannot be trusted with another request.
     if (this.#call === undefined) {

@@ -1,4 +1,5 @@
 import { CortexError } from "../../base/errors.ts";
+import { findHeadEnd, HeaderLines } from "../../base/header-lines.ts";
 
 /** What of an answer's head the gateway looks at; every other header stops here. */
 export interface ResponseHead {
@@ -26,7 +27,10 @@ const TRAILER_BYTES_MAX = 8 * 1024;
 
 const CR = 13;
 const LF = 10;
+const BLANK = 32;
+const DIGIT_1 = 49;
 const SEMICOLON = 59;
+const VERSION_START = Buffer.from("HTTP/1.");
 
 type State = "head" | "fixed" | "until_close" | "size" | "data" | "data_end" | "trailer" | "done";
 
@@ -39,7 +43,7 @@ type State = "head" | "fixed" | "until_close" | "size" | "data" | "data_end" | "
 export class ResponseParser {
   #state: State = "done";
   #sink: ResponseSink | undefined;
-  #pending: Uint8Array | undefined;
+  #pending: Buffer | undefined;
   #remaining = 0;
   #lineBytes = 0;
   #chunkBytes = 0;
@@ -69,7 +73,7 @@ export class ResponseParser {
   }
 
   /** Takes bytes of the connection; the array is changed in place. */
-  push(bytes: Uint8Array): void {
+  push(bytes: Buffer): void {
     this.#started = true;
     let piece = bytes;
     let at = 0;
@@ -93,7 +97,7 @@ export class ResponseParser {
   }
 
   /** Reads the head and returns where the body begins, or -1 while the head is not whole. */
-  #readHead(piece: Uint8Array): number {
+  #readHead(piece: Buffer): number {
     let at = 0;
     for (;;) {
       const end = findHeadEnd(piece, at);
@@ -102,7 +106,7 @@ export class ResponseParser {
         this.#pending = piece.subarray(at);
         return -1;
       }
-      const head = parseHead(latin1(piece, at, end));
+      const head = parseHead(piece, at, end);
       at = end + 4;
       // 100 Continue and 103 Early Hints come before the answer itself.
       if (head.status >= 100 && head.status < 200) {
@@ -246,74 +250,72 @@ interface ParsedHead extends ResponseHead {
   readonly keepAlive: boolean;
 }
 
-function parseHead(text: string): ParsedHead {
-  const lineEnd = text.indexOf("\r\n");
-  const statusLine = lineEnd < 0 ? text : text.slice(0, lineEnd);
-  if (!/^HTTP\/1\.[01] [1-5][0-9][0-9]( |$)/.test(statusLine)) {
-    throw malformed(`status line ${JSON.stringify(statusLine.slice(0, 80))}`);
-  }
-  const status = Number(statusLine.slice(9, 12));
-  let keepAlive = statusLine.charCodeAt(7) === 49;
+/** Reads the head in `bytes` from `from` to its empty line at `end`. */
+function parseHead(bytes: Buffer, from: number, end: number): ParsedHead {
+  let lineEnd = bytes.indexOf(CR, from);
+  if (lineEnd < 0 || lineEnd > end) lineEnd = end;
+  const status = parseStatusLine(bytes, from, lineEnd);
+  let keepAlive = bytes[from + 7] === DIGIT_1;
   let contentType = "";
   let retryAfter: string | undefined;
   let contentLength: number | undefined;
   let chunked = false;
-  let from = lineEnd < 0 ? text.length : lineEnd + 2;
-  while (from < text.length) {
-    let end = text.indexOf("\r\n", from);
-    if (end < 0) end = text.length;
-    const colon = text.indexOf(":", from);
-    if (colon < 0 || colon > end || colon === from) throw malformed("header line");
-    switch (text.slice(from, colon).toLowerCase()) {
-      case "content-type":
-        contentType = text.slice(colon + 1, end).trim();
+  const lines = new HeaderLines(bytes, Math.min(lineEnd + 2, end), end);
+  while (lines.next()) {
+    // The names that matter differ in length but for the first two.
+    switch (lines.nameLength) {
+      case 12:
+        if (lines.is("content-type")) contentType = lines.text();
         break;
-      case "content-length":
-        contentLength = parseContentLength(text.slice(colon + 1, end).trim(), contentLength);
+      case 14:
+        if (lines.is("content-length")) contentLength = readLength(lines.count(), contentLength);
         break;
-      case "transfer-encoding":
-        if (
-          text
-            .slice(colon + 1, end)
-            .trim()
-            .toLowerCase() !== "chunked" ||
-          chunked
-        ) {
+      case 17:
+        if (!lines.is("transfer-encoding")) break;
+        if (!lines.isValue("chunked") || chunked) {
           throw malformed("transfer encoding other than chunked");
         }
         chunked = true;
         break;
-      case "connection":
-        keepAlive = keepAlive && !/\bclose\b/i.test(text.slice(colon + 1, end));
+      case 10:
+        if (lines.is("connection")) keepAlive &&= !/\bclose\b/i.test(lines.text());
         break;
-      case "retry-after":
-        retryAfter = text.slice(colon + 1, end).trim();
+      case 11:
+        if (lines.is("retry-after")) retryAfter = lines.text();
         break;
     }
-    from = end + 2;
   }
+  if (lines.problem !== undefined) throw malformed(lines.problem);
   // Both at once is how two parsers are made to disagree (RFC 9112, 6.3): the connection is not used again.
   if (chunked && contentLength !== undefined) keepAlive = false;
   return { status, contentType, retryAfter, contentLength, chunked, keepAlive };
 }
 
-function parseContentLength(value: string, before: number | undefined): number {
-  if (!/^[0-9]{1,15}$/.test(value)) throw malformed("content length");
-  const length = Number(value);
+/** `HTTP/1.x NNN`, with or without a reason. */
+function parseStatusLine(bytes: Buffer, from: number, end: number): number {
+  const status =
+    digit(bytes, from + 9) * 100 + digit(bytes, from + 10) * 10 + digit(bytes, from + 11);
+  const isPlain =
+    end - from >= 12 &&
+    bytes.indexOf(VERSION_START, from) === from &&
+    digit(bytes, from + 7) <= 1 &&
+    bytes[from + 8] === BLANK &&
+    (end - from === 12 || bytes[from + 12] === BLANK);
+  if (isPlain && status >= 100 && status < 600) return status;
+  const line = bytes.toString("latin1", from, Math.min(end, from + 80));
+  throw malformed(`status line ${JSON.stringify(line)}`);
+}
+
+/** The decimal digit there; not a number where there is none. */
+function digit(bytes: Buffer, at: number): number {
+  const value = (bytes[at] ?? 0) - 48;
+  return value >= 0 && value <= 9 ? value : Number.NaN;
+}
+
+function readLength(length: number, before: number | undefined): number {
+  if (length < 0) throw malformed("content length");
   if (before !== undefined && before !== length) throw malformed("two content lengths");
   return length;
-}
-
-function findHeadEnd(bytes: Uint8Array, from: number): number {
-  for (let at = bytes.indexOf(CR, from); at >= 0; at = bytes.indexOf(CR, at + 1)) {
-    if (bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF) return at;
-  }
-  return -1;
-}
-
-function latin1(bytes: Uint8Array, from: number, to: number): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from);
-  return view.toString("latin1");
 }
 
 function hexDigit(byte: number): number {
