@@ -8,6 +8,20 @@ const address = (description: string, example: string) =>
     pattern: "^(\\[[0-9a-fA-F:]+\\]|[^:\\s]+):[0-9]{1,5}$",
   });
 
+const UPSTREAM_MODEL = "a model's id, or a table with id and, if wanted, name and context";
+const modelId = t.String({ minLength: 1, maxLength: 256 });
+const upstreamModel = t.Object(
+  {
+    /** As the API calls it. */
+    id: modelId,
+    /** As clients and the rest of the fleet call it. */
+    name: t.Optional(modelId),
+    /** Tokens; 0 in status when nobody says. */
+    context: t.Optional(t.Integer({ minimum: 16, maximum: 16_777_216 })),
+  },
+  { additionalProperties: false },
+);
+
 /** cortex.toml: every key with its default and its meaning. */
 export const GatewayConfigSchema = t.Object(
   {
@@ -76,13 +90,36 @@ export const GatewayConfigSchema = t.Object(
             expects: "1 to 63 letters, digits, '.', '_' or '-', first a letter or a digit",
             pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
           }),
+          kind: t.Union([t.Literal("neuron"), t.Literal("openai"), t.Literal("anthropic")], {
+            description:
+              "neuron: loaded and unloaded by this gateway; openai, anthropic: an API that is only served",
+            default: "neuron",
+          }),
           endpoint: t.String({
-            description: "Base address, http://host:13131",
-            expects: "http://host:port or https://host:port without a path",
-            pattern: "^https?://[^\\s/]+(:[0-9]{1,5})?/?$",
+            description: "Base address, http://host:13131; of an API with its path",
+            expects: "http://host:port or https://host:port, for an API with its path",
+            pattern: "^https?://[^\\s/?#@]+(:[0-9]{1,5})?(/[^\\s?#]*)?$",
           }),
           token_env: t.Optional(
             t.String({ description: "Environment variable that holds the neuron's bearer token" }),
+          ),
+          api_key_env: t.Optional(
+            t.String({ description: "Environment variable that holds the API's key" }),
+          ),
+          models: t.Optional(
+            t.Array(t.Union([modelId, upstreamModel], { expects: UPSTREAM_MODEL }), {
+              description: "Models of an API; without it they are asked for",
+              minItems: 1,
+              maxItems: 1000,
+            }),
+          ),
+          concurrency_max: t.Optional(
+            t.Integer({
+              description:
+                "Requests that an API is taken to serve at once, for routing; 64 if absent",
+              minimum: 1,
+              maximum: 10_000,
+            }),
           ),
         },
         { additionalProperties: false },
@@ -94,3 +131,4 @@ export const GatewayConfigSchema = t.Object(
 );
 /** A checked cortex.toml with every default filled in. */
 export type GatewayConfig = Static<typeof GatewayConfigSchema>;
+export type NeuronConfig = GatewayConfig["neurons"][number];

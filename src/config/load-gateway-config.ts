@@ -27,10 +27,13 @@ export async function loadGatewayConfig(
   const config = checkConfig(GatewayConfigSchema, document, [
     checkListeners,
     checkNeuronsDiffer,
+    checkKeysOfKind,
+    checkModelsDiffer,
     ({ neurons }) =>
-      neurons.flatMap((neuron, index) =>
-        checkTokenVariable(["neurons", index, "token_env"], { name: neuron.token_env, env }),
-      ),
+      neurons.flatMap(({ token_env, api_key_env }, index) => [
+        ...checkTokenVariable(["neurons", index, "token_env"], { name: token_env, env }),
+        ...checkTokenVariable(["neurons", index, "api_key_env"], { name: api_key_env, env }),
+      ]),
   ]);
   return { config, file };
 }
@@ -52,13 +55,15 @@ function checkNeuronsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] 
   const issues: ConfigIssue[] = [];
   const names = new Map<string, number>();
   const endpoints = new Map<string, string>();
-  for (const [index, { name, endpoint }] of neurons.entries()) {
+  for (const [index, { name, endpoint, kind }] of neurons.entries()) {
     const namesake = names.get(name);
     if (namesake !== undefined) {
       const message = `is ${JSON.stringify(name)}, which neurons[${namesake}] is called already`;
       issues.push({ path: ["neurons", index, "name"], at: "value", message });
     }
     names.set(name, namesake ?? index);
+    // An API may well be listed twice, with two keys.
+    if (kind !== "neuron") continue;
     const address = endpoint.toLowerCase().replace(/\/$/, "");
     const owner = endpoints.get(address);
     if (owner !== undefined) {
@@ -66,6 +71,46 @@ function checkNeuronsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] 
       issues.push({ path: ["neurons", index, "endpoint"], at: "value", message });
     }
     endpoints.set(address, owner ?? name);
+  }
+  return issues;
+}
+
+const NEURON_KEYS = ["token_env"] as const;
+const API_KEYS = ["api_key_env", "models", "concurrency_max"] as const;
+
+/** A key that does nothing here was meant for something. */
+function checkKeysOfKind({ neurons }: GatewayConfig): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  for (const [index, neuron] of neurons.entries()) {
+    const { kind, endpoint } = neuron;
+    const strangers = kind === "neuron" ? API_KEYS : NEURON_KEYS;
+    for (const key of strangers) {
+      if (neuron[key] === undefined) continue;
+      const own = kind === "neuron" ? '"openai" or "anthropic"' : '"neuron"';
+      const message = `is for the kind ${own}, but this one is ${JSON.stringify(kind)}`;
+      issues.push({ path: ["neurons", index, key], at: "key", message });
+    }
+    if (kind === "neuron" && !/^https?:\/\/[^/]+\/?$/.test(endpoint)) {
+      const message = `is ${JSON.stringify(endpoint)}, but must be http://host:port or https://host:port without a path`;
+      issues.push({ path: ["neurons", index, "endpoint"], at: "value", message });
+    }
+  }
+  return issues;
+}
+
+/** Two models of one name would be one of them at random. */
+function checkModelsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  for (const [index, { models = [] }] of neurons.entries()) {
+    const names = new Set<string>();
+    for (const [place, model] of models.entries()) {
+      const name = typeof model === "string" ? model : (model.name ?? model.id);
+      if (names.has(name)) {
+        const message = `is ${JSON.stringify(name)}, which is listed already`;
+        issues.push({ path: ["neurons", index, "models", place], at: "value", message });
+      }
+      names.add(name);
+    }
   }
   return issues;
 }

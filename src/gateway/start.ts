@@ -16,8 +16,8 @@ import { Defragmenter } from "./loads/defragmenter.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
-import { HttpOrigin } from "./upstream/http-origin.ts";
 import { NeuronApi } from "./upstream/neuron-api.ts";
+import { Upstream } from "./upstream/upstream.ts";
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -49,8 +49,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
   const metrics = new GatewayMetrics(() => measureFleet(fleet));
   registerProcessMetrics(metrics.registry, "gateway");
-  const origins = createOrigins(config, log);
-  const apis = new Map([...origins].map(([name, origin]) => [name, new NeuronApi(origin)]));
+  const upstreams = createUpstreams(config, log);
+  const apis = createApis(upstreams);
   const { strategy } = config.eviction;
   const afterCycles = config.eviction.defrag_after_cycles;
   const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
@@ -60,10 +60,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   );
   const loadSecondsMax = config.limits.load_seconds_max;
   const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
-  const poller = new Poller({ apis, fleet, clock, log, random });
+  const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const dataPlane = new DataPlane({
     fleet,
-    origins,
+    upstreams,
     loads,
     metrics,
     random,
@@ -78,7 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
 
   lifecycle.add("connections to neurons", () => {
-    for (const origin of origins.values()) origin.close();
+    for (const { origin } of upstreams.values()) origin.close();
   });
   try {
     const metricsServer = serveMetrics({ address: config.gateway.metrics_listen, metrics });
@@ -126,16 +126,26 @@ function observeLoads(
   };
 }
 
-function createOrigins(config: GatewayConfig, log: Log): ReadonlyMap<string, HttpOrigin> {
-  const origins = new Map<string, HttpOrigin>();
-  for (const { name, endpoint, token_env } of config.neurons) {
-    const token = token_env === undefined ? undefined : process.env[token_env];
-    if (token_env !== undefined && !token) {
-      log.warn("Token of neuron is not set", { neuron: name, variable: token_env });
+function createUpstreams(config: GatewayConfig, log: Log): ReadonlyMap<string, Upstream> {
+  const upstreams = new Map<string, Upstream>();
+  for (const neuron of config.neurons) {
+    const variable = neuron.kind === "neuron" ? neuron.token_env : neuron.api_key_env;
+    const secret = variable === undefined ? undefined : process.env[variable];
+    if (variable !== undefined && !secret) {
+      log.warn("Token or key is not set", { neuron: neuron.name, variable });
     }
-    origins.set(name, new HttpOrigin({ endpoint, token: token || undefined }));
+    upstreams.set(neuron.name, new Upstream(neuron, secret || undefined));
   }
-  return origins;
+  return upstreams;
+}
+
+/** Only a neuron has a control plane. */
+function createApis(upstreams: ReadonlyMap<string, Upstream>): ReadonlyMap<string, NeuronApi> {
+  const apis = new Map<string, NeuronApi>();
+  for (const { name, kind, origin } of upstreams.values()) {
+    if (kind === "neuron") apis.set(name, new NeuronApi(origin));
+  }
+  return apis;
 }
 
 async function firstContact(poller: Poller, clock: Clock): Promise<void> {

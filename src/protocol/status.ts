@@ -51,6 +51,8 @@ export type ModelStatus = Static<typeof ModelStatusSchema>;
 
 export const NeuronStatusSchema = t.Object({
   name: t.String(),
+  /** What speaks there; a neuron when absent. */
+  kind: t.Optional(t.Union([t.Literal("neuron"), t.Literal("openai"), t.Literal("anthropic")])),
   endpoint: t.String(),
   state: t.Union([
     t.Literal("unknown"),

@@ -71,13 +71,13 @@ endpoint = 3
     "cortex.toml:7:1: eviction.unheard_of is not a key of cortex; the keys here are strategy," +
       " defrag_after_cycles",
     "cortex.toml:8:1: neurons[0].endpoint is missing; it must be http://host:port or" +
-      " https://host:port without a path",
+      " https://host:port, for an API with its path",
     "cortex.toml:9:8: neurons[0].name is \"a b\", but must be 1 to 63 letters, digits, '.', '_' or '-'," +
       " first a letter or a digit",
     "cortex.toml:10:1: neurons[1].name is missing; it must be 1 to 63 letters, digits, '.', '_' or '-'," +
       " first a letter or a digit",
-    "cortex.toml:11:12: neurons[1].endpoint is 3, but must be http://host:port or https://host:port" +
-      " without a path",
+    "cortex.toml:11:12: neurons[1].endpoint is 3, but must be http://host:port or https://host:port," +
+      " for an API with its path",
   ]);
 });
 
@@ -147,6 +147,76 @@ test("a token variable that is not set is an error, because it would leave the d
   await withFiles({ "cortex.toml": text }, (folder) =>
     loadGatewayConfig({ folder, env: { A_TOKEN: "secret" } }),
   );
+});
+
+test("an API is listed with its path, key and models", async () => {
+  const text = `[[neurons]]
+name = "cloud"
+kind = "anthropic"
+endpoint = "https://api.anthropic.com/v1"
+api_key_env = "KEY"
+models = ["claude", { id = "claude-2", name = "smart", context = 200000 }]
+`;
+  await withFiles({ "cortex.toml": text }, async (folder) => {
+    const { config } = await loadGatewayConfig({ folder, env: { KEY: "secret" } });
+    expect(config.neurons[0]).toMatchObject({
+      kind: "anthropic",
+      models: ["claude", { id: "claude-2", name: "smart", context: 200_000 }],
+    });
+  });
+  expect((await errorsOf(text))[1]).toBe(
+    "cortex.toml:5:15: neurons[0].api_key_env names the variable KEY, which is not set",
+  );
+});
+
+test("a kind that is none, and keys of another kind, are refused where they stand", async () => {
+  const lines = await errorsOf(`[[neurons]]
+name = "a"
+kind = "open-ai"
+endpoint = "http://a/v1"
+`);
+  expect(lines[1]).toBe(
+    'cortex.toml:3:8: neurons[0].kind is "open-ai", but must be "neuron" or "openai" or "anthropic"; did you mean "openai"?',
+  );
+  const crossed = await errorsOf(`[[neurons]]
+name = "a"
+endpoint = "http://a/v1"
+models = ["x"]
+[[neurons]]
+name = "b"
+kind = "openai"
+endpoint = "http://b/v1"
+token_env = "PATH"
+models = ["x", { id = "y", name = "x" }]
+[[neurons]]
+name = "c"
+kind = "openai"
+endpoint = "http://b/v1?x=1"
+models = [7]
+`);
+  expect(crossed).toEqual([
+    "cortex.toml has 2 errors",
+    'cortex.toml:14:12: neurons[2].endpoint is "http://b/v1?x=1", but must be http://host:port or https://host:port, for an API with its path',
+    "cortex.toml:15:11: neurons[2].models[0] is 7, but must be a model's id, or a table with id and, if wanted, name and context",
+  ]);
+  const kinds = await errorsOf(`[[neurons]]
+name = "a"
+endpoint = "http://a/v1"
+models = ["x"]
+[[neurons]]
+name = "b"
+kind = "openai"
+endpoint = "http://b/v1"
+token_env = "PATH"
+models = ["x", { id = "y", name = "x" }]
+`);
+  expect(kinds.slice(1)).toEqual([
+    'cortex.toml:3:12: neurons[0].endpoint is "http://a/v1", but must be http://host:port or https://host:port without a path',
+    'cortex.toml:4:1: neurons[0].models is for the kind "openai" or "anthropic", but this one is "neuron"',
+    'cortex.toml:9:1: neurons[1].token_env is for the kind "neuron", but this one is "openai"',
+    "cortex.toml:9:13: neurons[1].token_env names the variable PATH, which is not set",
+    'cortex.toml:10:16: neurons[1].models[1] is "x", which is listed already',
+  ]);
 });
 
 test("a flag takes the place of the file's value and is named in errors", async () => {

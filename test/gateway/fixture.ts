@@ -48,6 +48,7 @@ export async function gatewayOver(
     limits: { queue_max: 64, load_seconds_max: 60, keepalive_seconds: 10, ...overrides.limits },
     neurons: neurons.map((neuron, index) => ({
       name: String.fromCharCode(97 + index),
+      kind: "neuron",
       endpoint: neuron.url,
     })),
   };

@@ -69,7 +69,8 @@ function neuronRows(
     neuron.last_seen_ms === 0 ? "never" : formatAge(Math.max(0, nowMs - neuron.last_seen_ms));
   const own: Cell[] = [neuron.name, { text: neuron.state, paint }];
   if (neuron.devices.length === 0) {
-    return [[...own, "-", "-", "-", String(neuron.in_flight), seen, neuron.endpoint]];
+    const kind = neuron.kind === undefined || neuron.kind === "neuron" ? "-" : neuron.kind;
+    return [[...own, kind, "-", "-", String(neuron.in_flight), seen, neuron.endpoint]];
   }
   return neuron.devices.map((device, index) => [
     ...(index === 0 ? own : ["", ""]),

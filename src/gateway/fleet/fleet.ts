@@ -9,11 +9,11 @@ import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
 import { isWarm, toCold, toWarm } from "./candidates.ts";
 import { Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import { Lease } from "./lease.ts";
-import { NeuronRecord } from "./neuron-record.ts";
+import { type NeuronAddress, NeuronRecord } from "./neuron-record.ts";
 import type { Replica } from "./replica.ts";
 
 export interface FleetOptions {
-  readonly neurons: readonly { readonly name: string; readonly endpoint: string }[];
+  readonly neurons: readonly NeuronAddress[];
   readonly profiles: ModelProfiles;
   readonly clock: Clock;
   readonly log: Log;
@@ -46,8 +46,8 @@ export class Fleet {
     this.#profiles = options.profiles;
     this.#clock = options.clock;
     this.#log = options.log;
-    for (const { name, endpoint } of options.neurons) {
-      this.#neurons.set(name, new NeuronRecord(name, endpoint));
+    for (const address of options.neurons) {
+      this.#neurons.set(address.name, new NeuronRecord(address));
     }
     this.#catalogue = new Catalogue(options.profiles, []);
   }
@@ -82,12 +82,16 @@ export class Fleet {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Neurons that can take a request for the model now, or once its load ends. */
+  /**
+   * Neurons that can take a request for the model now, or once its load ends. One that has asked for a pause is left
+   * out while another can serve.
+   */
   warmCandidates(
     entry: CatalogueEntry,
     excluded: ReadonlySet<string> | undefined,
   ): WarmCandidate[] {
     const candidates: WarmCandidate[] = [];
+    const busy: WarmCandidate[] = [];
     for (const neuron of this.#neurons.values()) {
       if (!neuron.serves || excluded?.has(neuron.name)) continue;
       if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
@@ -95,9 +99,10 @@ export class Fleet {
       const report = replica?.report;
       if (replica === undefined || report === undefined || !isWarm(report)) continue;
       if (replica.openUntilMs > 0 && replica.openUntilMs > this.#clock.nowMs()) continue;
-      candidates.push(toWarm(replica, report));
+      const isBusy = replica.busyUntilMs > 0 && replica.busyUntilMs > this.#clock.nowMs();
+      (isBusy ? busy : candidates).push(toWarm(replica, report));
     }
-    return candidates;
+    return candidates.length === 0 ? busy : candidates;
   }
 
   /** Neurons that could load the model; those in cooldown are left out. */
@@ -108,7 +113,7 @@ export class Fleet {
     const candidates: ColdCandidate[] = [];
     const nowMs = this.#clock.nowMs();
     for (const neuron of this.#neurons.values()) {
-      if (!neuron.serves || excluded?.has(neuron.name)) continue;
+      if (!neuron.serves || !neuron.loads || excluded?.has(neuron.name)) continue;
       if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
       const replica = neuron.replicas.get(entry.source);
       const report = replica?.report;
@@ -158,7 +163,7 @@ export class Fleet {
   unknownNeurons(): string[] {
     const names: string[] = [];
     for (const neuron of this.#neurons.values()) {
-      if (neuron.lastSeenMs === 0) names.push(neuron.name);
+      if (neuron.lastSeenMs === 0 && neuron.replicas.size === 0) names.push(neuron.name);
     }
     return names;
   }
@@ -201,6 +206,11 @@ export class Fleet {
 
   applySnapshot(name: string, health: Health, models: readonly Model[]): void {
     this.applyHealth(name, health);
+    this.applyModels(name, models);
+  }
+
+  /** What a neuron or an API has; what is missing is gone. */
+  applyModels(name: string, models: readonly Model[]): void {
     if (this.neuron(name).applyModels(models)) this.#rebuildCatalogue();
     this.#tell({ neuron: name });
   }
@@ -254,6 +264,11 @@ export class Fleet {
     this.neuron(name).ensureReplica(source).noteLoadFailed(cause, this.#clock.nowMs());
     this.#log.warn("Load failed", { neuron: name, model: source, cause });
     this.#tell({ neuron: name, model: source });
+  }
+
+  /** The upstream asks for a pause: until then others are preferred. */
+  noteBusy(replica: Replica, seconds: number): void {
+    replica.noteBusy(this.#clock.nowMs(), seconds);
   }
 
   noteRequestFailed(replica: Replica): void {

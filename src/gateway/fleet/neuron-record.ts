@@ -1,6 +1,14 @@
 import type { Device, Health } from "../../protocol/health.ts";
 import type { Model } from "../../protocol/models.ts";
+import type { UpstreamKind } from "../../translate/dialects.ts";
 import { Replica } from "./replica.ts";
+
+/** Where a neuron is; without a kind it is one of ours. */
+export interface NeuronAddress {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly kind?: UpstreamKind;
+}
 
 export type Reachability = "unknown" | "up" | "down";
 
@@ -13,6 +21,7 @@ const SUCCESSES_IN = 2;
 export class NeuronRecord {
   readonly name: string;
   readonly endpoint: string;
+  readonly kind: UpstreamKind;
   readonly replicas = new Map<string, Replica>();
   reachability: Reachability = "unknown";
   health: Health | undefined;
@@ -23,9 +32,15 @@ export class NeuronRecord {
   #failures = 0;
   #successes = 0;
 
-  constructor(name: string, endpoint: string) {
+  constructor({ name, endpoint, kind }: NeuronAddress) {
     this.name = name;
     this.endpoint = endpoint;
+    this.kind = kind ?? "neuron";
+  }
+
+  /** Whether models can be loaded and unloaded there; an API has what it has. */
+  get loads(): boolean {
+    return this.kind === "neuron";
   }
 
   /** Whether requests and loads may go there. */

@@ -13,6 +13,8 @@ const NEWEST_WEIGHT = 0.2;
 const FAILURES_TO_OPEN = 3;
 const OPEN_MS_FIRST = 5_000;
 const OPEN_MS_MAX = 60_000;
+/** A longer pause is not believed without asking again. */
+const BUSY_SECONDS_MAX = 60;
 /** After a failed load: 10 s, doubling to 5 min. */
 const COOLDOWN_MS_FIRST = 10_000;
 const COOLDOWN_MS_MAX = 300_000;
@@ -33,6 +35,8 @@ export class Replica {
   cooldownUntilMs = 0;
   cooldownCause = "";
   openUntilMs = 0;
+  /** Until when an upstream asked for a pause. */
+  busyUntilMs = 0;
   #loadFailures = 0;
   #failures = 0;
   #opens = 0;
@@ -72,6 +76,10 @@ export class Replica {
     this.#failures = 0;
     this.openUntilMs = nowMs + Math.min(OPEN_MS_MAX, OPEN_MS_FIRST * 2 ** this.#opens);
     this.#opens += 1;
+  }
+
+  noteBusy(nowMs: number, seconds: number): void {
+    this.busyUntilMs = nowMs + Math.min(BUSY_SECONDS_MAX, seconds) * 1_000;
   }
 
   noteLoadFailed(cause: string, nowMs: number): void {

@@ -118,7 +118,7 @@ function stateOf(fleet: Fleet): Status["state"] {
   const all = [...fleet.neurons];
   const up = all.filter((neuron) => neuron.serves);
   if (up.length === 0) return "no_neurons";
-  const healthy = up.every((neuron) => neuron.health?.state === "ok");
+  const healthy = up.every((neuron) => !neuron.loads || neuron.health?.state === "ok");
   return up.length === all.length && healthy ? "ok" : "degraded";
 }
 
@@ -129,6 +129,7 @@ function describeNeuron(neuron: NeuronRecord): NeuronStatus {
   for (const replica of neuron.replicas.values()) inFlight += replica.inFlight;
   return {
     name: neuron.name,
+    kind: neuron.kind,
     endpoint: neuron.endpoint,
     state: reachability === "up" ? reported : reachability,
     ...(reachability === "up" ? {} : { cause: neuron.cause }),

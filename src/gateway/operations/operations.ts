@@ -58,6 +58,7 @@ export class Operations {
   async load(request: AdminLoadRequest, signal: AbortSignal): Promise<AdminLoadResponse> {
     const { fleet, loads, clock } = this.#options;
     const entry = this.#find(request.model);
+    if (request.neuron === undefined) this.#assertLoadable(entry);
     const neuron = request.neuron ?? this.#bestNeuron(entry);
     this.#assertHas(neuron, entry);
     const startMs = clock.monotonicMs();
@@ -83,10 +84,12 @@ export class Operations {
     const drainSeconds = request.drain_seconds ?? DRAIN_SECONDS_DEFAULT;
     const holders = [...fleet.neurons].filter((neuron) => {
       if (request.neuron !== undefined && request.neuron !== neuron.name) return false;
+      if (!neuron.loads) return false;
       const report = neuron.replicas.get(entry.source)?.report;
       return report !== undefined && report.state !== "absent";
     });
     if (request.neuron !== undefined) this.#assertHas(request.neuron, entry);
+    else if (holders.length === 0) this.#assertLoadable(entry);
     const unloaded = await Promise.all(
       holders.map(async ({ name }) => {
         const api = apis.get(name);
@@ -191,6 +194,7 @@ export class Operations {
         param: "neuron",
       });
     }
+    if (!neuron.loads) throw cannotLoad(`'${name}'`, neuron.kind);
     if (!neuron.serves) {
       throw new CortexError("unavailable", `Neuron '${name}' is down: ${neuron.cause}`, {
         retryAfterSeconds: 2,
@@ -200,15 +204,34 @@ export class Operations {
     throw new CortexError("model_not_found", `Neuron '${name}' does not have '${entry.source}'`);
   }
 
+  /** A model that only APIs have is there already and stays there. */
+  #assertLoadable(entry: CatalogueEntry): void {
+    const holders = [...this.#options.fleet.neurons].filter(
+      (neuron) => neuron.replicas.get(entry.source)?.report !== undefined,
+    );
+    const [first] = holders;
+    if (first === undefined || holders.some((neuron) => neuron.loads)) return;
+    throw cannotLoad(`'${first.name}', which has '${entry.id}',`, first.kind);
+  }
+
   #bestNeuron(entry: CatalogueEntry): string {
     const { fleet } = this.#options;
+    const apis = new Set([...fleet.neurons].filter(({ loads }) => !loads).map(({ name }) => name));
     const choice = chooseRoute({
       promptTokens: PROMPT_TOKENS_DEFAULT,
-      warm: fleet.warmCandidates(entry, undefined),
+      warm: fleet.warmCandidates(entry, apis),
       cold: () => fleet.coldCandidates(entry, undefined),
       random: () => 0,
     });
     if (choice === undefined) throw fleet.explainNone(entry);
     return choice.neuron;
   }
+}
+
+function cannotLoad(what: string, kind: string): CortexError {
+  return new CortexError(
+    "invalid_request",
+    `${what} is an API of the kind '${kind}': its models are neither loaded nor unloaded`,
+    { param: "neuron" },
+  );
 }

@@ -139,14 +139,13 @@ export class Exchange implements UpstreamSink, ReplyEvents {
   // 2. To the neuron and back.
 
   #send(neuron: string): void {
-    const { origins } = this.#parts;
     const { path, body, requestId, startMs } = this.#request;
-    const origin = origins.get(neuron);
-    if (origin === undefined) throw new Error(`No origin for neuron '${neuron}'`);
+    const upstream = this.#parts.upstreams.get(neuron);
+    if (upstream === undefined) throw new Error(`No upstream '${neuron}'`);
     this.#sentMs = performance.now();
     if (this.#choice?.cold === false) this.#overheadSeconds = (this.#sentMs - startMs) / 1_000;
     const headers = `Content-Type: application/json\r\nX-Request-Id: ${requestId}\r\n`;
-    this.#call = origin.send({ method: "POST", path, headers, body }, this);
+    this.#call = upstream.origin.send({ method: "POST", path, headers, body }, this);
   }
 
   onHead(head: ResponseHead): void {

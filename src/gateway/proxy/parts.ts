@@ -3,12 +3,12 @@ import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Reply } from "../listener/reply.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
-import type { HttpOrigin } from "../upstream/http-origin.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 
 /** What the data plane works with. */
 export interface DataPlaneParts {
   readonly fleet: Fleet;
-  readonly origins: ReadonlyMap<string, HttpOrigin>;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly loads: ColdLoads;
   readonly metrics: GatewayMetrics;
   /** A number in [0, 1). */

@@ -17,7 +17,7 @@ const gateway = await startGateway({
     },
     eviction: { strategy: "lru", defrag_after_cycles: 0 },
     limits: { queue_max: 256, load_seconds_max: 300, keepalive_seconds: 10 },
-    neurons: [{ name: "mock", endpoint: `http://127.0.0.1:${neuronPort}` }],
+    neurons: [{ name: "mock", kind: "neuron", endpoint: `http://127.0.0.1:${neuronPort}` }],
   },
   profiles: { models: [] },
   log: createLog("info"),
