@@ -35,13 +35,3 @@ export function readErrorCode(bytes: Uint8Array): string | undefined {
     return undefined;
   }
 }
-
-const EDGE_BYTES = 2_048;
-
-/** The beginning and the end of a full answer as text: its `usage` stands near one of them. */
-export function readEdges(bytes: Uint8Array): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.length <= 2 * EDGE_BYTES) return view.toString("latin1");
-  const end = view.toString("latin1", view.length - EDGE_BYTES);
-  return `${view.toString("latin1", 0, EDGE_BYTES)}\n${end}`;
-}

@@ -7,11 +7,11 @@ import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/connection.ts";
 import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
-import { BodyBuffer, readEdges, readErrorCode } from "./body-buffer.ts";
+import { BodyBuffer, readErrorCode } from "./body-buffer.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
 import { StreamTap } from "./stream-tap.ts";
-import { findUsage, type Usage } from "./usage.ts";
+import { findUsageOfWhole, type Usage } from "./usage.ts";
 
 /** A client's request, read and resolved. */
 export interface ExchangeRequest {
@@ -300,7 +300,7 @@ export class Exchange implements UpstreamSink, ReplyEvents {
       });
       return;
     }
-    this.#usage = findUsage(readEdges(bytes));
+    this.#usage = findUsageOfWhole(bytes);
     const retryAfter = this.#head?.retryAfter ?? (status === 429 || status === 503 ? "1" : "");
     const wait = retryAfter === "" ? "" : `Retry-After: ${retryAfter}\r\n`;
     const headers = `Content-Type: ${this.#head?.contentType}\r\n${this.#formatHeaders()}${wait}`;

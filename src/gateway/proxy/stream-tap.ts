@@ -54,8 +54,8 @@ export class StreamTap {
 
   /** Looks at the tail once the stream is over. */
   finish(): { readonly ending: StreamEnding; readonly usage: Usage | undefined } {
-    const tail = Buffer.concat(this.#tail).toString("latin1");
-    return { ending: endingOf(tail), usage: findUsage(tail) };
+    const tail = Buffer.concat(this.#tail);
+    return { ending: endingOf(tail.toString("latin1")), usage: findUsage(tail) };
   }
 
   #remember(piece: Uint8Array): void {

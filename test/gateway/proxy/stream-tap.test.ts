@@ -60,13 +60,17 @@ describe("stream tap", () => {
   });
 
   test("usage is read from either edge, whatever else is in it", () => {
-    expect(findUsage(`{"object":"list","usage":${USAGE},"data":[]}`)?.promptTokens).toBe(11);
-    expect(findUsage(`{"usage" : {"prompt_tokens" : 4}}`)).toEqual({
+    expect(
+      findUsage(Buffer.from(`{"object":"list","usage":${USAGE},"data":[]}`))?.promptTokens,
+    ).toBe(11);
+    expect(findUsage(Buffer.from(`{"usage" : {"prompt_tokens" : 4}}`))).toEqual({
       promptTokens: 4,
       completionTokens: 0,
       cachedTokens: 0,
     });
-    expect(findUsage(`{"usage":null}`)).toBeUndefined();
-    expect(findUsage(`{"content":"\\"usage\\":{\\"prompt_tokens\\":9}"}`)).toBeUndefined();
+    expect(findUsage(Buffer.from(`{"usage":null}`))).toBeUndefined();
+    expect(
+      findUsage(Buffer.from(`{"content":"\\"usage\\":{\\"prompt_tokens\\":9}"}`)),
+    ).toBeUndefined();
   });
 });
