@@ -36,6 +36,7 @@ struct choice {
     bool done = false;
     bool plain = false; /* text goes out as it comes */
     std::string head;   /* chunk text up to the delta */
+    std::vector<std::string> call_ids;
     std::unique_ptr<task_result_state> state;
     server_task_result_ptr final_result;
 };

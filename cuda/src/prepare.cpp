@@ -4,6 +4,7 @@
 #include "events.h"
 #include "faults.h"
 #include "plain-text.h"
+#include "tool-calls.h"
 
 #include "server-chat.h"
 #include "server-schema.h"
@@ -140,8 +141,7 @@ static std::vector<server_task> build_completion(request & request) {
     json body = parse_body(request);
     std::vector<raw_buffer> files;
     const bool chat = request.kind == NRN_SUBMIT_CHAT;
-    json data = chat ? oaicompat_chat_params_parse(body, owner.meta->chat_params, files)
-                     : oaicompat_completion_params_parse(body);
+    json data = chat ? chat_params(owner, body, files) : completion_params(body);
     const json & prompt = data.at("prompt");
 
     std::vector<server_tokens> inputs;
@@ -285,7 +285,7 @@ static json apply_template(const request & request, bool count) {
     server_context::host_view & view = *request.owner->view;
     json body = parse_body(request);
     std::vector<raw_buffer> files;
-    const json data = oaicompat_chat_params_parse(body, request.owner->meta->chat_params, files);
+    const json data = chat_params(*request.owner, body, files);
     const json & prompt = data.at("prompt");
     if (!count) {
         return json{ { "prompt", prompt } };

@@ -3,6 +3,7 @@
 #include "device.h"
 #include "events.h"
 #include "faults.h"
+#include "tool-calls.h"
 
 #include "server-chat.h"
 
@@ -59,10 +60,31 @@ static void push_role(const request & request, choice & answer, bool has_text) {
     answer.role_sent = true;
 }
 
+/* A call begins with its id, its name and no arguments yet, as OpenAI's does. */
+static std::string call_head(const common_chat_msg_diff & diff) {
+    std::string head = "{\"tool_calls\":[{\"index\":" + std::to_string(diff.tool_call_index);
+    head += ",\"id\":";
+    append_json_string(head, diff.tool_call_delta.id);
+    head += ",\"type\":\"function\",\"function\":{\"name\":";
+    append_json_string(head, diff.tool_call_delta.name);
+    return head + ",\"arguments\":\"\"}}]}";
+}
+
 static void push_diffs(const request & request, choice & answer,
     const std::vector<common_chat_msg_diff> & diffs, const std::string & logprobs) {
     for (size_t i = 0; i < diffs.size(); i++) {
-        const common_chat_msg_diff & diff = diffs[i];
+        common_chat_msg_diff diff = diffs[i];
+        if (diff.tool_call_index != std::string::npos && !diff.tool_call_delta.name.empty()) {
+            diff.tool_call_delta.id =
+                call_id(answer, diff.tool_call_index, diff.tool_call_delta.id);
+            push_role(request, answer, false);
+            push_delta(request, answer, call_head(diff), "");
+            diff.tool_call_delta.id.clear();
+            diff.tool_call_delta.name.clear();
+            if (diff.tool_call_delta.arguments.empty()) {
+                continue;
+            }
+        }
         const bool text_only =
             diff.reasoning_content_delta.empty() && diff.tool_call_index == std::string::npos;
         push_role(request, answer, text_only);
@@ -75,6 +97,43 @@ static void push_diffs(const request & request, choice & answer,
             delta = server_chat_msg_diff_to_json_oaicompat(diff).dump_safe();
         }
         push_delta(request, answer, delta, i + 1 == diffs.size() ? logprobs : "");
+    }
+}
+
+/* The parser of a format that no grammar held to may fail half way: what it makes of more text is awaited. */
+static void update_partial(choice & answer, server_task_result_cmpl_partial & result) {
+    const common_chat_msg before = answer.state->chat_msg;
+    try {
+        result.update(*answer.state);
+    } catch (const std::exception & e) {
+        log_line(log_level::debug, std::string("an answer does not parse yet: ") + e.what());
+        answer.state->chat_msg = before;
+        result.oaicompat_msg_diffs.clear();
+    }
+}
+
+/* An answer that does not parse in the end is text: the model wrote it, and the client must have it. */
+static void update_final(choice & answer, server_task_result_cmpl_final & result) {
+    const common_chat_msg before = answer.state->chat_msg;
+    try {
+        result.update(*answer.state);
+    } catch (const std::exception & e) {
+        log_line(log_level::debug, std::string("an answer does not parse: ") + e.what());
+        const std::string & text = answer.state->generated_text;
+        common_chat_msg whole = before;
+        whole.role = "assistant";
+        if (whole.tool_calls.empty()) {
+            const bool begun = text.compare(0, before.content.size(), before.content) == 0;
+            whole.content = begun ? text : before.content + text;
+        }
+        answer.state->chat_msg = whole;
+        result.is_updated = true;
+        result.oaicompat_msg = whole;
+        result.oaicompat_msg_diffs = common_chat_msg_diff::compute_diffs(before, whole);
+    }
+    for (size_t i = 0; i < result.oaicompat_msg.tool_calls.size(); i++) {
+        auto & call = result.oaicompat_msg.tool_calls[i];
+        call.id = call_id(answer, i, call.id);
     }
 }
 
@@ -110,7 +169,7 @@ static void render_partial(
         }
         return;
     }
-    result.update(*answer.state);
+    update_partial(answer, result);
     push_diffs(request, answer, result.oaicompat_msg_diffs, logprobs);
 }
 
@@ -173,7 +232,7 @@ static json cortex_json(const request & request, const totals & sum) {
 static void render_final_chunk(
     const request & request, choice & answer, server_task_result_cmpl_final & result) {
     if (request.kind == NRN_SUBMIT_CHAT && !answer.plain) {
-        result.update(*answer.state);
+        update_final(answer, result);
         push_diffs(request, answer, result.oaicompat_msg_diffs, "");
     }
     push_role(request, answer, true);
@@ -184,14 +243,17 @@ static void render_final_chunk(
     push(request, NRN_EVENT_CHUNK, chunk);
 }
 
-static json whole_answer(const request & request, const totals & sum) {
+static json whole_answer(request & request, const totals & sum) {
     json choices = json::array();
-    for (const auto & answer : request.choices) {
+    for (auto & answer : request.choices) {
         auto & result = final_of(answer);
         result.index = &answer - request.choices.data();
-        result.update(*answer.state);
+        update_final(answer, result);
         json one = request.kind == NRN_SUBMIT_CHAT ? result.to_json_oaicompat_chat()
                                                    : result.to_json_oaicompat();
+        if (!result.oaicompat_msg.tool_calls.empty() && result.oaicompat_msg.content.empty()) {
+            one["choices"].at((size_t)0)["message"]["content"] = nullptr;
+        }
         choices.push_back(one.at("choices").at((size_t)0));
     }
     return json{

@@ -1,0 +1,436 @@
+#include "call-grammar.h"
+#include "tool-history.h"
+
+#include "chat-peg-parser.h"
+#include "json-schema-to-grammar.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+namespace nrn {
+
+static bool has_text(const json & object, const char * key) {
+    return object.contains(key) && object.at(key).is_string() &&
+           !object.at(key).get<std::string>().empty();
+}
+
+// ---- our own convention ----
+
+/* One call of one tool. Rules are numbered: names of tools that differ in punctuation alone would share a rule. */
+static common_peg_parser call_of(
+    common_chat_peg_builder & p, const json & function, const std::string & rule) {
+    const std::string name = function.at("name");
+    auto head = p.literal("{") + p.space() + p.literal("\"name\"") + p.space() + p.literal(":") +
+                p.space() + p.literal("\"") + p.tool_name(p.literal(name)) + p.literal("\"");
+    auto arguments = p.tool_args(
+        p.schema(p.json(), rule + "-arguments", common_chat_tool_parameters(function)));
+    return p.rule(rule,
+        p.tool(p.tool_open(head) + p.space() + p.literal(",") + p.space() +
+               p.literal("\"arguments\"") + p.space() + p.literal(":") + p.space() + arguments +
+               p.space() + p.tool_close(p.literal("}"))));
+}
+
+static common_peg_parser calls_of(common_chat_peg_builder & p, const json & tools, bool many) {
+    auto any_call = p.choice();
+    size_t number = 0;
+    for (const json & tool : tools) {
+        any_call |= call_of(p, tool.at("function"), "call-" + std::to_string(number++));
+    }
+    auto wrapped = p.rule("wrapped-call", p.literal(CALL_START) + p.space() + any_call + p.space() +
+                                              p.literal(CALL_END));
+    return p.trigger_rule(
+        "wrapped-calls", many ? wrapped + p.zero_or_more(p.space() + wrapped) : wrapped);
+}
+
+/* Reasoning comes first where the template has tags for it; its start may be part of the prompt already. */
+static common_peg_parser reasoning_of(common_chat_peg_builder & p, const json & params) {
+    if (!has_text(params, "reasoning_budget_start_tag") ||
+        !params.contains("reasoning_budget_end_tags") ||
+        params.at("reasoning_budget_end_tags").empty()) {
+        return p.eps();
+    }
+    const std::string start = params.at("reasoning_budget_start_tag");
+    const auto ends = params.at("reasoning_budget_end_tags").get<std::vector<std::string>>();
+    /* Qwen3.5 may end its reasoning by a call; ours must come after the reasoning. */
+    std::string end;
+    for (const std::string & one : ends) {
+        const size_t first = one.find_first_not_of(" \n");
+        if (first != std::string::npos && one != CALL_START) {
+            end = one.substr(first);
+            break;
+        }
+    }
+    if (end.empty()) {
+        return p.eps();
+    }
+    return p.optional(
+        p.literal(start) + p.reasoning(p.until(end)) + p.literal(end) + p.space());
+}
+
+void set_own_grammar(
+    json & params, const json & tools, const answer_shape & shape, bool extract_reasoning) {
+    const std::string prompt =
+        get_or<std::string>(params, "generation_prompt", "");
+    const std::string start =
+        extract_reasoning && has_text(params, "reasoning_budget_start_tag")
+            ? params.at("reasoning_budget_start_tag").get<std::string>()
+            : std::string();
+    const common_peg_arena parser = build_chat_peg_parser([&](common_chat_peg_builder & p) {
+        auto begin = p.prefix(prompt, start) +
+                     (extract_reasoning ? reasoning_of(p, params) : p.eps()) + p.space();
+        auto calls = shape.calls ? calls_of(p, tools, shape.many_calls) : p.eps();
+        if (shape.schema.is_object()) {
+            auto value = p.content(p.schema(p.json(), "answer", shape.schema));
+            return begin + (shape.calls ? p.choice({ calls, value }) : value) + p.space() + p.end();
+        }
+        if (shape.text) {
+            return begin + p.content(p.until(CALL_START)) + p.optional(calls) + p.space() + p.end();
+        }
+        return begin + calls + p.space() + p.end();
+    });
+    params["chat_format"] = (int)COMMON_CHAT_FORMAT_PEG_NATIVE;
+    params["chat_parser"] = parser.save();
+    params["parse_tool_calls"] = true;
+    params["grammar"] = build_grammar([&](const common_grammar_builder & builder) {
+        parser.build_grammar(builder, shape.text);
+    });
+    params["grammar_type"] = "tool_calls";
+    params["grammar_lazy"] = shape.text;
+    params["grammar_triggers"] = json::array();
+    if (shape.text) {
+        params["grammar_triggers"].push_back(
+            json{ { "type", (int)COMMON_GRAMMAR_TRIGGER_TYPE_WORD }, { "value", CALL_START } });
+    }
+    json preserved = params.contains("preserved_tokens") && params.at("preserved_tokens").is_array()
+                         ? params.at("preserved_tokens")
+                         : json::array();
+    preserved.push_back(CALL_START);
+    preserved.push_back(CALL_END);
+    params["preserved_tokens"] = preserved;
+}
+
+// ---- a template's own convention ----
+
+/* Rule names keep only letters, digits and dashes; tools whose rules would meet cannot be told apart. */
+static bool rules_collide(const json & tools) {
+    std::set<std::string> names;
+    for (const json & tool : tools) {
+        std::string name = tool.at("function").at("name");
+        for (char & c : name) {
+            c = isalnum((unsigned char)c) ? c : '-';
+        }
+        if (!names.insert(name).second) {
+            return true;
+        }
+    }
+    for (const std::string & name : names) {
+        const auto next = names.lower_bound(name + "-schema");
+        if (next != names.end() && next->compare(0, name.size() + 7, name + "-schema") == 0) {
+            return true;
+        }
+        const auto argument = names.lower_bound(name + "-arg");
+        if (argument != names.end() && argument->compare(0, name.size() + 4, name + "-arg") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Looks at a saved parser; ids are of its nodes. */
+class parser_survey {
+  public:
+    explicit parser_survey(const std::string & saved) { arena.load(saved); }
+
+    common_peg_arena arena;
+    std::set<common_peg_parser_id> emptied; /* free text that the grammar will not allow */
+    std::set<std::string> dead;             /* rules that the grammar will not allow */
+
+    std::vector<common_peg_parser_id> children_of(common_peg_parser_id id) const {
+        return std::visit(
+            [&](const auto & p) -> std::vector<common_peg_parser_id> {
+                using T = std::decay_t<decltype(p)>;
+                if constexpr (std::is_same_v<T, common_peg_sequence_parser> ||
+                              std::is_same_v<T, common_peg_choice_parser>) {
+                    return p.children;
+                } else if constexpr (std::is_same_v<T, common_peg_ref_parser>) {
+                    return { arena.get_rule(p.name) };
+                } else if constexpr (std::is_same_v<T, common_peg_repetition_parser> ||
+                                     std::is_same_v<T, common_peg_schema_parser> ||
+                                     std::is_same_v<T, common_peg_rule_parser> ||
+                                     std::is_same_v<T, common_peg_atomic_parser> ||
+                                     std::is_same_v<T, common_peg_tag_parser> ||
+                                     std::is_same_v<T, common_peg_gbnf_parser> ||
+                                     std::is_same_v<T, common_peg_ac_parser>) {
+                    return { p.child };
+                } else {
+                    return {}; /* lookahead is no part of a grammar */
+                }
+            },
+            arena.get(id));
+    }
+
+    template <typename T> const T * as(common_peg_parser_id id) const {
+        return std::get_if<T>(&arena.get(id));
+    }
+
+    std::string tag_of(common_peg_parser_id id) const {
+        const auto * tag = as<common_peg_tag_parser>(id);
+        return tag ? tag->tag : std::string();
+    }
+
+    /* Tags below which text is no content: calls and reasoning. */
+    bool is_covered(common_peg_parser_id id) const {
+        const std::string tag = tag_of(id);
+        return tag.compare(0, 4, "tool") == 0 || tag.compare(0, 9, "reasoning") == 0;
+    }
+
+    /* Calls back once for each node below id; a false answer stays out of what is below it. */
+    template <typename Visit>
+    void walk(common_peg_parser_id id, const Visit & visit) const {
+        std::set<common_peg_parser_id> seen;
+        std::vector<common_peg_parser_id> open{ id };
+        while (!open.empty()) {
+            const auto next = open.back();
+            open.pop_back();
+            if (seen.insert(next).second && visit(next)) {
+                for (const auto child : children_of(next)) {
+                    open.push_back(child);
+                }
+            }
+        }
+    }
+
+    bool finds(common_peg_parser_id id, const std::string & tag) const {
+        bool found = false;
+        walk(id, [&](common_peg_parser_id at) {
+            found = found || tag_of(at) == tag;
+            return !found;
+        });
+        return found;
+    }
+
+    /* Decides what the grammar must lose so that no content comes before the calls. */
+    void plan_without_content() {
+        std::set<common_peg_parser_id> covered;
+        walk(arena.root(), [&](common_peg_parser_id at) {
+            if (is_covered(at)) {
+                walk(at, [&](common_peg_parser_id below) {
+                    covered.insert(below);
+                    return true;
+                });
+            }
+            return true;
+        });
+        plan_below(arena.root(), "", covered);
+    }
+
+    /* Every answer of this node holds a call. A dead node has no answer. */
+    bool always_calls(common_peg_parser_id id) { return verdict_of(id).calls; }
+    /* Some answer of this node holds free text outside of calls and reasoning. */
+    bool has_free_text(common_peg_parser_id id) { return verdict_of(id).text; }
+    bool is_dead(common_peg_parser_id id) { return verdict_of(id).dead; }
+
+  private:
+    struct verdict {
+        bool calls = false;
+        bool text = false;
+        bool dead = false;
+    };
+    std::unordered_map<common_peg_parser_id, verdict> verdicts;
+    std::set<common_peg_parser_id> planned;
+
+    void plan_below(common_peg_parser_id id, const std::string & rule,
+        const std::set<common_peg_parser_id> & covered) {
+        if (is_covered(id) || !planned.insert(id).second) {
+            return;
+        }
+        if (tag_of(id) == common_chat_peg_builder::CONTENT) {
+            const auto child = as<common_peg_tag_parser>(id)->child;
+            if (as<common_peg_until_parser>(child) && covered.count(child) == 0) {
+                emptied.insert(child);
+            } else if (!rule.empty()) {
+                dead.insert(rule);
+            }
+            return;
+        }
+        const auto * named = as<common_peg_rule_parser>(id);
+        for (const auto child : children_of(id)) {
+            plan_below(child, named ? named->name : rule, covered);
+        }
+    }
+
+    verdict verdict_of(common_peg_parser_id id) {
+        const auto known = verdicts.find(id);
+        if (known != verdicts.end()) {
+            return known->second;
+        }
+        verdicts[id] = verdict(); /* a cycle adds nothing */
+        return verdicts[id] = judge(id);
+    }
+
+    verdict judge(common_peg_parser_id id) {
+        verdict found;
+        const auto * rule = as<common_peg_rule_parser>(id);
+        if (rule && dead.count(rule->name) > 0) {
+            found.dead = found.calls = true;
+            return found;
+        }
+        if (is_covered(id)) {
+            found.calls = finds(id, common_chat_peg_builder::TOOL_NAME);
+            return found;
+        }
+        if (as<common_peg_until_parser>(id) || as<common_peg_any_parser>(id) ||
+            as<common_peg_chars_parser>(id) || as<common_peg_string_parser>(id) ||
+            as<common_peg_ac_parser>(id) || as<common_peg_schema_parser>(id) ||
+            as<common_peg_gbnf_parser>(id)) {
+            found.text = emptied.count(id) == 0;
+            return found;
+        }
+        const auto children = children_of(id);
+        const bool choice = as<common_peg_choice_parser>(id) != nullptr;
+        const auto * repetition = as<common_peg_repetition_parser>(id);
+        found.dead = found.calls = choice;
+        for (const auto child : children) {
+            const verdict below = verdict_of(child);
+            if (choice) {
+                found.dead = found.dead && below.dead;
+                found.calls = found.calls && below.calls;
+            } else {
+                found.dead = found.dead || below.dead;
+                found.calls = found.calls || below.calls;
+            }
+            found.text = found.text || (below.text && !below.dead);
+        }
+        if (repetition && repetition->min_count == 0) {
+            found.dead = found.calls = false;
+        }
+        return found;
+    }
+};
+
+bool parses_calls(const json & params, const json & tools) {
+    if (!has_text(params, "chat_parser") || rules_collide(tools)) {
+        return false;
+    }
+    const parser_survey survey(params.at("chat_parser").get<std::string>());
+    return survey.finds(survey.arena.root(), common_chat_peg_builder::TOOL_NAME);
+}
+
+/* True when each property is either no string at all or any string: what formats of tags can hold to. */
+static bool has_plain_arguments(const json & tools) {
+    static const std::set<std::string> NOTES = { "type", "description", "title", "default",
+        "examples" };
+    for (const json & tool : tools) {
+        const json schema = common_chat_tool_parameters(tool.at("function"));
+        for (const char * key : { "$ref", "anyOf", "oneOf", "allOf", "enum", "const" }) {
+            if (schema.contains(key)) {
+                return false;
+            }
+        }
+        if (!schema.contains("properties") || !schema.at("properties").is_object()) {
+            continue;
+        }
+        for (const auto & [name, property] : schema.at("properties").items()) {
+            if (!property.is_object() || !has_text(property, "type")) {
+                return false;
+            }
+            const bool text = property.at("type").get<std::string>() == "string";
+            for (const auto & [key, value] : property.items()) {
+                (void)value;
+                if (key == "$ref" || key == "anyOf" || key == "oneOf" ||
+                    (text && NOTES.count(key) == 0)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+/* Whether the parser's arguments are held to the tools' schemas. */
+static bool holds_to_schemas(const parser_survey & survey, const json & tools) {
+    bool whole = true;  /* all arguments come as one JSON value with a schema */
+    bool tagged = true; /* each argument is a string or a JSON value with a schema */
+    bool any = false;
+    const auto has_schema = [&](common_peg_parser_id id) {
+        bool found = false;
+        survey.walk(id, [&](common_peg_parser_id at) {
+            found = found || survey.as<common_peg_schema_parser>(at);
+            return !found;
+        });
+        return found;
+    };
+    survey.walk(survey.arena.root(), [&](common_peg_parser_id at) {
+        const std::string tag = survey.tag_of(at);
+        if (tag == common_chat_peg_builder::TOOL_ARGS) {
+            any = true;
+            if (!has_schema(at)) {
+                whole = false;
+            }
+        } else if (tag == common_chat_peg_builder::TOOL_ARG_STRING_VALUE) {
+            whole = false;
+            any = true;
+        } else if (tag == common_chat_peg_builder::TOOL_ARG_VALUE) {
+            whole = false;
+            any = true;
+            tagged = tagged && has_schema(at);
+        } else if (tag.compare(0, 9, "tool-arg-") == 0 &&
+                   tag != common_chat_peg_builder::TOOL_ARG_OPEN &&
+                   tag != common_chat_peg_builder::TOOL_ARG_CLOSE &&
+                   tag != common_chat_peg_builder::TOOL_ARG_NAME) {
+            whole = tagged = false; /* containers of a format with its own mapper */
+        }
+        return true;
+    });
+    const bool separate = survey.finds(survey.arena.root(), common_chat_peg_builder::TOOL_ARG);
+    if (!separate) {
+        return any && whole;
+    }
+    return tagged && has_plain_arguments(tools);
+}
+
+/* Replaces the right side of a rule; false when the grammar has no such rule. */
+static bool replace_rule(std::string & grammar, const std::string & name, const std::string & by) {
+    const std::string head = name + " ::= ";
+    const size_t at = grammar.compare(0, head.size(), head) == 0 ? 0 : grammar.find("\n" + head);
+    if (at == std::string::npos) {
+        return false;
+    }
+    const size_t from = at == 0 ? head.size() : at + 1 + head.size();
+    grammar.replace(from, grammar.find('\n', from) - from, by);
+    return true;
+}
+
+bool force_native_calls(json & params, const json & tools) {
+    if (!has_text(params, "chat_parser") || !has_text(params, "grammar") || rules_collide(tools)) {
+        return false;
+    }
+    parser_survey survey(params.at("chat_parser").get<std::string>());
+    if (!holds_to_schemas(survey, tools)) {
+        return false;
+    }
+    survey.plan_without_content();
+    const auto root = survey.arena.root();
+    if (survey.is_dead(root) || !survey.always_calls(root) || survey.has_free_text(root)) {
+        return false;
+    }
+    std::string grammar = params.at("grammar");
+    for (const auto id : survey.emptied) {
+        if (!replace_rule(grammar, "until-" + std::to_string(id), "\"\"")) {
+            return false;
+        }
+    }
+    for (const std::string & name : survey.dead) {
+        /* A class of no character at all. */
+        if (!replace_rule(grammar, name, "[^\\x00-\\U0010FFFF]")) {
+            return false;
+        }
+    }
+    params["grammar"] = grammar;
+    params["grammar_lazy"] = false;
+    params["grammar_triggers"] = json::array();
+    return true;
+}
+
+} // namespace nrn
