@@ -93,7 +93,7 @@ class ClientHandler implements RequestHandler {
       method,
       headers: listHeaders(request.headerBytes),
       signal,
-      ...(method === "GET" || request.text === "" ? {} : { body: request.text }),
+      ...(method === "GET" || request.body.length === 0 ? {} : { body: request.body }),
     });
     this.#addresses.set(asked, request.peerAddress);
     return asked;

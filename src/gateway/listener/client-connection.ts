@@ -19,6 +19,7 @@ export interface ConnectionOptions {
 /** `idle` waits for a request, `reading` has begun one, `busy` answers it, `closing` lets the client go. */
 export type ConnectionState = "idle" | "reading" | "busy" | "closing";
 
+const EMPTY = Buffer.alloc(0);
 const UPPER_A = 65;
 const UPPER_Z = 90;
 /** Bytes of the next request that are kept while one is answered; more stay in the socket. */
@@ -140,14 +141,13 @@ export class ClientConnection implements Reply {
   }
 
   #dispatch(head: RequestHead): void {
-    const [first] = this.#body;
+    const [first = EMPTY] = this.#body;
     const body = this.#body.length <= 1 ? first : Buffer.concat(this.#body);
     this.#body = [];
     this.#bodyBytes = 0;
     this.#chunked = undefined;
     this.#enter("busy");
-    const text = body === undefined ? "" : body.toString("utf8");
-    this.#options.handler.handle({ ...head, text, peerAddress: this.#peerAddress }, this);
+    this.#options.handler.handle({ ...head, body, peerAddress: this.#peerAddress }, this);
   }
 
   #refuse(error: Error): void {

@@ -2,8 +2,7 @@ import type { RequestHead } from "./request-parser.ts";
 
 /** A request whose body has come whole. */
 export interface ClientRequest extends RequestHead {
-  /** The body as text; invalid UTF-8 becomes U+FFFD. */
-  readonly text: string;
+  readonly body: Buffer;
   readonly peerAddress: string;
 }
 

@@ -19,15 +19,15 @@ export class DataPlane {
   /** Answers one request of a hot path, at once or by and by. Throws a CortexError for one that goes nowhere. */
   handle(request: ClientRequest, reply: Reply, requestId: string): void {
     const startMs = performance.now();
-    const { path, text } = request;
+    const { path, body } = request;
     try {
-      const fields = readRoutingFields(text);
+      const fields = readRoutingFields(body);
       const entry = this.#find(fields.model);
       this.#admit(entry);
       const exchange = new Exchange(this.#parts, reply, {
         path,
         requestId,
-        body: fields.model === entry.source ? text : replaceModel(text, entry.source),
+        body: fields.model === entry.source ? body : replaceModel(body, entry.source),
         entry,
         stream: fields.stream,
         promptTokens: fields.promptTokens,

@@ -17,7 +17,7 @@ import { findUsageOfWhole, type Usage } from "./usage.ts";
 export interface ExchangeRequest {
   readonly path: string;
   /** As it goes to the neuron, with the neuron's own model id. */
-  readonly body: string;
+  readonly body: Buffer;
   readonly entry: CatalogueEntry;
   readonly stream: boolean;
   readonly promptTokens: number;

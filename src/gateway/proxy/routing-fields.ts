@@ -1,4 +1,5 @@
 import { CortexError } from "../../base/errors.ts";
+import { TopLevelMembers } from "./top-level-members.ts";
 
 /** What routing needs of a request's body. */
 export interface RoutingFields {
@@ -11,22 +12,17 @@ export interface RoutingFields {
 const BYTES_PER_TOKEN = 4;
 /** As in the protocol's schemas. */
 const MODEL_CHARACTERS_MAX = 256;
-const QUOTE = 34;
-const BACKSLASH = 92;
 
 /** Reads the routing fields, or throws `invalid_request` in words that name the field. */
-export function readRoutingFields(text: string): RoutingFields {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CortexError("invalid_request", `Body is not valid JSON: ${why}`, { cause });
+export function readRoutingFields(body: Buffer): RoutingFields {
+  let model: unknown;
+  let stream: unknown;
+  const members = new TopLevelMembers(body);
+  while (members.next()) {
+    if (members.is("model")) model = members.value();
+    else if (members.is("stream")) stream = members.value();
   }
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new CortexError("invalid_request", "Body must be a JSON object");
-  }
-  const { model, stream } = body as { model?: unknown; stream?: unknown };
+  if (!members.whole) refuseBody(body);
   if (model === undefined) {
     throw new CortexError("invalid_request", "Field 'model' is missing", { param: "model" });
   }
@@ -42,60 +38,33 @@ export function readRoutingFields(text: string): RoutingFields {
       param: "stream",
     });
   }
-  return { model, stream: stream === true, promptTokens: text.length / BYTES_PER_TOKEN };
+  return { model, stream: stream === true, promptTokens: body.length / BYTES_PER_TOKEN };
+}
+
+/** Says what is wrong with a body that is no JSON object. */
+function refuseBody(body: Buffer): never {
+  try {
+    JSON.parse(body.toString("utf8"));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CortexError("invalid_request", `Body is not valid JSON: ${why}`, { cause });
+  }
+  throw new CortexError("invalid_request", "Body must be a JSON object");
 }
 
 /**
- * The same body with another model name and every other byte as it was: parsing and printing anew would
- * change numbers. `text` has been read by {@link readRoutingFields}, so it is an object with a model.
+ * The same body with another model name and every other byte as it was: parsing and printing anew would change
+ * numbers. A repeated key is replaced each time, so that no parser reads another model than was routed.
  */
-export function replaceModel(text: string, model: string): string {
-  let out = "";
+export function replaceModel(body: Buffer, model: string): Buffer {
+  const name = Buffer.from(JSON.stringify(model));
+  const pieces: Buffer[] = [];
   let copied = 0;
-  for (const { from, to } of findTopLevelValues(text, "model")) {
-    out += text.slice(copied, from) + JSON.stringify(model);
-    copied = to;
+  const members = new TopLevelMembers(body);
+  while (members.next()) {
+    if (!members.is("model")) continue;
+    pieces.push(body.subarray(copied, members.valueFrom), name);
+    copied = members.valueTo;
   }
-  return out + text.slice(copied);
-}
-
-/**
- * Where the string values of a key of the outermost object begin and end, quotes included; more
- * than once if repeated.
- */
-function findTopLevelValues(text: string, key: string): { from: number; to: number }[] {
-  const found: { from: number; to: number }[] = [];
-  let depth = 0;
-  let isKey = false;
-  let matched = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      const end = findStringEnd(text, at);
-      if (depth === 1) {
-        if (isKey) matched = JSON.parse(text.slice(at, end)) === key;
-        else if (matched) found.push({ from: at, to: end });
-      }
-      at = end - 1;
-    } else if (code === 123 || code === 91) {
-      depth += 1;
-      if (depth === 1) isKey = true;
-    } else if (code === 125 || code === 93) depth -= 1;
-    else if (depth === 1 && code === 58) isKey = false;
-    else if (depth === 1 && code === 44) {
-      isKey = true;
-      matched = false;
-    }
-  }
-  return found;
-}
-
-/** The place behind the closing quote of the string that begins at `from`. */
-function findStringEnd(text: string, from: number): number {
-  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes += 1;
-    if (backslashes % 2 === 0) return at + 1;
-  }
-  return text.length;
+  return Buffer.concat([...pieces, body.subarray(copied)]);
 }

@@ -7,7 +7,7 @@ export interface UpstreamRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly headers: string;
-  readonly body: string | undefined;
+  readonly body: Uint8Array | string | undefined;
 }
 
 /** How far a request came before it failed: only `connect` proves that the peer never saw it. */
@@ -38,9 +38,6 @@ export interface Pool {
   /** The head of a request, its blank line included. */
   formatHead(request: UpstreamRequest): string;
 }
-
-/** Below the 75 s for which our own servers keep idle connections. */
-const IDLE_SECONDS = 60;
 
 /** One request: hands the answer on, gives the connection back, sends again where that is safe. */
 export class Call implements UpstreamCall, ResponseSink {
@@ -111,6 +108,8 @@ export type RawSocket = Bun.Socket<Connection>;
 
 /** One socket. Carries one call at a time; idle in the origin's pool between calls. */
 export class Connection {
+  /** When the pool got it back last, by the pool's own count. */
+  idleSince = 0;
   readonly #origin: Pool;
   readonly #parser = new ResponseParser();
   #socket: RawSocket | undefined;
@@ -157,7 +156,6 @@ export class Connection {
     this.#parser.begin(call);
     const socket = this.#socket;
     if (socket === undefined) return;
-    if (reused) socket.timeout(0);
     const head = this.#origin.formatHead(call.request);
     this.#unsent = writeJoined(socket, { head, body: call.request.body });
   }
@@ -205,12 +203,6 @@ export class Connection {
     call.fail(new CortexError("neuron_failed", `Connection lost: ${why}`), phase);
   }
 
-  onIdle(): void {
-    if (this.#call !== undefined || this.#dead) return;
-    this.#origin.forget(this);
-    this.terminate();
-  }
-
   /** The answer is whole: the connection serves the next request, unless something is odd about it. */
   finish(): void {
     this.#call = undefined;
@@ -220,7 +212,6 @@ export class Connection {
       return;
     }
     this.resume();
-    this.#socket.timeout(IDLE_SECONDS);
     this.#origin.release(this);
   }
 

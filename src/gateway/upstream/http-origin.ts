@@ -1,4 +1,5 @@
 import { CortexError } from "../../base/errors.ts";
+import { byteCountOf } from "../../base/write-joined.ts";
 import {
   Call,
   Connection,
@@ -14,12 +15,17 @@ export interface OriginOptions {
   /** Sent as `Authorization: Bearer` when set. */
   readonly token: string | undefined;
   readonly connectTimeoutMs?: number;
+  readonly sweepMs?: number;
 }
 
 /** A host on a private network answers in milliseconds; a lost packet costs 1 s and then 3 s. */
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Idle connections kept: a burst larger than this pays for connecting again. */
 const IDLE_MAX = 1_024;
+/** How often idle connections are looked at: a timer for each request is not free. */
+const SWEEP_MS = 10_000;
+/** Sweeps after which an idle connection is closed: below the 75 s for which our own servers keep it. */
+const IDLE_SWEEPS = 6;
 
 /**
  * An HTTP/1.1 client for one peer over raw sockets with kept-alive connections. Owner of the pool. One
@@ -34,6 +40,8 @@ export class HttpOrigin implements Pool {
   readonly #connectTimeoutMs: number;
   readonly #idle: Connection[] = [];
   readonly #handlers = socketHandlers();
+  readonly #sweep: ReturnType<typeof setInterval>;
+  #sweeps = 0;
   #closed = false;
 
   constructor(options: OriginOptions) {
@@ -44,6 +52,8 @@ export class HttpOrigin implements Pool {
     const token = options.token === undefined ? "" : `Authorization: Bearer ${options.token}\r\n`;
     this.#headLines = ` HTTP/1.1\r\nHost: ${url.host}\r\n${token}`;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    this.#sweep = setInterval(() => this.#closeIdle(), options.sweepMs ?? SWEEP_MS);
+    this.#sweep.unref();
   }
 
   /** Connections that wait for a request. */
@@ -70,6 +80,7 @@ export class HttpOrigin implements Pool {
   /** Closes idle connections and admits no more requests; those on their way end by themselves. */
   close(): void {
     this.#closed = true;
+    clearInterval(this.#sweep);
     for (const connection of this.#idle.splice(0)) connection.terminate();
   }
 
@@ -98,7 +109,10 @@ export class HttpOrigin implements Pool {
 
   release(connection: Connection): void {
     if (this.#closed || this.#idle.length >= IDLE_MAX) connection.terminate();
-    else this.#idle.push(connection);
+    else {
+      connection.idleSince = this.#sweeps;
+      this.#idle.push(connection);
+    }
   }
 
   forget(connection: Connection): void {
@@ -109,7 +123,16 @@ export class HttpOrigin implements Pool {
   formatHead(request: UpstreamRequest): string {
     const start = `${request.method} ${request.path}${this.#headLines}${request.headers}`;
     if (request.body === undefined) return `${start}\r\n`;
-    return `${start}Content-Length: ${Buffer.byteLength(request.body)}\r\n\r\n`;
+    return `${start}Content-Length: ${byteCountOf(request.body)}\r\n\r\n`;
+  }
+
+  /** The longest idle ones stand first, since the last one given back is the first one taken. */
+  #closeIdle(): void {
+    this.#sweeps += 1;
+    const limit = this.#sweeps - IDLE_SWEEPS;
+    const fresh = this.#idle.findIndex((connection) => connection.idleSince > limit);
+    const stale = this.#idle.splice(0, fresh < 0 ? this.#idle.length : fresh);
+    for (const connection of stale) connection.terminate();
   }
 
   #connectError(why: string): CortexError {
@@ -125,7 +148,6 @@ function socketHandlers(): Bun.SocketHandler<Connection> {
   return {
     data: (socket, bytes) => socket.data.onData(bytes),
     drain: (socket) => socket.data.onDrain(),
-    timeout: (socket) => socket.data.onIdle(),
     end: (socket) => {
       socket.data.onClose("closed by the peer");
       socket.end();

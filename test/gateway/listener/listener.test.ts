@@ -65,7 +65,7 @@ class RawClient {
 }
 
 const echo: Handle = (request, reply) =>
-  reply.send(200, "", `<${request.method} ${request.target} ${request.text}>`);
+  reply.send(200, "", `<${request.method} ${request.target} ${request.body.toString()}>`);
 
 describe("listener", () => {
   test("answers requests of a connection in their order, however they are cut", async () => {

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { readRoutingFields, replaceModel } from "../../../src/gateway/proxy/routing-fields.ts";
+import * as fields from "../../../src/gateway/proxy/routing-fields.ts";
+
+const readRoutingFields = (text: string) => fields.readRoutingFields(Buffer.from(text));
+const replaceModel = (text: string, model: string) =>
+  fields.replaceModel(Buffer.from(text), model).toString();
 
 describe("routing fields", () => {
   test("reads model and stream and estimates the prompt", () => {
@@ -9,8 +13,40 @@ describe("routing fields", () => {
     expect(readRoutingFields('{"model":"m","stream":null}').stream).toBe(false);
   });
 
+  test("reads the same as a parser would, in any JSON object", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 4 })),
+        fc.string({ minLength: 1, maxLength: 200 }),
+        fc.constantFrom(true, false, null, undefined),
+        fc.constantFrom(0, 2),
+        (rest, model, stream, indent) => {
+          const text = JSON.stringify({ ...rest, model, stream }, null, indent);
+          expect(readRoutingFields(text)).toMatchObject({ model, stream: stream === true });
+        },
+      ),
+    );
+  });
+
+  test("a key counts however it is escaped, and the last one of several counts", () => {
+    expect(readRoutingFields('{"m\\u006fdel":"a"}').model).toBe("a");
+    expect(readRoutingFields('{"model":"a","model":"b"}').model).toBe("b");
+    const long = `\\"${"\\\\".repeat(40)}`;
+    expect(readRoutingFields(`{"x":"${long}","model":"a","y":"${long}\\""}`).model).toBe("a");
+  });
+
   test("refuses in words that name the field", () => {
     expect(() => readRoutingFields('{"model":"m"')).toThrow("Body is not valid JSON");
+    for (const cut of [
+      '{"model":"m",',
+      '{"model":"m"}}',
+      '{"model":"m","a":[1}',
+      '{"model"}',
+      "{",
+    ]) {
+      expect(() => readRoutingFields(cut)).toThrow("Body is not valid JSON");
+    }
+    expect(() => readRoutingFields('{"model":nope}')).toThrow("Field 'model'");
     expect(() => readRoutingFields('"text"')).toThrow("Body must be a JSON object");
     expect(() => readRoutingFields("null")).toThrow("Body must be a JSON object");
     expect(() => readRoutingFields("{}")).toThrow("Field 'model' is missing");

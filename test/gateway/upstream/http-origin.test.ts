@@ -13,6 +13,7 @@ type Peer = Bun.Socket<{ count: number }>;
 
 /** A server of bytes: `onRequest` is called for each piece that comes, with how many came before it. */
 function serve(onRequest: (socket: Peer, text: string, count: number) => void) {
+  const left = Promise.withResolvers<void>();
   let connections = 0;
   const server = Bun.listen<{ count: number }>({
     hostname: "127.0.0.1",
@@ -26,12 +27,13 @@ function serve(onRequest: (socket: Peer, text: string, count: number) => void) {
         onRequest(socket, bytes.toString(), socket.data.count);
         socket.data.count += 1;
       },
+      close: () => left.resolve(),
     },
   });
   open.push(() => server.stop(true));
   const origin = new HttpOrigin({ endpoint: `http://127.0.0.1:${server.port}`, token: "t0p" });
   open.push(() => origin.close());
-  return { origin, connections: () => connections, port: server.port };
+  return { origin, connections: () => connections, port: server.port, left: left.promise };
 }
 
 interface Outcome {
@@ -76,6 +78,20 @@ describe("http origin", () => {
     );
     expect(connections()).toBe(1);
     expect(origin.idleCount).toBe(1);
+  });
+
+  test("closes a connection that nobody used for six looks, and not before", async () => {
+    const { port, left } = serve((socket) => socket.write(OK));
+    const origin = new HttpOrigin({
+      endpoint: `http://127.0.0.1:${port}`,
+      token: undefined,
+      sweepMs: 5,
+    });
+    await send(origin);
+    expect(origin.idleCount).toBe(1);
+    await left;
+    expect(origin.idleCount).toBe(0);
+    origin.close();
   });
 
   test("sends once more on a fresh connection when a kept one died before any byte", async () => {
