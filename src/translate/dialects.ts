@@ -66,11 +66,24 @@ export interface StreamTranslator {
   readonly contentChunks: number;
 }
 
+/** What {@link translateRequest} of translation.ts takes. */
+export interface TranslationRequest {
+  readonly from: ClientDialect;
+  readonly to: UpstreamKind;
+  /** The client's parsed body; `model` already is the name that the upstream knows. */
+  readonly body: JsonObject;
+  readonly context: TranslationContext;
+  /** Default "generate". */
+  readonly endpoint?: "generate" | "count_tokens";
+}
+
 /** A request as it goes to the upstream, and the way back. */
 export interface Translation {
+  /** After the API's base, such as /v1/chat/completions. */
   readonly path: string;
   readonly body: JsonObject;
-  readonly answer: AnswerTranslator;
+  /** Undefined where the answer goes to the client as it comes. */
+  readonly answer: AnswerTranslator | undefined;
   /** Names of request fields that were let go, for a debug header. */
   readonly dropped: readonly string[];
 }
