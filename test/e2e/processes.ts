@@ -2,8 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** The compiled executable that every end-to-end test runs; scripts/test.ts builds it first. */
-export const EXECUTABLE = join(import.meta.dir, "../../dist/cortex");
+/**
+ * The compiled executable that every end-to-end test runs; scripts/test.ts builds it first. The variable names another
+ * one, such as that of an earlier version.
+ */
+export const EXECUTABLE =
+  process.env["CORTEX_TEST_EXECUTABLE"] ?? join(import.meta.dir, "../../dist/cortex");
 
 /** The default model and the generated ones; scripts/test.ts puts them there and names the folder. */
 export const MODELS_DIR = process.env["CORTEX_TEST_MODELS"] ?? "";

@@ -1,0 +1,109 @@
+/** One answer of the scripted model to a request of a client's main conversation. */
+export type Step =
+  /** Asks for shell commands, all in one turn. */
+  | {
+      readonly kind: "calls";
+      readonly commands: readonly string[];
+      readonly text?: string;
+      readonly thinking?: Thinking;
+    }
+  | { readonly kind: "text"; readonly text: string; readonly thinking?: Thinking }
+  /** Refuses with the dialect's own body for a server that has too much to do. */
+  | { readonly kind: "overloaded"; readonly status: number }
+  /** Starts to stream this text and closes the connection in the middle. */
+  | { readonly kind: "cut"; readonly text: string };
+
+/** What a model thought; Anthropic signs it and wants it back unchanged. */
+export interface Thinking {
+  readonly text: string;
+  readonly signature: string;
+}
+
+/** What an upstream says in one turn, whatever its dialect. */
+export interface Answer {
+  readonly thinking?: Thinking;
+  readonly text?: string;
+  readonly calls: readonly ToolCall[];
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text. */
+  readonly arguments: string;
+}
+
+/** A tool as the request declares it. */
+export interface DeclaredTool {
+  readonly name: string;
+  readonly schema: JsonObject;
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** What every answer says of its size; the clients' own reports are compared with it. */
+export const SCRIPTED_USAGE = { input: 1_000, cached: 200, output: 30 } as const;
+
+/** The names under which the clients offer to run a command. */
+const SHELL_NAMES = /^(bash|shell|shell_command|exec_command|local_shell)$/i;
+/** The argument that takes the command line. */
+const COMMAND_ARGUMENTS = ["command", "cmd"];
+
+/** Builds the answer of a step that asks for commands; fails where the request offers no shell. */
+export function toAnswer(
+  step: Extract<Step, { kind: "calls" | "text" }>,
+  request: { readonly tools: readonly DeclaredTool[]; readonly callPrefix: string },
+): Answer {
+  const { text, thinking } = step;
+  const common = {
+    ...(text === undefined ? {} : { text }),
+    ...(thinking === undefined ? {} : { thinking }),
+  };
+  if (step.kind === "text") return { ...common, calls: [] };
+  const shell = findShell(request.tools);
+  if (shell === undefined) {
+    throw new Error(`No shell among the tools ${request.tools.map((tool) => tool.name).join()}`);
+  }
+  const calls = step.commands.map((command, index) => ({
+    id: `${request.callPrefix}${index + 1}`,
+    name: shell.name,
+    arguments: JSON.stringify(argumentsFor(shell, command)),
+  }));
+  return { ...common, calls };
+}
+
+/** The tool that runs commands: what sets the main conversation apart from titles and other side requests. */
+export function findShell(tools: readonly DeclaredTool[]): DeclaredTool | undefined {
+  return tools.find((tool) => SHELL_NAMES.test(tool.name.replace(/^.*(__|\.)/, "")));
+}
+
+/** Fills every argument that the schema requires; other tools' schemas are not for guessing. */
+function argumentsFor(tool: DeclaredTool, command: string): JsonObject {
+  const properties = objectOf(tool.schema["properties"]);
+  const name = COMMAND_ARGUMENTS.find((candidate) => candidate in properties);
+  if (name === undefined) {
+    throw new Error(`Tool '${tool.name}' takes ${Object.keys(properties).join()} and no command`);
+  }
+  const isList = objectOf(properties[name])["type"] === "array";
+  const filled: Record<string, unknown> = { [name]: isList ? ["bash", "-c", command] : command };
+  const required = listOf(tool.schema["required"]);
+  for (const other of required) {
+    if (typeof other !== "string" || other in filled) continue;
+    filled[other] = objectOf(properties[other])["type"] === "string" ? "Runs the command" : 10_000;
+  }
+  return filled;
+}
+
+/** A JSON object, or an empty one in its place. */
+export function objectOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A JSON array, or an empty one in its place. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
