@@ -147,6 +147,8 @@ static void connect(const model_ptr & loaded) {
     target->view = std::make_unique<server_context::host_view>(target->server->get_host_view());
     if (target->params.embedding) {
         target->params.pooling_type = target->meta->pooling_type;
+    } else {
+        target->traits = probe_template(target->meta->chat_params.tmpls.get());
     }
     target->view->results.set_sink([target](server_task_result_ptr && result) {
         target->step_results.push_back(std::move(result));
@@ -200,6 +202,7 @@ static json load(device & self, const request & job) {
         { "parameters", loaded->meta->model_n_params },
         { "capabilities", capabilities_of(*loaded) },
         { "template_caps", loaded->meta->chat_template_caps },
+        { "template_traits", to_json(loaded->traits) },
     };
 }
 

@@ -169,6 +169,7 @@ static void set_extras(common_params & params, const json & job) {
             params.lora_adapters.push_back(adapter);
         }
     }
+    params.prefill_assistant = false; /* settle_continuation says what is continued */
     params.chat_template = get_or<std::string>(job, "chat_template", "");
 }
 

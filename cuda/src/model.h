@@ -1,9 +1,12 @@
 // One loaded model and its requests.
 #pragma once
 
+#include "conversation.h"
 #include "failure.h"
+#include "stop-strings.h"
 
 #include "server-context.h"
+#include "server-task.h"
 
 #include <atomic>
 #include <map>
@@ -28,6 +31,23 @@ struct memory_bytes {
 };
 using memory_plan = std::map<int, memory_bytes>;
 
+/* A token that was sampled, with the most probable ones beside it; texts are bytes. */
+struct token_probability {
+    std::string text;
+    double logprob = 0;
+    std::vector<std::pair<std::string, double>> top;
+};
+
+/* How an answer ended, or where it stands. */
+struct outcome {
+    int64_t prompt_tokens = 0;
+    int64_t cached_tokens = 0;
+    int64_t completion_tokens = 0;
+    bool cut = false;       /* by max_tokens or the context's end */
+    bool truncated = false; /* by the context's end */
+    server_slot_stats stats;
+};
+
 /* One answer of a request: one per prompt and per n. Only the result thread touches it once its
  * task is posted. */
 struct choice {
@@ -38,7 +58,14 @@ struct choice {
     std::string head;   /* chunk text up to the delta */
     std::vector<std::string> call_ids;
     std::unique_ptr<task_result_state> state;
-    server_task_result_ptr final_result;
+    server_task_result_ptr final_result; /* of embeddings and rerank */
+    outcome ended;
+    stop_scanner stops;
+    std::string content; /* of a whole answer, as far as it is known; so is what follows */
+    std::string reasoning;
+    std::string logprobs;                          /* JSON text, once it has ended */
+    std::vector<token_probability> waiting_tokens; /* not told yet */
+    size_t text_offset = 0;                        /* characters of the tokens told so far */
 };
 
 struct request {
@@ -57,6 +84,10 @@ struct request {
     /* Set by the preparing thread before posting, then the result thread's. */
     bool stream = false;
     bool include_usage = false;
+    bool prompt_usage = false; /* until the first chunk has carried it */
+    int top_logprobs = -1;     /* -1: none are asked for */
+    size_t answers_per_prompt = 1;
+    std::vector<std::string> stops; /* the client's stop strings */
     std::string completion_id;
     int64_t created = 0;
     std::vector<choice> choices;
@@ -91,6 +122,7 @@ struct model {
     std::string cause; /* of the poison */
     double weight = 1;
     memory_plan bytes;
+    template_traits traits;
     std::string fingerprint; /* which model and cache layout a KV file belongs to */
 
     /* Held shared by threads that use vocabulary or templates; unload takes it exclusively. */

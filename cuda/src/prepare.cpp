@@ -1,5 +1,6 @@
 // The preparing thread: bodies become tasks here (templates, grammars, tokenizing), so that no
 // stream waits for them.
+#include "answers.h"
 #include "device.h"
 #include "events.h"
 #include "faults.h"
@@ -13,6 +14,11 @@
 #include <ctime>
 
 namespace nrn {
+
+/* OpenAI takes 20; more only costs time. */
+constexpr int64_t LOGPROBS_MAX = 20;
+/* Answers of one prompt. */
+constexpr int64_t ANSWERS_MAX = 128;
 
 /* Members that llama.cpp's own parser sets for itself; a client could steer the parser with them or
  * read other slots. */
@@ -93,20 +99,6 @@ static void check_length(const model & owner, const server_task & task) {
     }
 }
 
-/* Chunk text up to the delta, made once per choice. */
-static std::string chunk_head(const request & request, size_t index) {
-    const bool chat = request.kind == NRN_SUBMIT_CHAT;
-    std::string head = "{\"id\":";
-    append_json_string(head, request.completion_id);
-    head += chat ? ",\"object\":\"chat.completion.chunk\",\"created\":"
-                 : ",\"object\":\"text_completion\",\"created\":";
-    head += std::to_string(request.created) + ",\"model\":";
-    append_json_string(head, request.owner->name);
-    head +=
-        ",\"choices\":[{\"index\":" + std::to_string(index) + (chat ? ",\"delta\":" : ",\"text\":");
-    return head;
-}
-
 static void add_choice(request & request, server_task & task) {
     choice answer;
     task.index = request.choices.size();
@@ -114,6 +106,7 @@ static void add_choice(request & request, server_task & task) {
     answer.state = std::make_unique<task_result_state>(task.params.chat_parser_params);
     answer.plain = request.kind != NRN_SUBMIT_CHAT || is_plain_text(task.params.chat_parser_params);
     answer.head = chunk_head(request, task.index);
+    answer.stops.set(request.stops);
     request.choices.push_back(std::move(answer));
 }
 
@@ -134,51 +127,133 @@ static void make_sampler(const model & owner, server_task & task) {
     }
 }
 
+/* Takes out of the body what is done here and not by the server core. */
+static void take_options(request & request, json & body) {
+    const json stop = body.contains("stop") ? body.at("stop") : json();
+    if (stop.is_string()) {
+        request.stops = { stop.get<std::string>() };
+    } else if (!stop.is_null()) {
+        request.stops = get_or<std::vector<std::string>>(body, "stop", {});
+    }
+    request.stops.erase(
+        std::remove(request.stops.begin(), request.stops.end(), ""), request.stops.end());
+
+    const json logprobs = body.contains("logprobs") ? body.at("logprobs") : json();
+    if (logprobs.is_boolean() && logprobs.get<bool>()) {
+        request.top_logprobs = get_or(body, "top_logprobs", 0, 0, LOGPROBS_MAX);
+    } else if (logprobs.is_number()) {
+        request.top_logprobs = get_or(body, "logprobs", 0, 0, LOGPROBS_MAX);
+    }
+    const json options = body.contains("stream_options") ? body.at("stream_options") : json();
+    request.prompt_usage = get_or<bool>(body, "stream", false) && options.is_object() &&
+                           get_or<bool>(options, "prompt_usage", false);
+    request.answers_per_prompt = get_or(body, "n", 1, 1, ANSWERS_MAX);
+    for (const char * key : { "stop", "logprobs", "top_logprobs", "n" }) {
+        if (body.contains(key)) {
+            body.erase(key);
+        }
+    }
+}
+
+struct prompt_tokens {
+    json params;
+    std::vector<server_tokens> inputs;
+};
+
+/* What a body says to the model. Generating and counting both go this way, so that their counts are the same. */
+static prompt_tokens read_prompt(request & request, bool count_only) {
+    const model & owner = *request.owner;
+    server_context::host_view & view = *owner.view;
+    json body = parse_body(request);
+    take_options(request, body);
+    std::vector<raw_buffer> files;
+    const bool chat = request.kind != NRN_SUBMIT_COMPLETION;
+    prompt_tokens read;
+    read.params = chat ? chat_params(owner, body, files) : completion_params(body);
+    const json & prompt = read.params.at("prompt");
+    if (view.mctx != nullptr && chat) {
+        read.inputs.push_back(process_mtmd_prompt(
+            view.mctx, prompt.get<std::string>(), files, view.init_opt, count_only));
+    } else {
+        read.inputs =
+            tokenize_input_prompts(view.vocab, view.mctx, prompt, true, true, view.init_opt);
+    }
+    return read;
+}
+
+static void set_params(request & request, server_task & task, const json & params) {
+    const model & owner = *request.owner;
+    const bool chat = request.kind == NRN_SUBMIT_CHAT;
+    task.params = server_schema::eval_llama_cmpl_schema(
+        owner.view->vocab, owner.params, owner.meta->logit_bias_eog, params);
+    request.stream = task.params.stream;
+    request.include_usage = task.params.include_usage;
+    task.params.return_progress = task.params.stream;
+    task.params.res_type = chat ? TASK_RESPONSE_TYPE_OAI_CHAT : TASK_RESPONSE_TYPE_OAI_CMPL;
+    task.params.oaicompat_cmpl_id = request.completion_id;
+    task.params.oaicompat_model = owner.name;
+    if (request.top_logprobs >= 0) {
+        task.params.sampling.n_probs = std::max(1, request.top_logprobs);
+    }
+    if (!request.stops.empty()) {
+        /* They are looked for in the answer's text alone, so its tokens must come one by one. */
+        task.params.stream = true;
+        task.params.timings_per_token = true;
+    }
+}
+
+/* The further answers of one prompt: they share its reading where there are slots for all at once. */
+static void add_answers(
+    request & request, server_task & task, std::vector<server_task> & tasks, uint32_t seed) {
+    server_queue & queue = request.owner->view->queue;
+    const size_t count = request.answers_per_prompt;
+    if (count <= (size_t)request.owner->params.n_parallel) {
+        for (size_t i = 1; i < count; i++) {
+            task.add_child(task.id, queue.get_new_id());
+            add_choice(request, task.child_tasks.back());
+        }
+        tasks.push_back(std::move(task));
+        return;
+    }
+    std::vector<server_task> further;
+    for (size_t i = 1; i < count; i++) {
+        server_task one(SERVER_TASK_TYPE_COMPLETION);
+        one.id = queue.get_new_id();
+        one.tokens = task.tokens.clone();
+        one.params = task.params;
+        if (seed != LLAMA_DEFAULT_SEED) {
+            one.params.sampling.seed = seed + (uint32_t)i;
+        }
+        make_sampler(*request.owner, one);
+        add_choice(request, one);
+        further.push_back(std::move(one));
+    }
+    tasks.push_back(std::move(task));
+    std::move(further.begin(), further.end(), std::back_inserter(tasks));
+}
+
 /* What llama-server's handle_completions_impl does before it posts. */
 static std::vector<server_task> build_completion(request & request) {
     const model & owner = *request.owner;
     server_context::host_view & view = *owner.view;
-    json body = parse_body(request);
-    std::vector<raw_buffer> files;
-    const bool chat = request.kind == NRN_SUBMIT_CHAT;
-    json data = chat ? chat_params(owner, body, files) : completion_params(body);
-    const json & prompt = data.at("prompt");
-
-    std::vector<server_tokens> inputs;
-    if (view.mctx != nullptr && chat) {
-        inputs.push_back(
-            process_mtmd_prompt(view.mctx, prompt.get<std::string>(), files, view.init_opt));
-    } else {
-        inputs = tokenize_input_prompts(view.vocab, view.mctx, prompt, true, true, view.init_opt);
-    }
-    auto delimiters =
-        common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
+    prompt_tokens read = read_prompt(request, false);
+    auto delimiters = common_chat_msg_delimiters_parse(
+        json_value(read.params, "message_delimiters", json::array()));
     delimiters.tokenize(view.vocab);
 
     request.completion_id = gen_chatcmplid();
     request.created = std::time(nullptr);
     std::vector<server_task> tasks;
-    for (auto & input : inputs) {
+    for (auto & input : read.inputs) {
         server_task task(SERVER_TASK_TYPE_COMPLETION);
         task.id = view.queue.get_new_id();
         task.tokens = std::move(input);
         check_length(owner, task);
-        task.params = server_schema::eval_llama_cmpl_schema(
-            view.vocab, owner.params, owner.meta->logit_bias_eog, data);
+        set_params(request, task, read.params);
         task.params.message_spans = task.tokens.find_message_spans(delimiters);
-        task.params.return_progress = task.params.stream;
-        task.params.res_type = chat ? TASK_RESPONSE_TYPE_OAI_CHAT : TASK_RESPONSE_TYPE_OAI_CMPL;
-        task.params.oaicompat_cmpl_id = request.completion_id;
-        task.params.oaicompat_model = owner.name;
-        request.stream = task.params.stream;
-        request.include_usage = task.params.include_usage;
         make_sampler(owner, task);
         add_choice(request, task);
-        for (int i = 1; i < task.params.n_cmpl; i++) {
-            task.add_child(task.id, view.queue.get_new_id());
-            add_choice(request, task.child_tasks.back());
-        }
-        tasks.push_back(std::move(task));
+        add_answers(request, task, tasks, task.params.sampling.seed);
     }
     return tasks;
 }
@@ -281,21 +356,15 @@ static json tokenize(const request & request) {
     return json{ { "tokens", pieces } };
 }
 
-static json apply_template(const request & request, bool count) {
-    server_context::host_view & view = *request.owner->view;
+static json apply_template(const request & request) {
     json body = parse_body(request);
     std::vector<raw_buffer> files;
-    const json data = chat_params(*request.owner, body, files);
-    const json & prompt = data.at("prompt");
-    if (!count) {
-        return json{ { "prompt", prompt } };
-    }
-    const size_t n_tokens =
-        view.mctx != nullptr
-            ? process_mtmd_prompt(view.mctx, prompt.get<std::string>(), files, view.init_opt, true)
-                  .size()
-            : tokenize_mixed(view.vocab, prompt, true, true).size();
-    return json{ { "input_tokens", n_tokens } };
+    const json params = chat_params(*request.owner, body, files);
+    return json{ { "prompt", params.at("prompt") } };
+}
+
+static json count_prompt(request & request) {
+    return json{ { "input_tokens", read_prompt(request, true).inputs.at(0).size() } };
 }
 
 // ---- the thread ----
@@ -325,9 +394,10 @@ static void prepare(device & self, const request_ptr & request) {
         self.finish(request, NRN_EVENT_RESULT, NRN_OK, tokenize(*request).dump_safe());
         break;
     case NRN_SUBMIT_APPLY_TEMPLATE:
+        self.finish(request, NRN_EVENT_RESULT, NRN_OK, apply_template(*request).dump_safe());
+        break;
     case NRN_SUBMIT_COUNT_TOKENS:
-        self.finish(request, NRN_EVENT_RESULT, NRN_OK,
-            apply_template(*request, request->kind == NRN_SUBMIT_COUNT_TOKENS).dump_safe());
+        self.finish(request, NRN_EVENT_RESULT, NRN_OK, count_prompt(*request).dump_safe());
         break;
     default:
         post(self, request, build_tasks(*request));

@@ -101,7 +101,7 @@ static void forget(json & body, std::initializer_list<const char *> keys) {
 class chat_planner {
   public:
     chat_planner(const model & owner, const json & body, std::vector<raw_buffer> & files)
-        : options(owner.meta->chat_params), body(body), files(files),
+        : owner(owner), options(owner.meta->chat_params), body(body), files(files),
           caps(common_chat_templates_get_caps(options.tmpls.get())),
           request(read_tools(body, caps["supports_parallel_tool_calls"])),
           schema(wanted_schema(body)), source(common_chat_templates_source(options.tmpls.get())) {
@@ -138,6 +138,7 @@ class chat_planner {
     }
 
   private:
+    const model & owner;
     const server_chat_params & options;
     json body;
     std::vector<raw_buffer> & files;
@@ -154,7 +155,7 @@ class chat_planner {
 
     json render(json attempt) {
         files.clear();
-        return oaicompat_chat_params_parse(attempt, options, files);
+        return render_chat(owner, attempt, files);
     }
 
     bool extracts_reasoning() const {
@@ -274,7 +275,7 @@ json chat_params(const model & owner, json & body, std::vector<raw_buffer> & fil
         if (wanted_schema(body).is_object()) {
             forget(body, { "ignore_eos" });
         }
-        json params = oaicompat_chat_params_parse(body, owner.meta->chat_params, files);
+        json params = render_chat(owner, body, files);
         check_grammar(params);
         return params;
     }
