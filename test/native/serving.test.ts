@@ -37,6 +37,7 @@ describe.skipIf(SKIP_REASON !== undefined)("the engine, serving", () => {
       index: 0,
       delta: {},
       finish_reason: "length",
+      stop_reason: null,
     });
     expect(Object.keys(second).sort()).toEqual(["choices", "created", "id", "model", "object"]);
   });
