@@ -1,6 +1,7 @@
 import type { CortexError } from "../base/errors.ts";
 import type { SseEvent } from "../base/sse.ts";
 import type { ChatChunk, ChatUsage, JsonObject, ThinkingBlock } from "./chat/types.ts";
+import type { EarlierResponses, StoredRequest } from "./responses/request-to-chat.ts";
 
 /** What a client speaks. */
 export type ClientDialect = "chat" | "messages" | "responses";
@@ -64,6 +65,8 @@ export interface StreamTranslator {
   readonly usage: ChatUsage | undefined;
   /** Chunks with content so far, for rates where the upstream gives no usage. */
   readonly contentChunks: number;
+  /** The Response object that ended a stream of that dialect, for a store; undefined until then and for the others. */
+  readonly finalResponse?: JsonObject | undefined;
 }
 
 /** What {@link translateRequest} of translation.ts takes. */
@@ -75,6 +78,8 @@ export interface TranslationRequest {
   readonly context: TranslationContext;
   /** Default "generate". */
   readonly endpoint?: "generate" | "count_tokens";
+  /** What a request of the Responses dialect refers to. */
+  readonly earlier?: EarlierResponses;
 }
 
 /** A request as it goes to the upstream, and the way back. */
@@ -86,4 +91,6 @@ export interface Translation {
   readonly answer: AnswerTranslator | undefined;
   /** Names of request fields that were let go, for a debug header. */
   readonly dropped: readonly string[];
+  /** What a store keeps beside the answer; undefined where the client does not want it kept, and in other dialects. */
+  readonly stored?: StoredRequest | undefined;
 }

@@ -33,14 +33,19 @@ export interface AnswerSettings
   readonly names: ToolNames;
 }
 
+/** What a store keeps of a request beside the answer to it. */
+export interface StoredRequest {
+  /** The request's own input with references resolved; not the earlier responses'. */
+  readonly inputItems: readonly JsonObject[];
+  readonly previousResponseId: string | undefined;
+}
+
 /** A request of the Responses dialect, understood. */
 export interface ResponsesRequest {
   readonly chat: ChatRequest;
   readonly answer: AnswerSettings;
-  /** Whether the client wants the response kept. */
-  readonly store: boolean;
-  /** This request's own input with references resolved; not the earlier responses'. */
-  readonly inputItems: readonly JsonObject[];
+  /** Undefined where the client does not want the response kept. */
+  readonly stored: StoredRequest | undefined;
   /** Names of fields, tools and items that were let go. */
   readonly dropped: readonly string[];
 }
@@ -97,8 +102,10 @@ export function toChatRequest(body: JsonObject, earlier: EarlierResponses = {}):
       sealsReasoning: settings.sealsReasoning,
       names,
     },
-    store: settings.echo["store"] === true,
-    inputItems,
+    stored:
+      settings.echo["store"] === true
+        ? { inputItems, previousResponseId: readPreviousResponseId(body) }
+        : undefined,
     dropped: [...dropped],
   };
 }

@@ -69,8 +69,17 @@ export class ResponsesStreamWriter implements ChatStreamWriter {
 
   end(): string {
     if (this.#isOver) return "";
-    let text = this.#id === "" ? this.#start() : "";
-    text += this.#finishCalls();
+    const opening = this.#id === "" ? this.#start() : "";
+    try {
+      return opening + this.#finish();
+    } catch (thrown) {
+      if (!(thrown instanceof CortexError)) throw thrown;
+      return opening + this.fail(thrown);
+    }
+  }
+
+  #finish(): string {
+    let text = this.#finishCalls();
     for (const choice of this.#held) text += this.#takeContent(choice);
     const state = finalState(this.#reason, { hasRefusal: this.#hasRefusal });
     text += this.#close(state.status === "incomplete" ? "incomplete" : "completed");
