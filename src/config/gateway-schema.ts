@@ -82,6 +82,37 @@ export const GatewayConfigSchema = t.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    responses: t.Object(
+      {
+        store_path: t.String({
+          description:
+            "SQLite file of stored responses; :memory: keeps them until the gateway ends",
+          default: ":memory:",
+          expects: ":memory: or the path of a file",
+          minLength: 1,
+          maxLength: 4096,
+        }),
+        store_bytes_max: t.Integer({
+          description: "Bytes of stored responses, beyond which the oldest ones go",
+          default: 128 * 1024 * 1024,
+          minimum: 1024 * 1024,
+          maximum: 1024 * 1024 * 1024 * 1024,
+        }),
+        store_count_max: t.Integer({
+          description: "Stored responses, beyond which the oldest ones go; 0 stores none",
+          default: 10_000,
+          minimum: 0,
+          maximum: 100_000_000,
+        }),
+        store_days_max: t.Integer({
+          description: "Days after which a stored response goes",
+          default: 30,
+          minimum: 1,
+          maximum: 3650,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
     neurons: t.Array(
       t.Object(
         {

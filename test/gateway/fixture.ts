@@ -46,6 +46,12 @@ export async function gatewayOver(
     },
     eviction: { strategy: overrides.strategy ?? "lru", defrag_after_cycles: 0 },
     limits: { queue_max: 64, load_seconds_max: 60, keepalive_seconds: 10, ...overrides.limits },
+    responses: {
+      store_path: ":memory:",
+      store_bytes_max: 1048576,
+      store_count_max: 100,
+      store_days_max: 1,
+    },
     neurons: neurons.map((neuron, index) => ({
       name: String.fromCharCode(97 + index),
       kind: "neuron",

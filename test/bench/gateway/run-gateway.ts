@@ -17,6 +17,12 @@ const gateway = await startGateway({
     },
     eviction: { strategy: "lru", defrag_after_cycles: 0 },
     limits: { queue_max: 256, load_seconds_max: 300, keepalive_seconds: 10 },
+    responses: {
+      store_path: ":memory:",
+      store_bytes_max: 1048576,
+      store_count_max: 100,
+      store_days_max: 1,
+    },
     neurons: [{ name: "mock", kind: "neuron", endpoint: `http://127.0.0.1:${neuronPort}` }],
   },
   profiles: { models: [] },

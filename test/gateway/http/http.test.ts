@@ -130,6 +130,12 @@ describe("http", () => {
         },
         eviction: { strategy: "lru", defrag_after_cycles: 0 },
         limits: { queue_max: 1, load_seconds_max: 1, keepalive_seconds: 1 },
+        responses: {
+          store_path: ":memory:",
+          store_bytes_max: 1048576,
+          store_count_max: 100,
+          store_days_max: 1,
+        },
         neurons: [],
       },
       profiles: { models: [] },
