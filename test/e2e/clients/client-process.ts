@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type JsonObject, objectOf } from "./script.ts";
 
 /** A turn takes some seconds; on a machine that is busy with other things, many. */
 const RUN_DEADLINE_MS = 90_000;
@@ -97,4 +98,12 @@ function endProcessGroup(leader: number): void {
   } catch {
     // All of its members have ended by themselves.
   }
+}
+
+/** The events that a client prints, one JSON object a line. */
+export function parseJsonLines(text: string): readonly JsonObject[] {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => objectOf(JSON.parse(line)));
 }

@@ -19,6 +19,11 @@ export async function runCodex(options: {
     "model_providers.cortex.base_url": `${endpoint}/v1`,
     "model_providers.cortex.env_key": "CORTEX_API_KEY",
     "model_providers.cortex.wire_api": "responses",
+    // These ask hosts of their makers for news and plugins.
+    check_for_update_on_startup: "false",
+    "analytics.enabled": "false",
+    "features.plugins": "false",
+    "features.apps": "false",
     ...options.config,
   };
   return await runClient(

@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureClients } from "../../../scripts/testing/ensure-clients.ts";
 import { type ClientRun, runClient, type Workplace } from "./client-process.ts";
@@ -37,17 +38,30 @@ export async function runOpencode(options: {
       },
     }),
   );
+  await pretendPluginPackage(join(place.home, ".config/opencode"));
   return await runClient(
     [...clients.opencode, "run", "--format", "json", "--model", `cortex/${model}`, prompt],
     {
       place,
       env: {
         OPENCODE_CONFIG: config,
+        OPENCODE_PURE: "1",
         OPENCODE_DISABLE_AUTOUPDATE: "1",
         OPENCODE_DISABLE_MODELS_FETCH: "1",
         OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
         OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
       },
     },
+  );
+}
+
+/** Beside every configuration opencode installs the types of its plugins, from the network, unless they are locked. */
+async function pretendPluginPackage(folder: string): Promise<void> {
+  const dependencies = { "@opencode-ai/plugin": "*" };
+  await mkdir(join(folder, "node_modules"), { recursive: true });
+  await Bun.write(join(folder, "package.json"), JSON.stringify({ dependencies }));
+  await Bun.write(
+    join(folder, "package-lock.json"),
+    JSON.stringify({ lockfileVersion: 3, packages: { "": { dependencies } } }),
   );
 }
