@@ -147,8 +147,8 @@ static void push_role(request & request, choice & answer, bool has_text) {
 
 /* Text that no stop string can take back. */
 static void emit_text(request & request, choice & answer, const std::string & text) {
-    if (text.empty()) {
-        return;
+    if (text.empty() || request.calls_only) {
+        return; /* some formats have white space around calls */
     }
     if (!request.stream) {
         answer.content += text;
@@ -285,7 +285,7 @@ static void end_answer(request & request, choice & answer) {
     if (!request.stream) {
         return;
     }
-    push_role(request, answer, true);
+    push_role(request, answer, !request.calls_only);
     const std::string logprobs = take_logprobs(request, answer);
     const bool chat = request.kind == NRN_SUBMIT_CHAT;
     std::string chunk = answer.head;
@@ -382,7 +382,7 @@ void push_usage(const request & request, const totals & sum) {
 
 // ---- whole answers ----
 
-static json message_json(choice & answer) {
+static json message_json(const request & request, choice & answer) {
     common_chat_msg message;
     if (!answer.plain) {
         message = answer.state->chat_msg; /* for its calls */
@@ -398,7 +398,7 @@ static json message_json(choice & answer) {
         message.tool_calls[i].id = call_id(answer, i, message.tool_calls[i].id);
     }
     json shown = message.to_json_oaicompat();
-    if (!message.tool_calls.empty() && message.content.empty()) {
+    if (request.calls_only || (!message.tool_calls.empty() && message.content.empty())) {
         shown["content"] = nullptr;
     }
     return shown;
@@ -411,7 +411,7 @@ json whole_answer(request & request, const totals & sum) {
         choice & answer = request.choices[i];
         json one = { { "index", i } };
         if (chat) {
-            one["message"] = message_json(answer);
+            one["message"] = message_json(request, answer);
         } else {
             one["text"] = answer.content;
         }

@@ -225,18 +225,108 @@ class parser_survey {
         plan_below(arena.root(), "", covered);
     }
 
-    /* Every answer of this node holds a call. A dead node has no answer. */
-    bool always_calls(common_peg_parser_id id) { return verdict_of(id).calls; }
-    /* Some answer of this node holds free text outside of calls and reasoning. */
-    bool has_free_text(common_peg_parser_id id) { return verdict_of(id).text; }
-    bool is_dead(common_peg_parser_id id) { return verdict_of(id).dead; }
+    /* What the answers of a node have in common. A dead node has no answer. */
+    struct verdict {
+        bool calls = false;  /* each holds a call */
+        bool schema = false; /* each holds a value with a schema that is no call's */
+        bool text = false;   /* some hold free text outside of calls and reasoning */
+        bool dead = false;
+        bool stuck = false; /* some begin well and meet a dead node then */
+    };
+
+    verdict verdict_of(common_peg_parser_id id) {
+        const auto known = verdicts.find(id);
+        if (known != verdicts.end()) {
+            return known->second;
+        }
+        verdicts[id] = verdict(); /* a cycle adds nothing */
+        return verdicts[id] = judge(id);
+    }
+
+    /* Repetitions of calls, by the rule that consists of one alone, or "" where there is no such rule. */
+    std::set<std::string> repeated_calls() const {
+        std::set<std::string> rules;
+        std::set<common_peg_parser_id> named;
+        const auto repeats = [&](common_peg_parser_id at) {
+            const auto * repetition = as<common_peg_repetition_parser>(at);
+            return repetition && repetition->max_count != 1 &&
+                   finds(repetition->child, common_chat_peg_builder::TOOL_NAME);
+        };
+        walk(arena.root(), [&](common_peg_parser_id at) {
+            const auto * rule = as<common_peg_rule_parser>(at);
+            if (rule && repeats(rule->child)) {
+                named.insert(rule->child);
+                rules.insert(rule->name);
+            }
+            return !is_covered(at);
+        });
+        walk(arena.root(), [&](common_peg_parser_id at) {
+            if (repeats(at) && named.count(at) == 0) {
+                rules.insert("");
+            }
+            return !is_covered(at);
+        });
+        return rules;
+    }
+
+    /* Free text that is the id of a call. */
+    std::set<common_peg_parser_id> free_ids() const {
+        std::set<common_peg_parser_id> found;
+        walk(arena.root(), [&](common_peg_parser_id at) {
+            if (tag_of(at) == common_chat_peg_builder::TOOL_ID) {
+                walk(at, [&](common_peg_parser_id below) {
+                    if (as<common_peg_until_parser>(below)) {
+                        found.insert(below);
+                    }
+                    return true;
+                });
+            }
+            return true;
+        });
+        return found;
+    }
+
+    /* The shortest answer with a call that this parser should take. */
+    std::string sample_of(common_peg_parser_id id, int depth = 0) {
+        if (depth > 64) {
+            return "";
+        }
+        if (const auto * literal = as<common_peg_literal_parser>(id)) {
+            return literal->literal;
+        }
+        if (as<common_peg_schema_parser>(id)) {
+            return "{}";
+        }
+        if (const auto * chars = as<common_peg_chars_parser>(id)) {
+            const char one = chars->ranges.empty() || chars->negated ? 'x' : chars->ranges[0].start;
+            return std::string(std::max(0, chars->min_count), one);
+        }
+        if (as<common_peg_any_parser>(id)) {
+            return "x";
+        }
+        const auto children = children_of(id);
+        if (as<common_peg_choice_parser>(id)) {
+            for (const bool calling : { true, false }) {
+                for (const auto child : children) {
+                    const verdict below = verdict_of(child);
+                    if (!below.dead && below.calls == calling) {
+                        return sample_of(child, depth + 1);
+                    }
+                }
+            }
+            return "";
+        }
+        if (const auto * repetition = as<common_peg_repetition_parser>(id)) {
+            return repetition->min_count > 0 ? sample_of(repetition->child, depth + 1) : "";
+        }
+        std::string text;
+        for (const auto child : children) {
+            text += sample_of(child, depth + 1);
+        }
+        return text;
+    }
 
   private:
-    struct verdict {
-        bool calls = false;
-        bool text = false;
-        bool dead = false;
-    };
     std::unordered_map<common_peg_parser_id, verdict> verdicts;
     std::set<common_peg_parser_id> planned;
 
@@ -260,50 +350,61 @@ class parser_survey {
         }
     }
 
-    verdict verdict_of(common_peg_parser_id id) {
-        const auto known = verdicts.find(id);
-        if (known != verdicts.end()) {
-            return known->second;
-        }
-        verdicts[id] = verdict(); /* a cycle adds nothing */
-        return verdicts[id] = judge(id);
-    }
-
     verdict judge(common_peg_parser_id id) {
         verdict found;
         const auto * rule = as<common_peg_rule_parser>(id);
         if (rule && dead.count(rule->name) > 0) {
-            found.dead = found.calls = true;
+            found.dead = found.calls = found.schema = true;
             return found;
         }
         if (is_covered(id)) {
             found.calls = finds(id, common_chat_peg_builder::TOOL_NAME);
             return found;
         }
+        if (as<common_peg_schema_parser>(id)) {
+            found.schema = true;
+            return found;
+        }
+        const auto * chars = as<common_peg_chars_parser>(id);
         if (as<common_peg_until_parser>(id) || as<common_peg_any_parser>(id) ||
-            as<common_peg_chars_parser>(id) || as<common_peg_string_parser>(id) ||
-            as<common_peg_ac_parser>(id) || as<common_peg_schema_parser>(id) ||
-            as<common_peg_gbnf_parser>(id)) {
+            as<common_peg_string_parser>(id) || as<common_peg_ac_parser>(id) ||
+            as<common_peg_gbnf_parser>(id) || (chars && chars->negated)) {
             found.text = emptied.count(id) == 0;
             return found;
         }
-        const auto children = children_of(id);
-        const bool choice = as<common_peg_choice_parser>(id) != nullptr;
-        const auto * repetition = as<common_peg_repetition_parser>(id);
-        found.dead = found.calls = choice;
-        for (const auto child : children) {
+        return as<common_peg_choice_parser>(id) ? judge_choice(id) : judge_sequence(id);
+    }
+
+    verdict judge_choice(common_peg_parser_id id) {
+        verdict found;
+        found.dead = found.calls = found.schema = true;
+        for (const auto child : children_of(id)) {
             const verdict below = verdict_of(child);
-            if (choice) {
-                found.dead = found.dead && below.dead;
-                found.calls = found.calls && below.calls;
-            } else {
-                found.dead = found.dead || below.dead;
-                found.calls = found.calls || below.calls;
-            }
+            found.dead = found.dead && below.dead;
+            found.calls = found.calls && below.calls;
+            found.schema = found.schema && below.schema;
             found.text = found.text || (below.text && !below.dead);
+            found.stuck = found.stuck || below.stuck;
         }
+        return found;
+    }
+
+    /* A sequence, and whatever has one child. */
+    verdict judge_sequence(common_peg_parser_id id) {
+        verdict found;
+        bool first = true;
+        for (const auto child : children_of(id)) {
+            const verdict below = verdict_of(child);
+            found.stuck = found.stuck || below.stuck || (below.dead && !first);
+            found.dead = found.dead || below.dead;
+            found.calls = found.calls || below.calls;
+            found.schema = found.schema || below.schema;
+            found.text = found.text || (below.text && !below.dead);
+            first = false;
+        }
+        const auto * repetition = as<common_peg_repetition_parser>(id);
         if (repetition && repetition->min_count == 0) {
-            found.dead = found.calls = false;
+            found.dead = found.calls = found.schema = false;
         }
         return found;
     }
@@ -390,16 +491,72 @@ static bool holds_to_schemas(const parser_survey & survey, const json & tools) {
     return tagged && has_plain_arguments(tools);
 }
 
-/* Replaces the right side of a rule; false when the grammar has no such rule. */
-static bool replace_rule(std::string & grammar, const std::string & name, const std::string & by) {
+/* Where the right side of a rule is: from and length; npos when the grammar has no such rule. */
+static std::pair<size_t, size_t> find_rule(const std::string & grammar, const std::string & name) {
     const std::string head = name + " ::= ";
-    const size_t at = grammar.compare(0, head.size(), head) == 0 ? 0 : grammar.find("\n" + head);
+    const bool first = grammar.compare(0, head.size(), head) == 0;
+    const size_t at = first ? 0 : grammar.find("\n" + head);
     if (at == std::string::npos) {
+        return { at, 0 };
+    }
+    const size_t from = at + head.size() + (first ? 0 : 1);
+    return { from, std::min(grammar.find('\n', from), grammar.size()) - from };
+}
+
+static std::string rule_of(const std::string & grammar, const std::string & name) {
+    const auto [from, length] = find_rule(grammar, name);
+    return from == std::string::npos ? "" : grammar.substr(from, length);
+}
+
+static bool replace_rule(std::string & grammar, const std::string & name, const std::string & by) {
+    const auto [from, length] = find_rule(grammar, name);
+    if (from == std::string::npos) {
         return false;
     }
-    const size_t from = at == 0 ? head.size() : at + 1 + head.size();
-    grammar.replace(from, grammar.find('\n', from) - from, by);
+    grammar.replace(from, length, by);
     return true;
+}
+
+bool limit_to_one_call(json & params) {
+    if (!has_text(params, "chat_parser") || !has_text(params, "grammar")) {
+        return true;
+    }
+    const parser_survey survey(params.at("chat_parser").get<std::string>());
+    std::string grammar = params.at("grammar");
+    for (const std::string & rule : survey.repeated_calls()) {
+        const std::string body = rule.empty() ? "" : rule_of(grammar, rule);
+        if (body.empty() || (body.back() != '+' && body.back() != '*')) {
+            return false;
+        }
+        const std::string once = body.substr(0, body.size() - 1);
+        replace_rule(grammar, rule, body.back() == '+' ? once : once + "?");
+    }
+    params["grammar"] = grammar;
+    return true;
+}
+
+/* A parser may take its own calls for text: it is asked with the shortest call that it describes. */
+static bool parses_its_calls(parser_survey & survey, const json & params, const json & tools) {
+    common_chat_parser_params parser;
+    parser.format = (common_chat_format)get_or<int>(params, "chat_format", 0);
+    parser.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
+    common_chat_msg message;
+    try {
+        message = common_chat_peg_parse(
+            survey.arena, survey.sample_of(survey.arena.root()), false, parser);
+    } catch (const std::exception &) {
+        return false; /* the answer to the question */
+    }
+    if (message.tool_calls.empty() ||
+        message.content.find_first_not_of(" \t\r\n") != std::string::npos) {
+        return false;
+    }
+    for (const json & tool : tools) {
+        if (tool.at("function").at("name").get<std::string>() == message.tool_calls[0].name) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool force_native_calls(json & params, const json & tools) {
@@ -411,8 +568,9 @@ bool force_native_calls(json & params, const json & tools) {
         return false;
     }
     survey.plan_without_content();
-    const auto root = survey.arena.root();
-    if (survey.is_dead(root) || !survey.always_calls(root) || survey.has_free_text(root)) {
+    const auto found = survey.verdict_of(survey.arena.root());
+    if (found.dead || found.stuck || found.text || !found.calls ||
+        !parses_its_calls(survey, params, tools)) {
         return false;
     }
     std::string grammar = params.at("grammar");
@@ -427,10 +585,23 @@ bool force_native_calls(json & params, const json & tools) {
             return false;
         }
     }
+    for (const auto id : survey.free_ids()) {
+        replace_rule(grammar, "until-" + std::to_string(id), "[a-zA-Z0-9_.:-]{1,64}");
+    }
     params["grammar"] = grammar;
     params["grammar_lazy"] = false;
     params["grammar_triggers"] = json::array();
     return true;
+}
+
+bool holds_to_schema(const json & params) {
+    if (!has_text(params, "chat_parser") || !has_text(params, "grammar") ||
+        get_or<bool>(params, "grammar_lazy", false)) {
+        return false;
+    }
+    parser_survey survey(params.at("chat_parser").get<std::string>());
+    const auto found = survey.verdict_of(survey.arena.root());
+    return found.schema && !found.text;
 }
 
 } // namespace nrn

@@ -32,4 +32,10 @@ bool parses_calls(const json & params, const json & tools);
  */
 bool force_native_calls(json & params, const json & tools);
 
+/* Makes the grammar of a template's calls allow one call at most; false when it cannot. */
+bool limit_to_one_call(json & params);
+
+/* Whether every answer that the grammar allows is JSON of the schema, after the reasoning. */
+bool holds_to_schema(const json & params);
+
 } // namespace nrn

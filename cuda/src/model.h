@@ -84,6 +84,7 @@ struct request {
     /* Set by the preparing thread before posting, then the result thread's. */
     bool stream = false;
     bool include_usage = false;
+    bool calls_only = false; /* answers have no text */
     bool prompt_usage = false; /* until the first chunk has carried it */
     int top_logprobs = -1;     /* -1: none are asked for */
     size_t answers_per_prompt = 1;

@@ -23,6 +23,7 @@ constexpr int64_t ANSWERS_MAX = 128;
 /* Members that llama.cpp's own parser sets for itself; a client could steer the parser with them or
  * read other slots. */
 static const char * INTERNAL_MEMBERS[] = {
+    CALLS_ONLY,
     "chat_format",
     "chat_parser",
     "generation_prompt",
@@ -170,6 +171,7 @@ static prompt_tokens read_prompt(request & request, bool count_only) {
     const bool chat = request.kind != NRN_SUBMIT_COMPLETION;
     prompt_tokens read;
     read.params = chat ? chat_params(owner, body, files) : completion_params(body);
+    request.calls_only = get_or<bool>(read.params, CALLS_ONLY, false);
     const json & prompt = read.params.at("prompt");
     if (view.mctx != nullptr && chat) {
         read.inputs.push_back(process_mtmd_prompt(

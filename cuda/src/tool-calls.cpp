@@ -97,6 +97,34 @@ static void forget(json & body, std::initializer_list<const char *> keys) {
     }
 }
 
+/* Whether the answer may begin with reasoning that is to be told apart from it. */
+static bool thinks(const json & params, const json & body, const server_chat_params & options) {
+    const std::string format = get_or<std::string>(body, "reasoning_format", "");
+    if ((format.empty() ? options.reasoning_format : common_reasoning_format_from_name(format)) ==
+        COMMON_REASONING_FORMAT_NONE) {
+        return false;
+    }
+    const json arguments = body.contains("chat_template_kwargs") ? body.at("chat_template_kwargs")
+                                                                 : json::object();
+    const bool off = get_or<std::string>(body, "reasoning_effort", "") == "none" ||
+                     !get_or<bool>(arguments, "enable_thinking", options.enable_thinking);
+    /* A template that does not heed the wish has begun the reasoning in the prompt. */
+    const std::string start = get_or<std::string>(params, "reasoning_budget_start_tag", "");
+    const std::string prompt = get_or<std::string>(params, "generation_prompt", "");
+    return !off || (!start.empty() && prompt.find(start) != std::string::npos);
+}
+
+/* Some formats of llama.cpp have no grammar for a JSON answer. */
+static json hold_to_schema(json params, const json & body, const server_chat_params & options) {
+    const json schema = wanted_schema(body);
+    if (schema.is_object() && !body.contains("grammar") && !holds_to_schema(params)) {
+        answer_shape shape;
+        shape.schema = schema;
+        set_own_grammar(params, json::array(), shape, thinks(params, body, options));
+    }
+    return params;
+}
+
 /* One chat's way from a body to parameters; each attempt works on a copy of the body. */
 class chat_planner {
   public:
@@ -109,6 +137,25 @@ class chat_planner {
     }
 
     json plan() {
+        json params = plan_any();
+        if (request.required) {
+            params[CALLS_ONLY] = true;
+        }
+        return params;
+    }
+
+  private:
+    const model & owner;
+    const server_chat_params & options;
+    json body;
+    std::vector<raw_buffer> & files;
+    std::map<std::string, bool> caps;
+    tool_request request;
+    json schema;
+    std::string source;
+    bool knows_tools = false;
+
+    json plan_any() {
         forget(body, { "tool_choice", "parallel_tool_calls" });
         if (!request.any()) {
             return without_tools();
@@ -137,17 +184,6 @@ class chat_planner {
         return with_tools_as_text();
     }
 
-  private:
-    const model & owner;
-    const server_chat_params & options;
-    json body;
-    std::vector<raw_buffer> & files;
-    std::map<std::string, bool> caps;
-    tool_request request;
-    json schema;
-    std::string source;
-    bool knows_tools = false;
-
     static void say_refused(const std::exception & e) {
         log_line(log_level::debug,
             std::string("tools are told as text, since the template refuses them: ") + e.what());
@@ -175,14 +211,14 @@ class chat_planner {
         forget(body, { "tools" });
         json & messages = body["messages"];
         if (!has_tool_history(messages)) {
-            return render(body);
+            return hold_to_schema(render(body), body, options);
         }
         repair_calls(messages);
         if (knows_tools) {
             json attempt = body;
             fit_ids(attempt["messages"]);
             try {
-                return render(attempt);
+                return hold_to_schema(render(attempt), body, options);
             } catch (const failure &) {
                 throw;
             } catch (const std::exception & e) {
@@ -190,7 +226,7 @@ class chat_planner {
             }
         }
         render_history(messages);
-        return render(body);
+        return hold_to_schema(render(body), body, options);
     }
 
     json native_body(const json & tools, const char * choice) const {
@@ -209,7 +245,7 @@ class chat_planner {
                 render(native_body(request.callable, request.required ? "required" : "auto"));
             const bool native = request.required ? force_native_calls(params, request.callable)
                                                  : parses_calls(params, request.callable);
-            if (native) {
+            if (native && (request.many || limit_to_one_call(params))) {
                 if (request.callable.size() < request.tools.size()) {
                     params["prompt"] = render(native_body(request.tools, "auto")).at("prompt");
                 }
@@ -252,7 +288,7 @@ class chat_planner {
         shape.many_calls = request.many;
         shape.schema = schema;
         shape.text = !request.required && !schema.is_object();
-        set_own_grammar(params, request.callable, shape, extracts_reasoning());
+        set_own_grammar(params, request.callable, shape, thinks(params, body, options));
     }
 };
 
@@ -276,6 +312,9 @@ json chat_params(const model & owner, json & body, std::vector<raw_buffer> & fil
             forget(body, { "ignore_eos" });
         }
         json params = render_chat(owner, body, files);
+        if (owner.meta->chat_params.use_jinja) {
+            params = hold_to_schema(std::move(params), body, owner.meta->chat_params);
+        }
         check_grammar(params);
         return params;
     }

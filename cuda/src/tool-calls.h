@@ -7,6 +7,9 @@
 
 namespace nrn {
 
+/* Member of the parameters of an answer that is nothing but calls. */
+constexpr const char * CALLS_ONLY = "nrn_calls_only";
+
 /*
  * What llama.cpp's oaicompat_chat_params_parse does, and beyond it: a required or named tool is enforced from the
  * first token after the reasoning, tools and their history work with templates that know neither, and a tool call or
