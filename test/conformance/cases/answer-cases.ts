@@ -2,8 +2,10 @@ import { ask, askBody, DIALECTS, MODES } from "../ask.ts";
 import type { ConformanceCase } from "../conformance-case.ts";
 import { chatDialect, readChatUsage } from "../dialects/chat-dialect.ts";
 import { messagesDialect } from "../dialects/messages-dialect.ts";
+import { responsesDialect } from "../dialects/responses-dialect.ts";
 import {
   expectArray,
+  expectCount,
   expectEqual,
   expectJson,
   expectObject,
@@ -101,6 +103,20 @@ export const ANSWER_CASES: readonly ConformanceCase[] = [
     },
   },
   ...countCases(),
+  {
+    name: "the usage of a response tells cached and reasoning tokens",
+    topic: "usage",
+    dialect: "responses",
+    async run(target) {
+      const body = responsesDialect.write({ user: SENTENCE, maxTokens: 2 }, target.model);
+      const answer = await target.json(responsesDialect.path, body);
+      const usage = expectObject(answer["usage"], "usage");
+      const input = expectObject(usage["input_tokens_details"], "input_tokens_details");
+      const output = expectObject(usage["output_tokens_details"], "output_tokens_details");
+      expectCount(input["cached_tokens"], "cached_tokens");
+      expectCount(output["reasoning_tokens"], "reasoning_tokens");
+    },
+  },
   {
     name: "a prompt that was just read comes from the cache, and the sum stays the same",
     topic: "usage",
