@@ -5,10 +5,9 @@ import type { ModelProfiles } from "../config/models-schema.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
-import { statusOf } from "../protocol/error-body.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { measureFleet } from "./fleet/status.ts";
-import { formatErrorEvent, sendError } from "./http/errors.ts";
+import { describeForLog, ERROR_FORMATS } from "./http/errors.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
 import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
@@ -16,6 +15,7 @@ import { Defragmenter } from "./loads/defragmenter.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
+import { ThinkingCache } from "./proxy/thinking-cache.ts";
 import { NeuronApi } from "./upstream/neuron-api.ts";
 import { Upstream } from "./upstream/upstream.ts";
 
@@ -67,9 +67,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     loads,
     metrics,
     random,
-    statusOf,
-    formatErrorEvent,
-    sendError,
+    errors: ERROR_FORMATS,
+    thinking: new ThinkingCache(),
+    onBug: (thrown, request) =>
+      log.error("Request failed", { request, cause: describeForLog(thrown) }),
     queueMax: config.limits.queue_max,
     keepaliveMs: config.limits.keepalive_seconds * 1_000,
     poke: (neuron) => poller.wake(neuron),
@@ -88,15 +89,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     void defragmenter.run();
     lifecycle.add("defragmenter", () => defragmenter.stop());
     const nowMs = () => clock.nowMs();
-    const server = serveClients({
-      address: config.gateway.listen,
-      bodyBytesMax: config.gateway.body_bytes_max,
-      dataPlane,
-      fleet,
-      operations,
-      log,
-      nowMs,
-    });
+    const { listen: address, body_bytes_max: bodyBytesMax } = config.gateway;
+    const routes = { dataPlane, fleet, operations, log, nowMs };
+    const server = serveClients({ address, bodyBytesMax, ...routes });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());
     lifecycle.add("requests", () => server.stop());

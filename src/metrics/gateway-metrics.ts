@@ -18,6 +18,8 @@ export const NO_NEURON = "none";
 
 /** The figures of one ended request. */
 export interface RequestFigures {
+  /** What was asked for: chat, messages, responses, embeddings …; a fixed set. */
+  readonly dialect: string;
   readonly status: number;
   readonly seconds: number;
   readonly ttftSeconds: number | undefined;
@@ -155,8 +157,8 @@ export class GatewayMetrics {
       completionTokens: this.#completionTokens.bind(labels),
       cachedTokens: this.#cachedTokens.bind(labels),
       coldStarts: this.#coldStarts.bind(labels),
-      requests: (status) =>
-        this.#requests.bind({ ...labels, dialect: "openai", status: String(status) }),
+      requests: (dialect, status) =>
+        this.#requests.bind({ ...labels, dialect, status: String(status) }),
     });
   }
 
@@ -257,13 +259,13 @@ interface Series {
   readonly completionTokens: CounterSeries;
   readonly cachedTokens: CounterSeries;
   readonly coldStarts: CounterSeries;
-  readonly requests: (status: number) => CounterSeries;
+  readonly requests: (dialect: string, status: number) => CounterSeries;
 }
 
 /** The metrics of one model on one neuron; recording a request costs a handful of additions. */
 export class ModelSeries {
   readonly #series: Series;
-  readonly #byStatus = new Map<number, CounterSeries>();
+  readonly #requests = new Map<string, Map<number, CounterSeries>>();
 
   constructor(series: Series) {
     this.#series = series;
@@ -279,12 +281,7 @@ export class ModelSeries {
 
   record(figures: RequestFigures): void {
     const series = this.#series;
-    let requests = this.#byStatus.get(figures.status);
-    if (requests === undefined) {
-      requests = series.requests(figures.status);
-      this.#byStatus.set(figures.status, requests);
-    }
-    requests.add(1);
+    this.#requestsOf(figures.dialect, figures.status).add(1);
     series.duration.observe(figures.seconds);
     if (figures.ttftSeconds !== undefined) series.ttft.observe(figures.ttftSeconds);
     if (figures.tokensPerSecond !== undefined) series.speed.observe(figures.tokensPerSecond);
@@ -292,5 +289,19 @@ export class ModelSeries {
     series.promptTokens.add(figures.promptTokens);
     series.completionTokens.add(figures.completionTokens);
     series.cachedTokens.add(figures.cachedTokens);
+  }
+
+  #requestsOf(dialect: string, status: number): CounterSeries {
+    let byStatus = this.#requests.get(dialect);
+    if (byStatus === undefined) {
+      byStatus = new Map();
+      this.#requests.set(dialect, byStatus);
+    }
+    let requests = byStatus.get(status);
+    if (requests === undefined) {
+      requests = this.#series.requests(dialect, status);
+      byStatus.set(status, requests);
+    }
+    return requests;
   }
 }

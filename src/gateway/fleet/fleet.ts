@@ -168,6 +168,15 @@ export class Fleet {
     return names;
   }
 
+  /** Every neuron that has the model, in whatever state. */
+  holders(entry: CatalogueEntry): NeuronRecord[] {
+    return [...this.#neurons.values()].filter(
+      (neuron) =>
+        (entry.neurons === undefined || entry.neurons.has(neuron.name)) &&
+        neuron.replicas.get(entry.source)?.report !== undefined,
+    );
+  }
+
   /** Requests of this gateway for the model and the slots that serve it, over all neurons. */
   load(entry: CatalogueEntry): { inFlight: number; slots: number } {
     let inFlight = 0;

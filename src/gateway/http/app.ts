@@ -1,43 +1,43 @@
 import { Elysia } from "elysia";
 import { CortexError } from "../../base/errors.ts";
+import { ENDPOINTS } from "../proxy/endpoints.ts";
 import { type AdminRoutesOptions, adminRoutes } from "./admin.ts";
-import { type OpenaiRoutesOptions, openaiRoutes } from "./openai.ts";
+import { type ModelRoutesOptions, modelRoutes } from "./models.ts";
+import { type ProbeRoutesOptions, probeRoutes } from "./probes.ts";
 import { swaggerRoutes } from "./swagger.ts";
 
 /** Which methods a path of ours takes, for a 405 that says so. */
-const METHODS: Readonly<Record<string, string>> = {
-  "/": "GET, HEAD",
-  "/health": "GET, HEAD",
-  "/v1/models": "GET, HEAD",
-  "/v1/chat/completions": "POST",
-  "/v1/completions": "POST",
-  "/v1/embeddings": "POST",
-  "/v1/rerank": "POST",
-  "/admin/status": "GET, HEAD",
-  "/admin/load": "POST",
-  "/admin/unload": "POST",
-  "/admin/plan": "POST",
-  "/swagger": "GET, HEAD",
-  "/swagger/json": "GET, HEAD",
-};
+const METHODS: ReadonlyMap<string, string> = new Map([
+  ["/", "GET, HEAD"],
+  ["/health", "GET, HEAD"],
+  ["/v1/models", "GET, HEAD"],
+  ["/admin/status", "GET, HEAD"],
+  ["/admin/load", "POST"],
+  ["/admin/unload", "POST"],
+  ["/admin/plan", "POST"],
+  ["/swagger", "GET, HEAD"],
+  ["/swagger/json", "GET, HEAD"],
+]);
 
-export interface AppOptions extends OpenaiRoutesOptions, AdminRoutesOptions {
+export interface AppOptions extends ModelRoutesOptions, ProbeRoutesOptions, AdminRoutesOptions {
   /** The answer to anything thrown. */
-  readonly answerError: (thrown: unknown) => Response;
+  readonly answerError: (thrown: unknown, request: Request) => Response;
 }
 
 /** Every route but the hot ones. */
 export function createApp(options: AppOptions) {
   return new Elysia()
     .onError({ as: "global" }, ({ code, error, request }) => {
-      if (code === "NOT_FOUND") return options.answerError(notFound(request));
-      if (code !== "VALIDATION" && code !== "PARSE") return options.answerError(error);
+      if (code === "NOT_FOUND") return options.answerError(notFound(request), request);
+      if (code !== "VALIDATION" && code !== "PARSE") return options.answerError(error, request);
       const first = code === "VALIDATION" ? error.all[0] : undefined;
       const at = first !== undefined && "path" in first ? `${first.path}: ` : "";
       const why = first !== undefined && "message" in first ? first.message : "not valid JSON";
-      return options.answerError(new CortexError("invalid_request", `Body: ${at}${why}`));
+      const text = `Body: ${at}${why}`;
+      return options.answerError(new CortexError("invalid_request", text), request);
     })
-    .use(openaiRoutes(options))
+    .use(probeRoutes(options))
+    .use(modelRoutes(options))
     .use(adminRoutes(options))
     .use(swaggerRoutes());
 }
@@ -45,8 +45,14 @@ export function createApp(options: AppOptions) {
 /** 404, or 405 when the path exists with another method. */
 export function notFound(request: { readonly method: string; readonly url: string }): CortexError {
   const { pathname } = new URL(request.url, "http://gateway");
-  const allowed = METHODS[pathname];
+  const allowed = findMethods(pathname);
   return allowed === undefined
     ? new CortexError("route_not_found", `No route ${request.method} ${pathname}`)
     : new CortexError("method_not_allowed", `${pathname} takes ${allowed}, not ${request.method}`);
+}
+
+function findMethods(path: string): string | undefined {
+  if (ENDPOINTS.has(path)) return "POST";
+  if (path.startsWith("/v1/models/")) return "GET, HEAD";
+  return METHODS.get(path);
 }

@@ -1,7 +1,11 @@
 import { CortexError, describeError } from "../../base/errors.ts";
-import { formatSseData } from "../../base/sse.ts";
-import { statusOf, toErrorBody } from "../../protocol/error-body.ts";
+import {
+  clientStatusOf,
+  formatClientErrorEvent,
+  toClientErrorBody,
+} from "../../translate/errors/client-errors.ts";
 import type { Reply } from "../listener/reply.ts";
+import type { ErrorAddress, ErrorFormats } from "../proxy/parts.ts";
 
 /** Anything thrown as an error of ours; what is none is a bug and says so without its details. */
 export function toCortexError(thrown: unknown): CortexError {
@@ -11,19 +15,30 @@ export function toCortexError(thrown: unknown): CortexError {
   });
 }
 
+/** How the data plane tells errors. */
+export const ERROR_FORMATS: ErrorFormats = {
+  statusOf: clientStatusOf,
+  send: sendError,
+  formatEvent: (error, address) => formatClientErrorEvent(error, toEnvelopeOptions(error, address)),
+};
+
 /** The answer to a request that failed before anything was sent. */
-export function sendError(reply: Reply, error: CortexError, requestId: string): void {
-  const retryAfter = retryAfterOf(error);
+export function sendError(reply: Reply, error: CortexError, address: ErrorAddress): void {
+  const status = clientStatusOf(error, address.dialect);
+  const retryAfter = retryAfterOf(error, status);
   const wait = retryAfter === undefined ? "" : `Retry-After: ${retryAfter}\r\n`;
-  const headers = `Content-Type: application/json\r\nX-Request-Id: ${requestId}\r\n${wait}`;
-  reply.send(statusOf(error.code), headers, formatErrorBody(error));
+  const { requestId } = address;
+  const ids = `X-Request-Id: ${requestId}\r\nRequest-Id: ${requestId}\r\n`;
+  const headers = `Content-Type: application/json\r\n${ids}${wait}`;
+  reply.send(status, headers, formatErrorBody(error, address));
 }
 
 /** The same for the framework's routes, whose request id is added later. */
-export function errorResponse(error: CortexError): Response {
-  const retryAfter = retryAfterOf(error);
-  return new Response(formatErrorBody(error), {
-    status: statusOf(error.code),
+export function errorResponse(error: CortexError, address: ErrorAddress): Response {
+  const status = clientStatusOf(error, address.dialect);
+  const retryAfter = retryAfterOf(error, status);
+  return new Response(formatErrorBody(error, address), {
+    status,
     headers: {
       "content-type": "application/json",
       ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) }),
@@ -31,13 +46,13 @@ export function errorResponse(error: CortexError): Response {
   });
 }
 
-function formatErrorBody(error: CortexError): string {
-  return JSON.stringify(toErrorBody(error, sourceOf(error)));
+function formatErrorBody(error: CortexError, address: ErrorAddress): string {
+  return JSON.stringify(toClientErrorBody(error, toEnvelopeOptions(error, address)));
 }
 
-/** The last event of a stream that failed; no [DONE] follows it. */
-export function formatErrorEvent(error: CortexError): string {
-  return formatSseData(toErrorBody(error, sourceOf(error)));
+function toEnvelopeOptions(error: CortexError, { dialect, requestId }: ErrorAddress) {
+  const isNeurons = error.code === "neuron_failed" || error.code === "load_failed";
+  return { dialect, requestId, source: isNeurons ? "neuron" : "cortex" } as const;
 }
 
 /** What to log of a failure; undefined when it is the client's own or expected. */
@@ -48,12 +63,7 @@ export function describeForLog(thrown: unknown): string | undefined {
 }
 
 /** Every refusal that may pass says when to come back. */
-function retryAfterOf(error: CortexError): number | undefined {
+function retryAfterOf(error: CortexError, status: number): number | undefined {
   if (error.retryAfterSeconds !== undefined) return Math.max(1, Math.ceil(error.retryAfterSeconds));
-  const status = statusOf(error.code);
-  return status === 503 || status === 429 ? 1 : undefined;
-}
-
-function sourceOf(error: CortexError): "cortex" | "neuron" {
-  return error.code === "neuron_failed" || error.code === "load_failed" ? "neuron" : "cortex";
+  return status === 503 || status === 529 || status === 429 ? 1 : undefined;
 }

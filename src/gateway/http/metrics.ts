@@ -6,6 +6,8 @@ import { sendError, toCortexError } from "./errors.ts";
 /** A scrape has no body. */
 const BODY_BYTES_MAX = 1_024;
 
+const NOBODY = { dialect: "chat", requestId: "" } as const;
+
 /** Serves Prometheus on an address of its own, which need not be reachable for clients. */
 export function serveMetrics(options: {
   readonly address: string;
@@ -19,15 +21,15 @@ export function serveMetrics(options: {
     handler: {
       handle: ({ method, path, target }, reply) => {
         if (path !== "/metrics" || (method !== "GET" && method !== "HEAD")) {
-          sendError(reply, notFound({ method, url: target }), "");
+          sendError(reply, notFound({ method, url: target }), NOBODY);
           return;
         }
         registry.metrics().then(
           (text) => reply.send(200, `Content-Type: ${registry.contentType}\r\n`, text),
-          (thrown) => sendError(reply, toCortexError(thrown), ""),
+          (thrown) => sendError(reply, toCortexError(thrown), NOBODY),
         );
       },
-      refuse: (error, reply) => sendError(reply, toCortexError(error), ""),
+      refuse: (error, reply) => sendError(reply, toCortexError(error), NOBODY),
     },
   });
 }

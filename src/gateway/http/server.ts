@@ -1,14 +1,17 @@
+import { HeaderLines } from "../../base/header-lines.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
+import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { Listener } from "../listener/listener.ts";
-import type { ClientRequest, Reply, RequestHandler } from "../listener/reply.ts";
+import type { ClientRequest, RefusedRequest, Reply, RequestHandler } from "../listener/reply.ts";
 import { listHeaders } from "../listener/request-parser.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
+import { dialectOf, ENDPOINTS } from "../proxy/endpoints.ts";
+import type { ErrorAddress } from "../proxy/parts.ts";
 import { createApp, notFound } from "./app.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
-import { HOT_PATHS } from "./openai.ts";
 
 export interface ServerOptions {
   readonly address: string;
@@ -23,6 +26,13 @@ export interface ServerOptions {
 /** Headers that the listener writes itself. */
 const OWN_HEADERS = new Set(["connection", "content-length", "date", "transfer-encoding"]);
 
+/** Who asks, and how errors are told. */
+interface Asked extends ErrorAddress {
+  readonly peerAddress: string | undefined;
+}
+
+const NOBODY: Asked = { dialect: "chat", requestId: "", peerAddress: undefined };
+
 /** Serves clients: hot paths at once, everything else through Elysia. Throws `invalid_config` when it cannot listen. */
 export function serveClients(options: ServerOptions): Listener {
   const { address, bodyBytesMax } = options;
@@ -32,41 +42,46 @@ export function serveClients(options: ServerOptions): Listener {
 /** Sends each request to the data plane or to the framework, and turns what is thrown into an answer. */
 class ClientHandler implements RequestHandler {
   readonly #options: ServerOptions;
-  readonly #addresses = new WeakMap<Request, string>();
+  /** What the framework's routes do not carry themselves. */
+  readonly #asked = new WeakMap<Request, Asked>();
   readonly #app: { fetch: (request: Request) => Response | Promise<Response> };
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#app = createApp({
       ...options,
-      addressOf: (request) => this.#addresses.get(request),
-      answerError: (thrown) => {
-        this.#logBug(thrown);
-        return errorResponse(toCortexError(thrown));
+      addressOf: (request) => this.#asked.get(request)?.peerAddress,
+      answerError: (thrown, request) => {
+        const asked = this.#asked.get(request) ?? NOBODY;
+        this.#logBug(thrown, asked.requestId);
+        return errorResponse(toCortexError(thrown), asked);
       },
     });
   }
 
   handle(request: ClientRequest, reply: Reply): void {
     const requestId = newRequestId();
-    if (!HOT_PATHS.has(request.path)) {
+    const endpoint = ENDPOINTS.get(request.path);
+    if (endpoint === undefined) {
       void this.#handleQuiet(request, reply, requestId);
       return;
     }
     try {
       const { method, target } = request;
       if (method !== "POST") throw notFound({ method, url: target });
-      this.#options.dataPlane.handle(request, reply, requestId);
+      this.#options.dataPlane.handle(request, reply, { endpoint, requestId });
     } catch (thrown) {
-      this.#sendError(reply, thrown, requestId);
+      this.#sendError(reply, thrown, { dialect: endpoint.dialect, requestId });
     }
   }
 
-  refuse(error: Error, reply: Reply): void {
-    this.#sendError(reply, error, newRequestId());
+  refuse(error: Error, reply: Reply, request: RefusedRequest): void {
+    const dialect = dialectOf(request.path ?? "");
+    this.#sendError(reply, error, { dialect, requestId: newRequestId() });
   }
 
   async #handleQuiet(request: ClientRequest, reply: Reply, requestId: string): Promise<void> {
+    const address = { dialect: dialectOfQuiet(request), requestId };
     const left = new AbortController();
     reply.listen({
       onPause: () => undefined,
@@ -74,34 +89,22 @@ class ClientHandler implements RequestHandler {
       onGone: () => left.abort(),
     });
     try {
-      const asked = this.#toWebRequest(request, left.signal);
+      const asked = toWebRequest(request, left.signal);
+      this.#asked.set(asked, { ...address, peerAddress: request.peerAddress });
       const response = await this.#app.fetch(asked);
-      let headers = `X-Request-Id: ${requestId}\r\n`;
+      let headers = `X-Request-Id: ${requestId}\r\nRequest-Id: ${requestId}\r\n`;
       for (const [name, value] of response.headers) {
         if (!OWN_HEADERS.has(name)) headers += `${name}: ${value}\r\n`;
       }
       reply.send(response.status, headers, new Uint8Array(await response.arrayBuffer()));
     } catch (thrown) {
-      this.#sendError(reply, thrown, requestId);
+      this.#sendError(reply, thrown, address);
     }
   }
 
-  #toWebRequest(request: ClientRequest, signal: AbortSignal): Request {
-    // A HEAD is answered like a GET; the listener leaves the body out.
-    const method = request.method === "HEAD" ? "GET" : request.method;
-    const asked = new Request(`http://gateway${request.target}`, {
-      method,
-      headers: listHeaders(request.headerBytes),
-      signal,
-      ...(method === "GET" || request.body.length === 0 ? {} : { body: request.body }),
-    });
-    this.#addresses.set(asked, request.peerAddress);
-    return asked;
-  }
-
-  #sendError(reply: Reply, thrown: unknown, requestId: string): void {
-    this.#logBug(thrown, requestId);
-    sendError(reply, toCortexError(thrown), requestId);
+  #sendError(reply: Reply, thrown: unknown, address: ErrorAddress): void {
+    this.#logBug(thrown, address.requestId);
+    sendError(reply, toCortexError(thrown), address);
   }
 
   #logBug(thrown: unknown, requestId?: string): void {
@@ -110,4 +113,26 @@ class ClientHandler implements RequestHandler {
       this.#options.log.error("Request failed", { request: requestId, cause: bug });
     }
   }
+}
+
+/** Both dialects have a list of models at one path; the header tells them apart. */
+function dialectOfQuiet({ path, headerBytes }: ClientRequest): ClientDialect {
+  const isModels = path.startsWith("/v1/models") || path.startsWith("/models");
+  if (!isModels) return dialectOf(path);
+  const lines = new HeaderLines(headerBytes, 0, headerBytes.length);
+  while (lines.next()) if (lines.is("anthropic-version")) return "messages";
+  return "chat";
+}
+
+function toWebRequest(request: ClientRequest, signal: AbortSignal): Request {
+  // A HEAD is answered like a GET; the listener leaves the body out.
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  // Clients whose base URL was given without the /v1.
+  const prefix = /^\/(models|responses)(\/|\?|$)/.test(request.target) ? "/v1" : "";
+  return new Request(`http://gateway${prefix}${request.target}`, {
+    method,
+    headers: listHeaders(request.headerBytes),
+    signal,
+    ...(method === "GET" || request.body.length === 0 ? {} : { body: request.body }),
+  });
 }

@@ -153,7 +153,7 @@ export class ClientConnection implements Reply {
   #refuse(error: Error): void {
     this.#lastRequest = true;
     this.#enter("busy");
-    this.#options.handler.refuse(error, this);
+    this.#options.handler.refuse(error, this, { path: this.#head?.path });
   }
 
   /** The request did not come in time. */

@@ -31,10 +31,16 @@ export interface Reply {
   break(): void;
 }
 
+/** What is known of a request that could not be read. */
+export interface RefusedRequest {
+  /** Undefined when not even its head made sense. */
+  readonly path: string | undefined;
+}
+
 /** Who answers requests. */
 export interface RequestHandler {
   /** Called for each request when it is whole; must not throw. */
   handle(request: ClientRequest, reply: Reply): void;
   /** Called instead when a request cannot be read; the connection closes after the reply. */
-  refuse(error: Error, reply: Reply): void;
+  refuse(error: Error, reply: Reply, request: RefusedRequest): void;
 }

@@ -21,17 +21,3 @@ export class BodyBuffer {
     return pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
   }
 }
-
-/** The `error.code` of an error body, or undefined when it is not one. */
-export function readErrorCode(bytes: Uint8Array): string | undefined {
-  try {
-    const body = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
-      error?: { code?: unknown };
-    } | null;
-    const code = body?.error?.code;
-    return typeof code === "string" ? code : undefined;
-  } catch {
-    // Not an envelope: a proxy in between or a foreign server. The status alone decides.
-    return undefined;
-  }
-}

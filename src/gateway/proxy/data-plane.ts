@@ -1,9 +1,26 @@
 import { CortexError } from "../../base/errors.ts";
+import type { UpstreamKind } from "../../translate/dialects.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { ClientRequest, Reply } from "../listener/reply.ts";
+import type { Endpoint, EndpointName } from "./endpoints.ts";
 import { Exchange } from "./exchange.ts";
+import { readForwarded } from "./forwarded-headers.ts";
 import type { DataPlaneParts } from "./parts.ts";
-import { readRoutingFields, replaceModel } from "./routing-fields.ts";
+import { readRoutingFields } from "./routing-fields.ts";
+
+/** Which of the data plane's routes a request is for. */
+export interface AskedFor {
+  readonly endpoint: Endpoint;
+  readonly requestId: string;
+}
+
+/** Kinds of upstreams that cannot do at all, or not exactly, what an endpoint is for. */
+const INCAPABLE: Partial<Readonly<Record<EndpointName, UpstreamKind>>> = {
+  completions: "anthropic",
+  embeddings: "anthropic",
+  rerank: "anthropic",
+  count_tokens: "openai",
+};
 
 /** Seconds after which a place in a full queue may be free. */
 const QUEUE_RETRY_SECONDS = 1;
@@ -17,18 +34,23 @@ export class DataPlane {
   }
 
   /** Answers one request of a hot path, at once or by and by. Throws a CortexError for one that goes nowhere. */
-  handle(request: ClientRequest, reply: Reply, requestId: string): void {
+  handle(request: ClientRequest, reply: Reply, asked: AskedFor): void {
     const startMs = performance.now();
-    const { path, body } = request;
+    const { body } = request;
+    const { endpoint, requestId } = asked;
     try {
       const fields = readRoutingFields(body);
       const entry = this.#find(fields.model);
       this.#admit(entry);
       const exchange = new Exchange(this.#parts, reply, {
-        path,
+        endpoint,
         requestId,
-        body: fields.model === entry.source ? body : replaceModel(body, entry.source),
+        body,
+        model: fields.model,
+        source: entry.source,
         entry,
+        excluded: this.#findIncapable(entry, endpoint),
+        forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerBytes) : "",
         stream: fields.stream,
         promptTokens: fields.promptTokens,
         startMs,
@@ -38,6 +60,25 @@ export class DataPlane {
       if (thrown instanceof CortexError) this.#parts.metrics.countRejection(thrown.code);
       throw thrown;
     }
+  }
+
+  /**
+   * The upstreams that have no such endpoint. Tokens are counted exactly where anybody can; OpenAI's dialect only lets
+   * them be estimated.
+   */
+  #findIncapable(entry: CatalogueEntry, endpoint: Endpoint): ReadonlySet<string> | undefined {
+    const kind = INCAPABLE[endpoint.name];
+    if (kind === undefined) return undefined;
+    const { fleet } = this.#parts;
+    const holders = fleet.holders(entry);
+    const incapable = holders.filter((neuron) => neuron.kind === kind);
+    if (incapable.length === 0) return undefined;
+    if (incapable.length === holders.length) {
+      if (endpoint.name === "count_tokens") return undefined;
+      const text = `Model '${entry.id}' is served by an API that has no ${endpoint.route}`;
+      throw new CortexError("invalid_request", text, { param: "model" });
+    }
+    return new Set(incapable.map(({ name }) => name));
   }
 
   #find(name: string): CatalogueEntry {

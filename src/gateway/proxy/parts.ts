@@ -1,9 +1,26 @@
-import type { CortexError, ErrorCode } from "../../base/errors.ts";
+import type { CortexError } from "../../base/errors.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
+import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Reply } from "../listener/reply.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { ThinkingCache } from "./thinking-cache.ts";
+
+/** Who is told of an error, and in which answer. */
+export interface ErrorAddress {
+  readonly dialect: ClientDialect;
+  readonly requestId: string;
+}
+
+/** How errors are told; the one place for it is http/errors.ts. */
+export interface ErrorFormats {
+  readonly statusOf: (error: CortexError, dialect: ClientDialect) => number;
+  /** The error as the whole answer. */
+  readonly send: (reply: Reply, error: CortexError, address: ErrorAddress) => void;
+  /** The error as the last event of a stream. */
+  readonly formatEvent: (error: CortexError, address: ErrorAddress) => string;
+}
 
 /** What the data plane works with. */
 export interface DataPlaneParts {
@@ -11,15 +28,14 @@ export interface DataPlaneParts {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly loads: ColdLoads;
   readonly metrics: GatewayMetrics;
+  readonly thinking: ThinkingCache;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueMax: number;
   readonly keepaliveMs: number;
   /** Asks for a poll of a neuron that behaved oddly. */
   readonly poke: (neuron: string) => void;
-  readonly statusOf: (code: ErrorCode) => number;
-  /** The error as the whole answer. */
-  readonly sendError: (reply: Reply, error: CortexError, requestId: string) => void;
-  /** The error as the last event of a stream. */
-  readonly formatErrorEvent: (error: CortexError) => string;
+  readonly errors: ErrorFormats;
+  /** Logs what was thrown and is no expected error. */
+  readonly onBug: (thrown: unknown, requestId: string) => void;
 }

@@ -1,12 +1,14 @@
 import { NO_NEURON } from "../../metrics/gateway-metrics.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Lease } from "../fleet/lease.ts";
+import type { EndpointName } from "./endpoints.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import type { Usage } from "./usage.ts";
 
 /** How an exchange went; times are of performance.now(), 0 for what never happened. */
 export interface ExchangeOutcome {
   readonly entry: CatalogueEntry;
+  readonly endpoint: EndpointName;
   readonly neuron: string | undefined;
   readonly lease: Lease | undefined;
   readonly status: number;
@@ -15,24 +17,22 @@ export interface ExchangeOutcome {
   readonly firstByteMs: number;
   readonly overheadSeconds: number | undefined;
   readonly usage: Usage | undefined;
-  /** Events of a stream, which stand for tokens where no usage came. */
-  readonly events: number;
+  /** Tokens of a stream, estimated, for where no usage came. */
+  readonly tokens: number;
 }
 
 /** Speeds of answers shorter than this say little. */
 const SPEED_TOKENS_MIN = 4;
 
-/** Events of a stream that are no tokens: the one with the finish reason, and the end mark. */
-const EXTRA_EVENTS = 2;
-
 /** Tells metrics and fleet how a request ended. */
 export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome): void {
-  const { entry, status, startMs, sentMs, firstByteMs, usage, events } = outcome;
+  const { entry, status, startMs, sentMs, firstByteMs, usage } = outcome;
   const nowMs = performance.now();
-  const tokens = usage?.completionTokens ?? Math.max(0, events - EXTRA_EVENTS);
+  const tokens = usage?.completionTokens ?? outcome.tokens;
   const streamSeconds = firstByteMs > 0 ? (nowMs - firstByteMs) / 1_000 : 0;
   const fast = status === 200 && tokens >= SPEED_TOKENS_MIN && streamSeconds > 0;
   parts.metrics.series(entry.id, outcome.neuron ?? NO_NEURON).record({
+    dialect: outcome.endpoint,
     status,
     seconds: (nowMs - startMs) / 1_000,
     ttftSeconds: firstByteMs > 0 ? (firstByteMs - startMs) / 1_000 : undefined,

@@ -1,13 +1,12 @@
-import { findUsage, type Usage } from "./usage.ts";
+import type { StreamFinish, StreamRelay } from "./stream-relay.ts";
+import { CHAT_GRAMMAR, type TapGrammar } from "./tap-grammar.ts";
 
-/** How a stream ended: with its [DONE], with an error event of the neuron, or neither. */
-export type StreamEnding = "done" | "error" | "cut";
-
-/** The last events hold usage and [DONE]; both fit well. */
+/** The last events hold usage and the end mark; both fit well. */
 const TAIL_BYTES = 4 * 1024;
 /** An event longer than this is handed on as it comes, so that little is held back and copied. */
 const HELD_BYTES_MAX = 16 * 1024;
 
+const NOTHING = new Uint8Array();
 const LF = 10;
 const CR = 13;
 
@@ -16,19 +15,28 @@ const CR = 13;
  * holds back the beginning of an event until the rest has come, so that a stream which breaks never leaves
  * half an event behind. Bytes are handed on as they came.
  */
-export class StreamTap {
+export class StreamTap implements StreamRelay {
+  readonly #grammar: TapGrammar;
+  #first: Uint8Array | undefined;
   #events = 0;
   #held: Uint8Array | undefined;
   readonly #tail: Uint8Array[] = [];
   #tailBytes = 0;
   #atBoundary = true;
 
+  constructor(grammar = CHAT_GRAMMAR) {
+    this.#grammar = grammar;
+  }
+
   /** Whole events so far, of any kind. */
   get events(): number {
     return this.#events;
   }
 
-  /** Takes the next piece and returns what may go on to the client now. */
+  get tokens(): number {
+    return Math.max(0, this.#events - this.#grammar.extraEvents);
+  }
+
   push(bytes: Uint8Array): Uint8Array | undefined {
     let piece = bytes;
     if (this.#held !== undefined) {
@@ -47,19 +55,25 @@ export class StreamTap {
     return piece;
   }
 
-  /** Whether what was handed on ends with a whole event. */
   get atBoundary(): boolean {
     return this.#atBoundary;
   }
 
   /** Looks at the tail once the stream is over. */
-  finish(): { readonly ending: StreamEnding; readonly usage: Usage | undefined } {
+  finish(): StreamFinish {
     const tail = Buffer.concat(this.#tail);
-    return { ending: endingOf(tail.toString("latin1")), usage: findUsage(tail) };
+    const ending = this.#grammar.endingOf(tail.toString("latin1"));
+    const usage = this.#grammar.usageOf(tail, this.#first);
+    return { ending, usage, text: "", error: undefined };
+  }
+
+  fail(): undefined {
+    return undefined;
   }
 
   #remember(piece: Uint8Array): void {
     const tail = this.#tail;
+    this.#first ??= this.#grammar.keepsFirst ? piece.subarray(0, TAIL_BYTES) : NOTHING;
     tail.push(piece);
     this.#tailBytes += piece.length;
     for (;;) {
@@ -69,13 +83,6 @@ export class StreamTap {
       tail.shift();
     }
   }
-}
-
-function endingOf(tail: string): StreamEnding {
-  const end = tail.trimEnd();
-  if (end.endsWith("data: [DONE]") || end.endsWith("data:[DONE]")) return "done";
-  const lastLine = end.slice(end.lastIndexOf("\n") + 1);
-  return /^data:\s*\{\s*"error"\s*:/.test(lastLine) ? "error" : "cut";
 }
 
 /** The place behind the last blank line: all events before it are whole. 0 when there is none. */

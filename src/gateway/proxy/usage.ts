@@ -1,3 +1,5 @@
+import type { ChatUsage } from "../../translate/chat/types.ts";
+
 /** Tokens that a request took, as the engine counted them. */
 export interface Usage {
   readonly promptTokens: number;
@@ -15,6 +17,10 @@ const USAGE = Buffer.from('"usage"');
 const PROMPT_TOKENS = Buffer.from('"prompt_tokens"');
 const COMPLETION_TOKENS = Buffer.from('"completion_tokens"');
 const CACHED_TOKENS = Buffer.from('"cached_tokens"');
+const OUTPUT_TOKENS = Buffer.from('"output_tokens"');
+const INPUT_TOKENS = Buffer.from('"input_tokens"');
+const CACHE_READ_TOKENS = Buffer.from('"cache_read_input_tokens"');
+const CACHE_CREATION_TOKENS = Buffer.from('"cache_creation_input_tokens"');
 const COLON = 58;
 const OPENING_BRACE = 123;
 
@@ -23,28 +29,53 @@ const OPENING_BRACE = 123;
  * one: inside a JSON string its quotes are escaped.
  */
 export function findUsage(bytes: Buffer): Usage | undefined {
+  return findLast(bytes, readUsage);
+}
+
+/** The same in Anthropic's words, where tokens of the cache are counted apart. */
+export function findMessagesUsage(bytes: Buffer): Usage | undefined {
+  return findLast(bytes, readMessagesUsage);
+}
+
+/** The `usage` of a full answer, which is looked for at both of its ends. */
+export function findUsageOfWhole(bytes: Uint8Array, find = findUsage): Usage | undefined {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (whole.length <= 2 * EDGE_BYTES) return find(whole);
+  return find(whole.subarray(-EDGE_BYTES)) ?? find(whole.subarray(0, EDGE_BYTES));
+}
+
+function findLast(
+  bytes: Buffer,
+  read: (object: Buffer, from: number) => Usage | undefined,
+): Usage | undefined {
   for (let at = bytes.lastIndexOf(USAGE); at >= 0; at = bytes.lastIndexOf(USAGE, at - 1)) {
-    const usage = readUsage(bytes, at + USAGE.length);
+    const from = at + USAGE.length;
+    const usage = isObject(bytes, from) ? read(bound(bytes, from), from) : undefined;
     if (usage !== undefined) return usage;
     if (at === 0) break;
   }
   return undefined;
 }
 
-/** The `usage` of a full answer, which is looked for at both of its ends. */
-export function findUsageOfWhole(bytes: Uint8Array): Usage | undefined {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (whole.length <= 2 * EDGE_BYTES) return findUsage(whole);
-  return findUsage(whole.subarray(-EDGE_BYTES)) ?? findUsage(whole.subarray(0, EDGE_BYTES));
+function isObject(bytes: Buffer, from: number): boolean {
+  const colon = skipBlanks(bytes, from);
+  return bytes[colon] === COLON && bytes[skipBlanks(bytes, colon + 1)] === OPENING_BRACE;
 }
 
-function readUsage(bytes: Buffer, from: number): Usage | undefined {
-  const colon = skipBlanks(bytes, from);
-  if (bytes[colon] !== COLON || bytes[skipBlanks(bytes, colon + 1)] !== OPENING_BRACE) {
-    return undefined;
-  }
-  const object =
-    bytes.length - from <= USAGE_BYTES_MAX ? bytes : bytes.subarray(0, from + USAGE_BYTES_MAX);
+function bound(bytes: Buffer, from: number): Buffer {
+  return bytes.length - from <= USAGE_BYTES_MAX ? bytes : bytes.subarray(0, from + USAGE_BYTES_MAX);
+}
+
+function readMessagesUsage(object: Buffer, from: number): Usage | undefined {
+  const completionTokens = readCount(object, from, OUTPUT_TOKENS);
+  if (completionTokens === undefined) return undefined;
+  const cachedTokens = readCount(object, from, CACHE_READ_TOKENS) ?? 0;
+  const written = readCount(object, from, CACHE_CREATION_TOKENS) ?? 0;
+  const fresh = readCount(object, from, INPUT_TOKENS) ?? 0;
+  return { promptTokens: fresh + cachedTokens + written, completionTokens, cachedTokens };
+}
+
+function readUsage(object: Buffer, from: number): Usage | undefined {
   const prompt = readCount(object, from, PROMPT_TOKENS);
   if (prompt === undefined) return undefined;
   return {
@@ -74,4 +105,14 @@ function skipBlanks(bytes: Buffer, from: number): number {
   let at = from;
   while ((bytes[at] ?? 255) <= 32) at += 1;
   return at;
+}
+
+/** A translator's usage in our words. */
+export function toUsage(usage: ChatUsage | undefined): Usage | undefined {
+  if (usage === undefined) return undefined;
+  return {
+    promptTokens: usage.prompt_tokens,
+    completionTokens: usage.completion_tokens,
+    cachedTokens: usage.prompt_tokens_details?.cached_tokens ?? 0,
+  };
 }

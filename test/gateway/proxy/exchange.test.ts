@@ -33,7 +33,7 @@ describe("exchange", () => {
     expect(metrics).toContain('cortex_completion_tokens_total{model="m",neuron="a"} 2');
     expect(metrics).toContain('cortex_prompt_tokens_total{model="m",neuron="a"} 5');
     expect(metrics).toContain(
-      'cortex_requests_total{model="m",neuron="a",dialect="openai",status="200"} 1',
+      'cortex_requests_total{model="m",neuron="a",dialect="chat",status="200"} 1',
     );
     expect(metrics).toContain('cortex_in_flight{model="m",neuron="a"} 0');
   });

@@ -20,7 +20,7 @@ describe("stream tap", () => {
       expect(out).toBe(STREAM.toString());
       expect(tap.events).toBe(4);
       expect(tap.atBoundary).toBe(true);
-      expect(tap.finish()).toEqual({
+      expect(tap.finish()).toMatchObject({
         ending: "done",
         usage: { promptTokens: 11, completionTokens: 3, cachedTokens: 7 },
       });

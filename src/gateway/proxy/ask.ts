@@ -1,0 +1,15 @@
+import type { Endpoint } from "./endpoints.ts";
+
+/** What is asked, in the client's words. */
+export interface Ask {
+  readonly endpoint: Endpoint;
+  readonly body: Buffer;
+  /** The model as the client called it. */
+  readonly model: string;
+  /** The model as the fleet calls it. */
+  readonly source: string;
+  readonly promptTokens: number;
+  readonly requestId: string;
+  /** Header lines of the client that an API of its own dialect gets, too. */
+  readonly forwarded: string;
+}

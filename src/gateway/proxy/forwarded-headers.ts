@@ -1,0 +1,22 @@
+import { HeaderLines } from "../../base/header-lines.ts";
+import { ANTHROPIC_VERSION } from "../upstream/upstream.ts";
+
+/** Longer than any list of betas that a client sends. */
+const VALUE_CHARACTERS_MAX = 2_048;
+
+/**
+ * What of a client's header lines an Anthropic API gets, too: which version and which betas its body is written in.
+ * Never its key, its cookies or anything else.
+ */
+export function readForwarded(headerBytes: Buffer): string {
+  const lines = new HeaderLines(headerBytes, 0, headerBytes.length);
+  let version = ANTHROPIC_VERSION;
+  let betas = "";
+  while (lines.next()) {
+    if (lines.is("anthropic-version")) version = lines.text();
+    else if (lines.is("anthropic-beta")) betas += `${betas === "" ? "" : ","}${lines.text()}`;
+  }
+  if (version.length > VALUE_CHARACTERS_MAX || betas.length > VALUE_CHARACTERS_MAX) return "";
+  const beta = betas === "" ? "" : `Anthropic-Beta: ${betas}\r\n`;
+  return `Anthropic-Version: ${version}\r\n${beta}`;
+}

@@ -1,0 +1,29 @@
+import type { CortexError } from "../../base/errors.ts";
+import type { Usage } from "./usage.ts";
+
+/** How a stream ended: with its end mark, with an error event, or neither. */
+export type StreamEnding = "done" | "error" | "cut";
+
+/** What is left to say when an upstream has closed its stream. */
+export interface StreamFinish {
+  readonly ending: StreamEnding;
+  readonly usage: Usage | undefined;
+  /** For the client before the end. */
+  readonly text: string;
+  /** What an error event said; undefined when the client has it already, as it came. */
+  readonly error: CortexError | undefined;
+}
+
+/** A streamed answer on its way from an upstream to a client. */
+export interface StreamRelay {
+  /** Takes the next piece and returns what may go on to the client now. */
+  push(bytes: Uint8Array): Uint8Array | string | undefined;
+  /** Whether what was handed on ends with a whole event. */
+  readonly atBoundary: boolean;
+  /** Tokens so far, estimated from the events. */
+  readonly tokens: number;
+  /** The upstream's stream is over. */
+  finish(): StreamFinish;
+  /** The text that ends a broken stream in the client's dialect; undefined when a plain error event does. */
+  fail(error: CortexError): string | undefined;
+}

@@ -1,0 +1,74 @@
+import { CortexError } from "../../base/errors.ts";
+import type { JsonObject } from "../../translate/chat/types.ts";
+import type { ClientDialect, UpstreamKind } from "../../translate/dialects.ts";
+import { readUpstreamFailure } from "../../translate/errors/upstream-errors.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+
+/** A whole answer that is no success. */
+export interface Refusal {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  readonly bytes: Uint8Array;
+}
+
+/** Whether another upstream may do what this one would not: it is overloaded, broken, or refuses the gateway itself. */
+export function mayGoElsewhere(kind: UpstreamKind, status: number): boolean {
+  if (status === 429 || status === 502 || status === 503) return true;
+  if (kind === "neuron") return false;
+  return status >= 500 || isRefusedKey(kind, status) || status === 404 || status === 408;
+}
+
+/** An upstream's error as one of ours, told in its own words. */
+export function readRefusal(upstream: Upstream, refusal: Refusal): CortexError {
+  const { status, retryAfter, bytes } = refusal;
+  if (isRefusedKey(upstream.kind, status)) {
+    // The client's own key is not at fault: it must not go looking for another.
+    const text = `${upstream.name} refuses the gateway's key (${status})`;
+    return new CortexError("neuron_failed", text);
+  }
+  return readUpstreamFailure({ status, body: toText(bytes), retryAfter });
+}
+
+/** Whether an upstream's error may go to the client as it is: it has the shape that its dialect's clients expect. */
+export function passesAsIs(
+  dialect: ClientDialect,
+  options: { readonly kind: UpstreamKind; readonly refusal: Refusal },
+): boolean {
+  const { kind, refusal } = options;
+  if (kind === "neuron") return true;
+  if (isRefusedKey(kind, refusal.status)) return false;
+  const body = parse(refusal.bytes) as { type?: unknown; error?: { message?: unknown } } | null;
+  if (typeof body?.error?.message !== "string") return false;
+  return dialect !== "messages" || body.type === "error";
+}
+
+function isRefusedKey(kind: UpstreamKind, status: number): boolean {
+  return kind !== "neuron" && (status === 401 || status === 403);
+}
+
+/** A whole answer's JSON object. Throws `neuron_failed` for anything else. */
+export function readAnswer(bytes: Uint8Array): JsonObject {
+  const body = parse(bytes);
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as JsonObject;
+  throw new CortexError("neuron_failed", "the answer is no JSON object");
+}
+
+/** The `error.code` of an error body, or undefined when it is not one. */
+export function readErrorCode(bytes: Uint8Array): string | undefined {
+  const body = parse(bytes) as { error?: { code?: unknown } | null } | null | undefined;
+  const code = body?.error?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(toText(bytes));
+  } catch {
+    // A proxy in between or a foreign server: the status alone decides.
+    return undefined;
+  }
+}
+
+function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+}
