@@ -22,6 +22,8 @@ export interface TinyModelOptions {
   readonly ballastBytes?: number;
   /** False leaves the chat template out. Default true. */
   readonly template?: boolean;
+  /** True ends every answer with its first full stop, after some forty tokens at temperature 1. Default false. */
+  readonly ends?: boolean;
 }
 
 const HEAD_DIMENSIONS = 16;
@@ -63,6 +65,7 @@ interface Shape {
   readonly name: string;
   readonly kind: TinyModelKind;
   readonly template: boolean;
+  readonly ends: boolean;
   /** The rerank architecture is Qwen3's, since llama.cpp has a rank head there. */
   readonly architecture: "llama" | "qwen3";
   readonly context: number;
@@ -86,6 +89,7 @@ function shapeOf(path: string, options: TinyModelOptions): Shape {
     name: options.name ?? basename(path).replace(/\.gguf$/, ""),
     kind,
     template: options.template ?? true,
+    ends: options.ends ?? false,
     architecture: kind === "rerank" ? "qwen3" : "llama",
     context: options.contextLength ?? 2048,
     embedding,
@@ -216,7 +220,26 @@ function makeTensors(shape: Shape, vocabulary: readonly string[]): GgufTensor[] 
     }
   }
   if (shape.kind === "rerank") tensors.push(matrix("cls.output.weight", embedding, 2));
+  if (shape.ends) endAtFullStop(tensors, vocabulary);
   return tensors;
+}
+
+/** Far above what a welcome token can reach. */
+const END_WEIGHT = 20;
+
+/** Arranges dimension 1, too: only the full stop has it, no layer writes to it, and only the end token asks for it. */
+function endAtFullStop(tensors: readonly GgufTensor[], vocabulary: readonly string[]): void {
+  const stop = vocabulary.indexOf(".");
+  const end = vocabulary.indexOf("<|im_end|>");
+  for (const { name, shape, data } of tensors) {
+    const columns = shape[0] ?? 0;
+    if (/attn_output|ffn_down/.test(name)) data.fill(0, columns, 2 * columns);
+    if (!/^(token_embd|output)\.weight$/.test(name)) continue;
+    for (let row = 0; row * columns < data.length; row++) {
+      const own = name === "output.weight" ? [end, END_WEIGHT] : [stop, 1];
+      data[row * columns + 1] = row === own[0] ? (own[1] ?? 0) : 0;
+    }
+  }
 }
 
 function withFirstColumn(tensor: GgufTensor, welcomeOf: (row: number) => number): GgufTensor {
@@ -255,6 +278,7 @@ async function main(): Promise<void> {
       embedding: { type: "string" },
       layers: { type: "string" },
       "ballast-mib": { type: "string" },
+      ends: { type: "boolean" },
     },
   });
   const [path] = positionals;
@@ -263,7 +287,7 @@ async function main(): Promise<void> {
     process.stderr.write(
       "Usage: bun scripts/make-tiny-model.ts OUT.gguf [--seed N] [--name X]\n" +
         "  [--kind chat|embeddings|rerank] [--context N] [--embedding N] [--layers N]" +
-        " [--ballast-mib N]\n",
+        " [--ballast-mib N] [--ends]\n",
     );
     process.exit(2);
   }
@@ -271,6 +295,7 @@ async function main(): Promise<void> {
     ...(kind === undefined ? {} : { kind }),
     ...(values.name === undefined ? {} : { name: values.name }),
     seed: Number(values.seed ?? 1),
+    ends: values.ends ?? false,
     contextLength: Number(values.context ?? 2048),
     embeddingLength: Number(values.embedding ?? 64),
     layers: Number(values.layers ?? 2),
