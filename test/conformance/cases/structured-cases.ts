@@ -82,7 +82,7 @@ export const STRUCTURED_CASES: readonly ConformanceCase[] = [
       dialect: "chat",
       async run(target) {
         const body = {
-          ...chatDialect.write({ user: USER, maxTokens: 160 }, target.model),
+          ...chatDialect.write({ user: USER, maxTokens: 48 }, target.model),
           response_format: { type: "json_object" },
         };
         const reply = await askBody(target, chatDialect, { body, mode });
@@ -98,7 +98,7 @@ export const STRUCTURED_CASES: readonly ConformanceCase[] = [
     dialect: "responses",
     async run(target) {
       const body = {
-        ...responsesDialect.write({ user: USER, maxTokens: 160 }, target.model),
+        ...responsesDialect.write({ user: USER, maxTokens: 48 }, target.model),
         text: { format: { type: "json_object" } },
       };
       const reply = await askBody(target, responsesDialect, { body });
