@@ -4,6 +4,7 @@ import type { GatewayConfig } from "../../src/config/gateway-schema.ts";
 import type { ModelProfile } from "../../src/config/models-schema.ts";
 import { type RunningGateway, startGateway } from "../../src/gateway/start.ts";
 import type { Status } from "../../src/protocol/status.ts";
+import { FakeApi } from "../fakes/fake-api.ts";
 import { FakeNeuron } from "../fakes/fake-neuron.ts";
 
 /** What a test may set; everything else is as in an example configuration. */
@@ -12,6 +13,15 @@ export interface GatewayOverrides {
   readonly bodyBytesMax?: number;
   readonly strategy?: GatewayConfig["eviction"]["strategy"];
   readonly profiles?: readonly (Partial<ModelProfile> & { readonly id: string })[];
+  /** APIs beside the neurons. */
+  readonly apis?: readonly ApiEntry[];
+}
+
+/** An API and what the configuration says of it. */
+export interface ApiEntry {
+  readonly api: FakeApi;
+  readonly name: string;
+  readonly entry?: Partial<GatewayConfig["neurons"][number]>;
 }
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -25,6 +35,14 @@ export function fakeNeuron(): FakeNeuron {
   const neuron = new FakeNeuron().start();
   cleanups.push(() => neuron.kill());
   return neuron;
+}
+
+/** A fake API that lives until the end of the test. */
+export function fakeApi(kind: FakeApi["kind"], models: readonly string[] = []): FakeApi {
+  const api = new FakeApi(kind).start();
+  api.models = [...models];
+  cleanups.push(() => api.kill());
+  return api;
 }
 
 /** A profile with every default. */
@@ -52,11 +70,19 @@ export async function gatewayOver(
       store_count_max: 100,
       store_days_max: 1,
     },
-    neurons: neurons.map((neuron, index) => ({
-      name: String.fromCharCode(97 + index),
-      kind: "neuron",
-      endpoint: neuron.url,
-    })),
+    neurons: [
+      ...neurons.map((neuron, index) => ({
+        name: String.fromCharCode(97 + index),
+        kind: "neuron" as const,
+        endpoint: neuron.url,
+      })),
+      ...(overrides.apis ?? []).map(({ api, name, entry }) => ({
+        name,
+        kind: api.kind,
+        endpoint: api.url,
+        ...entry,
+      })),
+    ],
   };
   const gateway = await startGateway({
     config,

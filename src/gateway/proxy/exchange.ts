@@ -281,7 +281,10 @@ export class Exchange implements UpstreamSink, ReplyEvents {
     const status = this.#head?.status ?? 0;
     const upstream = this.#attempt?.upstream;
     if (this.#firstByteMs > 0) this.#finish(status, () => this.#client.end());
-    else if (status < 400 || upstream === undefined) this.#deliver(status, this.#buffer.take());
+    else if (status >= 300 && status < 400 && upstream?.kind !== "neuron") {
+      // Its target is another host, perhaps, and would get the key.
+      this.onFailure(new CortexError("neuron_failed", `it redirects (${status})`), "answer");
+    } else if (status < 400 || upstream === undefined) this.#deliver(status, this.#buffer.take());
     else {
       const retryAfter = this.#head?.retryAfter;
       this.#endRefused(upstream, { status, retryAfter, bytes: this.#buffer.take() });

@@ -37,13 +37,19 @@ export const MESSAGES_GRAMMAR: TapGrammar = {
     return type === "error" ? "error" : "cut";
   },
   usageOf: (tail, first) => {
-    const start = first === undefined ? undefined : findMessagesUsage(Buffer.from(first));
+    const start = first === undefined ? undefined : findMessagesUsage(firstEvent(first));
     const end = findMessagesUsage(tail);
     if (start === undefined || end === undefined) return end ?? start;
     // Older versions tell only the output in the end.
     return end.promptTokens > 0 ? end : { ...start, completionTokens: end.completionTokens };
   },
 };
+
+function firstEvent(bytes: Uint8Array): Buffer {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = view.indexOf("\n\n");
+  return end < 0 ? view : view.subarray(0, end);
+}
 
 /** The `type` of the last event's data. */
 function typeOf(tail: string): string | undefined {
