@@ -286,6 +286,24 @@ class parser_survey {
         return found;
     }
 
+    /* Classes that a call's head repeats without an end, such as the type of GPT-OSS's arguments. */
+    std::set<std::string> endless_heads() const {
+        std::set<std::string> found;
+        walk(arena.root(), [&](common_peg_parser_id at) {
+            if (tag_of(at) == common_chat_peg_builder::TOOL_OPEN) {
+                walk(at, [&](common_peg_parser_id below) {
+                    const auto * chars = as<common_peg_chars_parser>(below);
+                    if (chars && chars->max_count < 0 && chars->min_count == 1) {
+                        found.insert(chars->pattern);
+                    }
+                    return true;
+                });
+            }
+            return true;
+        });
+        return found;
+    }
+
     /* The shortest answer with a call that this parser should take. */
     std::string sample_of(common_peg_parser_id id, int depth = 0) {
         if (depth > 64) {
@@ -517,6 +535,12 @@ static bool replace_rule(std::string & grammar, const std::string & name, const 
     return true;
 }
 
+static void replace_all(std::string & text, const std::string & what, const std::string & by) {
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) {
+        text.replace(at, what.size(), by);
+    }
+}
+
 bool limit_to_one_call(json & params) {
     if (!has_text(params, "chat_parser") || !has_text(params, "grammar")) {
         return true;
@@ -587,6 +611,9 @@ bool force_native_calls(json & params, const json & tools) {
     }
     for (const auto id : survey.free_ids()) {
         replace_rule(grammar, "until-" + std::to_string(id), "[a-zA-Z0-9_.:-]{1,64}");
+    }
+    for (const std::string & pattern : survey.endless_heads()) {
+        replace_all(grammar, pattern + "+", pattern + "{1,16}");
     }
     params["grammar"] = grammar;
     params["grammar_lazy"] = false;

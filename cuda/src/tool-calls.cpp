@@ -4,6 +4,7 @@
 #include "tool-history.h"
 
 #include "json-schema.h"
+#include "llama-cpp.h"
 
 #include <random>
 
@@ -97,6 +98,20 @@ static void forget(json & body, std::initializer_list<const char *> keys) {
     }
 }
 
+static bool wants_no_thinking(const json & body, const server_chat_params & options) {
+    const json arguments = body.contains("chat_template_kwargs") ? body.at("chat_template_kwargs")
+                                                                 : json::object();
+    return get_or<std::string>(body, "reasoning_effort", "") == "none" ||
+           !get_or<bool>(arguments, "enable_thinking", options.enable_thinking);
+}
+
+/* Where the reasoning begins in the generation prompt; npos when it does not. */
+static size_t reasoning_begins(const json & params) {
+    const std::string start = get_or<std::string>(params, "reasoning_budget_start_tag", "");
+    const std::string prompt = get_or<std::string>(params, "generation_prompt", "");
+    return start.empty() ? std::string::npos : prompt.rfind(start);
+}
+
 /* Whether the answer may begin with reasoning that is to be told apart from it. */
 static bool thinks(const json & params, const json & body, const server_chat_params & options) {
     const std::string format = get_or<std::string>(body, "reasoning_format", "");
@@ -104,14 +119,38 @@ static bool thinks(const json & params, const json & body, const server_chat_par
         COMMON_REASONING_FORMAT_NONE) {
         return false;
     }
-    const json arguments = body.contains("chat_template_kwargs") ? body.at("chat_template_kwargs")
-                                                                 : json::object();
-    const bool off = get_or<std::string>(body, "reasoning_effort", "") == "none" ||
-                     !get_or<bool>(arguments, "enable_thinking", options.enable_thinking);
-    /* A template that does not heed the wish has begun the reasoning in the prompt. */
-    const std::string start = get_or<std::string>(params, "reasoning_budget_start_tag", "");
-    const std::string prompt = get_or<std::string>(params, "generation_prompt", "");
-    return !off || (!start.empty() && prompt.find(start) != std::string::npos);
+    /* The tags stand in the prompt also where the wish not to think has closed them at once. */
+    return !wants_no_thinking(body, options) || reasoning_begins(params) != std::string::npos;
+}
+
+/*
+ * A template that does not heed the wish not to think has begun the reasoning: it is closed, as templates that do
+ * heed it close it. A budget of no tokens will not do, since the prompt's own tokens count against its end.
+ */
+static void end_unwanted_reasoning(
+    json & params, const json & body, const server_chat_params & options) {
+    const size_t begin = reasoning_begins(params);
+    if (begin == std::string::npos || !wants_no_thinking(body, options)) {
+        return;
+    }
+    const std::string prompt = params.at("generation_prompt");
+    std::string closing;
+    for (const json & tag : params.at("reasoning_budget_end_tags")) {
+        const std::string end = tag;
+        if (prompt.find(end, begin) != std::string::npos) {
+            return;
+        }
+        if (closing.empty() && end != CALL_START) {
+            closing = end;
+        }
+    }
+    const size_t trimmed = closing.find_first_not_of('\n');
+    if (trimmed != std::string::npos) {
+        closing = (prompt.back() == '\n' ? "" : "\n") + closing.substr(trimmed);
+        params["generation_prompt"] = prompt + closing;
+        params["reasoning_budget_tokens"] = -1;
+        params["prompt"] = params.at("prompt").get<std::string>() + closing;
+    }
 }
 
 /* Some formats of llama.cpp have no grammar for a JSON answer. */
@@ -138,6 +177,15 @@ class chat_planner {
 
     json plan() {
         json params = plan_any();
+        if (request.any() && !parses(params)) {
+            for (auto & tool : request.tools) {
+                tool["function"]["parameters"] = json{ { "type", "object" } };
+            }
+            for (auto & tool : request.callable) {
+                tool["function"]["parameters"] = json{ { "type", "object" } };
+            }
+            params = plan_any();
+        }
         if (request.required) {
             params[CALLS_ONLY] = true;
         }
@@ -182,6 +230,17 @@ class chat_planner {
             }
         }
         return with_tools_as_text();
+    }
+
+    /* Whether the engine takes the grammar: what no check foresaw about a tool's schema must not end a request. */
+    bool parses(const json & params) const {
+        const std::string grammar = get_or<std::string>(params, "grammar", "");
+        log_capture quiet(true);
+        llama_sampler_ptr sampler(
+            grammar.empty() || grammar.size() > GRAMMAR_BYTES_MAX
+                ? nullptr
+                : llama_sampler_init_grammar(owner.view->vocab, grammar.c_str(), "root"));
+        return grammar.empty() || grammar.size() > GRAMMAR_BYTES_MAX || sampler;
     }
 
     static void say_refused(const std::exception & e) {
@@ -241,8 +300,15 @@ class chat_planner {
 
     json with_native_tools() {
         if (!schema.is_object()) {
-            json params =
-                render(native_body(request.callable, request.required ? "required" : "auto"));
+            json attempt = native_body(request.callable, request.required ? "required" : "auto");
+            json params = render(attempt);
+            const bool may_think =
+                !get_or<std::string>(params, "reasoning_budget_start_tag", "").empty();
+            if (request.required && may_think && !thinks(params, body, options)) {
+                /* The wish not to think is no part of this prompt; the grammar must keep it. */
+                attempt["reasoning_format"] = "none";
+                params = render(attempt);
+            }
             const bool native = request.required ? force_native_calls(params, request.callable)
                                                  : parses_calls(params, request.callable);
             if (native && (request.many || limit_to_one_call(params))) {
@@ -251,8 +317,17 @@ class chat_planner {
                 }
                 return params;
             }
+            if (request.callable.size() == request.tools.size() &&
+                !attempt.contains("reasoning_format")) {
+                answer_in_our_convention(params); /* the prompt is the same */
+                return params;
+            }
         }
-        /* The model is shown its tools as it knows them, but answers in our convention. */
+        return with_native_prompt();
+    }
+
+    /* The model is shown its tools as it knows them, but answers in our convention. */
+    json with_native_prompt() {
         json attempt = native_body(request.tools, "auto");
         forget(attempt, { "response_format", "json_schema" });
         json params = render(attempt);
@@ -315,6 +390,7 @@ json chat_params(const model & owner, json & body, std::vector<raw_buffer> & fil
         if (owner.meta->chat_params.use_jinja) {
             params = hold_to_schema(std::move(params), body, owner.meta->chat_params);
         }
+        end_unwanted_reasoning(params, body, owner.meta->chat_params);
         check_grammar(params);
         return params;
     }
@@ -322,6 +398,7 @@ json chat_params(const model & owner, json & body, std::vector<raw_buffer> & fil
         throw failure(NRN_E_ARGUMENT, "'messages' must be an array");
     }
     json params = chat_planner(owner, body, files).plan();
+    end_unwanted_reasoning(params, body, owner.meta->chat_params);
     check_grammar(params);
     return params;
 }
