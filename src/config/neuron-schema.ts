@@ -60,6 +60,15 @@ export const NeuronConfigSchema = t.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    media: t.Object(
+      {
+        remote: t.Boolean({
+          description: "Whether images are fetched from public addresses that clients name",
+          default: false,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
     defaults: t.Object(
       {
         context: t.Integer({

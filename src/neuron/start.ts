@@ -178,7 +178,10 @@ function serve(
   const { config, registry, clock, log, metrics, hub, status } = parts;
   const isDraining = () => status.isDraining;
   const bodyBytesMax = config.neuron.body_bytes_max;
-  const handler = new InferenceHandler({ registry, clock, log, metrics, bodyBytesMax, isDraining });
+  const remoteMedia = config.media.remote;
+  const handler = new InferenceHandler({
+    ...{ registry, clock, log, metrics, bodyBytesMax, remoteMedia, isDraining },
+  });
   const routes = [
     ...neuronRoutes({ self: status, hub, metrics }),
     ...modelRoutes({ registry, isDraining }),

@@ -105,6 +105,26 @@ const CASES: Readonly<Record<string, Case>> = {
     expect(JSON.parse(end?.payload ?? "{}").usage.completion_tokens).toBe(4);
   },
 
+  "a stream's first chunk has the prompt's counts where they are asked for": async (client) => {
+    const stream_options = { prompt_usage: true };
+    const body = { ...chat("hello"), stream: true, max_tokens: 3, stream_options };
+    const events = await client.run("chat", body);
+    const [first, ...rest] = events.slice(0, -1).map(({ payload }) => JSON.parse(payload));
+    const { usage } = JSON.parse(events.at(-1)?.payload ?? "{}");
+    expect(first.usage).toEqual({
+      ...usage,
+      completion_tokens: 0,
+      total_tokens: usage.prompt_tokens,
+    });
+    for (const chunk of rest) expect(chunk.usage).toBeUndefined();
+  },
+
+  "a whole answer says why it ended": async (client) => {
+    const [event] = await client.run("chat", { ...chat("hello"), max_tokens: 3 });
+    const [choice] = JSON.parse(event?.payload ?? "{}").choices;
+    expect(choice).toMatchObject({ index: 0, finish_reason: "length", stop_reason: null });
+  },
+
   "a whole chat is one result with the figures beside it": async (client) => {
     const events = await client.run("chat", { ...chat("hello"), max_tokens: 3 });
     expect(events.map((event) => event.kind)).toEqual(["result"]);

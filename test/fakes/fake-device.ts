@@ -213,21 +213,24 @@ export class FakeDevice {
       request.sent += 1;
       if (request.body["stream"] === true) {
         const delta = { content: `w${request.sent} ` };
-        this.world.emit("chunk", request.id, { choices: [{ index: 0, delta }] });
+        const usage =
+          request.sent === 1 && asksForPromptUsage(request) ? usageOf(request, 0) : null;
+        this.world.emit("chunk", request.id, {
+          choices: [{ index: 0, delta }],
+          ...(usage === null ? {} : { usage }),
+        });
       }
       return;
     }
-    const usage = {
-      ...{ prompt_tokens: request.words, completion_tokens: wanted },
-      ...{ total_tokens: request.words + wanted, prompt_tokens_details: { cached_tokens: 0 } },
-    };
+    const usage = usageOf(request, wanted);
     const cortex = { usage, finish_reason: "length", prefill_ms: 10, decode_ms: wanted * 10 };
     const message = { role: "assistant", content: "w".repeat(wanted) };
     if (request.body["stream"] === true) {
       model.requests.splice(model.requests.indexOf(request), 1);
       this.world.emit("end", request.id, cortex);
     } else {
-      this.#finish(model, request, { choices: [{ index: 0, message }], usage, cortex });
+      const choice = { index: 0, message, finish_reason: "length", stop_reason: null };
+      this.#finish(model, request, { choices: [choice], usage, cortex });
     }
   }
 
@@ -360,4 +363,18 @@ export class FakeDevice {
   #fail(id: number, status: NativeStatus, message: string): void {
     this.world.emit("error", id, { message }, status);
   }
+}
+
+function usageOf(request: FakeRequest, completionTokens: number) {
+  return {
+    prompt_tokens: request.words,
+    completion_tokens: completionTokens,
+    total_tokens: request.words + completionTokens,
+    prompt_tokens_details: { cached_tokens: 0 },
+  };
+}
+
+function asksForPromptUsage({ body }: FakeRequest): boolean {
+  const options = body["stream_options"] as { readonly prompt_usage?: boolean } | undefined;
+  return options?.prompt_usage === true;
 }

@@ -60,9 +60,16 @@ export function failureOf(thrown: unknown): EngineFailure {
   return { status, message, promptTokens: undefined, contextTokens: undefined };
 }
 
-/** The failure as the daemon's callers see it; `model` completes the sentence. */
-export function toCortexError(failure: EngineFailure, model: string): CortexError {
-  if (failure.status === "context") return contextError(failure);
+/**
+ * The failure as the daemon's callers see it; `model` completes the sentence. `input` is the request field with the
+ * text, of a request that has one.
+ */
+export function toCortexError(
+  failure: EngineFailure,
+  model: string,
+  options: { readonly input?: string } = {},
+): CortexError {
+  if (failure.status === "context") return contextError(failure, options.input ?? "messages");
   const code = CODES[failure.status];
   if (failure.status === "cancelled") {
     return new CortexError(
@@ -93,17 +100,19 @@ function withModel(code: ErrorCode, message: string, model: string): string {
   }
 }
 
-function contextError(failure: EngineFailure): CortexError {
+/** In OpenAI's own words: agents tell an overflow by them and shorten their conversation. */
+function contextError(failure: EngineFailure, input: string): CortexError {
   const { promptTokens, contextTokens } = failure;
-  const known = promptTokens !== undefined && contextTokens !== undefined;
+  const code = "context_length_exceeded";
+  if (promptTokens === undefined || contextTokens === undefined) {
+    return new CortexError(code, failure.message, { param: input });
+  }
   return new CortexError(
-    "context_length_exceeded",
-    known
-      ? `Prompt has ${promptTokens} tokens, more than the context of ${contextTokens} tokens`
-      : failure.message,
+    code,
+    `This model's maximum context length is ${contextTokens} tokens. However, your ${input} resulted in ${promptTokens} tokens. Please reduce the length of the ${input}`,
     {
-      param: "messages",
-      ...(known ? { figures: { prompt_tokens: promptTokens, context_tokens: contextTokens } } : {}),
+      param: input,
+      figures: { prompt_tokens: promptTokens, context_tokens: contextTokens },
     },
   );
 }

@@ -3,6 +3,7 @@ import { CortexError } from "../../base/errors.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
+import { fetchImages, hasRemoteImages } from "../media/remote-images.ts";
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
 import { CLIENT_LEFT, InferenceCall } from "../requests/inference-call.ts";
@@ -38,6 +39,7 @@ export class InferenceHandler {
   readonly #log: Log;
   readonly #metrics: NeuronMetrics;
   readonly #bodyBytesMax: number;
+  readonly #remoteMedia: boolean;
   readonly #isDraining: () => boolean;
 
   constructor(parts: {
@@ -46,6 +48,8 @@ export class InferenceHandler {
     readonly log: Log;
     readonly metrics: NeuronMetrics;
     readonly bodyBytesMax: number;
+    /** Whether images may be fetched from addresses that clients name. */
+    readonly remoteMedia: boolean;
     readonly isDraining: () => boolean;
   }) {
     this.#registry = parts.registry;
@@ -53,6 +57,7 @@ export class InferenceHandler {
     this.#log = parts.log;
     this.#metrics = parts.metrics;
     this.#bodyBytesMax = parts.bodyBytesMax;
+    this.#remoteMedia = parts.remoteMedia;
     this.#isDraining = parts.isDraining;
   }
 
@@ -80,7 +85,13 @@ export class InferenceHandler {
       throw new CortexError("unavailable", "This neuron is stopping", { retryAfterSeconds: 5 });
     }
     const body = parseJsonObject(await readBody(request, this.#bodyBytesMax));
-    const { model, checked } = this.#check(passage, body);
+    const model = this.#findModel(passage, body);
+    const checked = checkRequest(await this.#withRemoteMedia(body, { passage, model, request }), {
+      kind: passage.kind,
+      model: readModelName(body),
+      embeddingLength: model.entry.description.embeddingLength,
+      capabilities: model.capabilities,
+    });
     const lease = this.#registry.lease(model);
     const call = new InferenceCall(lease, checked, {
       clock: this.#clock,
@@ -108,22 +119,28 @@ export class InferenceHandler {
     return streamResponse(call, batch, passage.requestId);
   }
 
-  /** 1. a known model; 2. that can do this; 3. a body within its limits. */
-  #check(passage: Passage, body: JsonObject) {
-    const name = readModelName(body);
-    const model = this.#registry.require(name);
+  /** 1. a known model; 2. that can do this. */
+  #findModel(passage: Passage, body: JsonObject): Model {
+    const model = this.#registry.require(readModelName(body));
     passage.model = model;
     const needed = NEEDED[passage.kind];
     if (needed !== undefined && !model.capabilities.includes(needed)) {
       throw unable(model, needed);
     }
     if (passage.kind === "chat" && !canChat(model)) throw unable(model, "chat");
-    const checked = checkRequest(body, {
-      kind: passage.kind,
-      model: name,
-      embeddingLength: model.entry.description.embeddingLength,
-    });
-    return { model, checked };
+    return model;
+  }
+
+  /** Fetches images that lie elsewhere, where the configuration allows it and the model can see them. */
+  async #withRemoteMedia(
+    body: JsonObject,
+    of: { readonly passage: Passage; readonly model: Model; readonly request: Request },
+  ): Promise<JsonObject> {
+    const { kind } = of.passage;
+    const isChat = kind === "chat" || kind === "count_tokens";
+    if (!this.#remoteMedia || !isChat || !of.model.capabilities.includes("vision")) return body;
+    if (!hasRemoteImages(body)) return body;
+    return await fetchImages(body, { signal: of.request.signal });
   }
 
   #countRefusal(passage: Passage, error: CortexError, status: number): void {

@@ -1,5 +1,7 @@
 import { CortexError } from "../../base/errors.ts";
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 /** A body must be here within this time, however slowly it trickles. */
 const BODY_TIMEOUT_MS = 60_000;
 
@@ -11,25 +13,33 @@ export async function readBody(request: Request, bytesMax: number): Promise<stri
   const announced = request.headers.get("content-length");
   if (announced !== null) {
     if (Number(announced) > bytesMax) throw tooLarge(announced, bytesMax);
-    return await withDeadline(request.text());
+    return decode(await withDeadline(request.bytes()));
   }
-  return await withDeadline(readChunked(request, bytesMax));
+  return decode(await withDeadline(readChunked(request, bytesMax)));
 }
 
-async function readChunked(request: Request, bytesMax: number): Promise<string> {
-  if (request.body === null) return "";
-  const decoder = new TextDecoder();
+/** JSON is UTF-8; putting U+FFFD in place of what is not would change what the client said without a word. */
+function decode(bytes: Uint8Array): string {
+  try {
+    return UTF8.decode(bytes);
+  } catch (error) {
+    throw new CortexError("invalid_request", "Body is not valid UTF-8", { cause: error });
+  }
+}
+
+async function readChunked(request: Request, bytesMax: number): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  const pieces: Uint8Array[] = [];
   let bytes = 0;
-  let text = "";
   for await (const piece of request.body as ReadableStream<Uint8Array>) {
     bytes += piece.length;
     if (bytes > bytesMax) throw tooLarge(`more than ${bytesMax}`, bytesMax);
-    text += decoder.decode(piece, { stream: true });
+    pieces.push(piece);
   }
-  return text + decoder.decode();
+  return Buffer.concat(pieces);
 }
 
-async function withDeadline(body: Promise<string>): Promise<string> {
+async function withDeadline<T>(body: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(

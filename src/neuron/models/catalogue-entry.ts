@@ -1,4 +1,5 @@
 import { describeError } from "../../base/errors.ts";
+import type { Capability } from "../../protocol/models.ts";
 import { describeGguf, type ModelDescription } from "./describe-gguf.ts";
 import { readGguf } from "./gguf.ts";
 import { GgufError } from "./gguf-cursor.ts";
@@ -66,9 +67,25 @@ async function describe(
       }
       parameters += (await readGguf(part)).parameters;
     }
-    return { description: { ...description, parameters }, problem: undefined };
+    const capabilities = [...description.capabilities, ...(await describeProjector(files.mmproj))];
+    return { description: { ...description, parameters, capabilities }, problem: undefined };
   } catch (error) {
     return { description: UNKNOWN, problem: describeError(error) };
+  }
+}
+
+/** The senses that a projector adds. */
+async function describeProjector(path: string | undefined): Promise<readonly Capability[]> {
+  if (path === undefined) return [];
+  try {
+    const { numbers } = await readGguf(path);
+    const senses: readonly (readonly [string, Capability])[] = [
+      ["clip.has_vision_encoder", "vision"],
+      ["clip.has_audio_encoder", "audio"],
+    ];
+    return senses.filter(([key]) => numbers.get(key) === 1).map(([, sense]) => sense);
+  } catch (error) {
+    throw new GgufError(`Projector ${path}: ${describeError(error)}`);
   }
 }
 

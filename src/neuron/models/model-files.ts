@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { parseFileName } from "./model-names.ts";
+import { baseNameOf, parseFileName } from "./model-names.ts";
 
 /** The files of one model, found but not read. */
 export interface ModelFiles {
@@ -9,7 +9,7 @@ export interface ModelFiles {
   readonly stem: string;
   /** Further parts in order; undefined where one is missing. */
   readonly parts: readonly (string | undefined)[];
-  /** The projector of a model with eyes or ears, when it lies alone beside it. */
+  /** The projector of a model with eyes or ears, beside it. */
   readonly mmproj: string | undefined;
   readonly fileBytes: number;
   /** Changes whenever a file of the model does: path, sizes and modification times. */
@@ -73,7 +73,10 @@ async function describeFiles(
   return { path, ...files, fileBytes, fingerprint };
 }
 
-/** Only where it is clear which model it belongs to: a folder of their own with one of each. */
+/**
+ * Only where it is clear which model it belongs to: 1. a projector beside it that bears its name, such as
+ * mmproj-name-f16.gguf or name.mmproj-Q8_0.gguf; 2. the one projector of a folder of its own with one model.
+ */
 function findProjector(
   path: string,
   all: {
@@ -83,10 +86,22 @@ function findProjector(
   },
 ): string | undefined {
   const home = dirname(path);
+  const projectors = all.projectors.filter((projector) => dirname(projector) === home);
+  // 1.
+  const name = baseNameOf(parseFileName(baseOf(path)).stem);
+  const named = projectors.filter((projector) => projectorName(projector) === name);
+  if (named.length > 0) return named.toSorted()[0];
+  // 2.
   if (home === all.folder) return undefined;
   const models = all.models.filter((model) => dirname(model) === home);
-  const projectors = all.projectors.filter((projector) => dirname(projector) === home);
   return models.length === 1 && projectors.length === 1 ? projectors[0] : undefined;
+}
+
+/** The model's name in a projector's file name. */
+function projectorName(path: string): string {
+  const stem = parseFileName(baseOf(path)).stem;
+  const [before = "", after = ""] = baseNameOf(stem).split(/[-._]?mmproj[-._]?/, 2);
+  return before === "" ? after : before;
 }
 
 function isProjector(path: string): boolean {

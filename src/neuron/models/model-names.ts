@@ -35,6 +35,11 @@ export function parseFileName(fileName: string): { stem: string; part: number; p
   };
 }
 
+/** A stem in lower case without the quantization at its end. */
+export function baseNameOf(stem: string): string {
+  return stem.toLowerCase().replace(QUANTIZATION_ENDING, "");
+}
+
 function kebab(text: string): string {
   return text
     .replace(/[^a-z0-9._]+/g, "-")

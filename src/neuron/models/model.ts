@@ -117,11 +117,11 @@ export class Model {
 
   get capabilities(): readonly string[] {
     const known = this.entry.description.capabilities;
-    // The file says what the model is for; only the engine knows whether a projector gave it eyes or ears.
-    const senses = this.loaded?.capabilities.filter(
-      (name) => name === "vision" || name === "audio",
-    );
-    return senses === undefined ? known : [...known, ...senses];
+    // The files say what the model is for; what the engine made of its projector counts once it is loaded.
+    const { loaded } = this;
+    if (loaded === undefined) return known;
+    const isSense = (name: string) => name === "vision" || name === "audio";
+    return [...known.filter((name) => !isSense(name)), ...loaded.capabilities.filter(isSense)];
   }
 
   /** Counts an ended request's tokens and speeds. */

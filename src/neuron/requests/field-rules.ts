@@ -1,6 +1,6 @@
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 
-/** Checks one field and returns what the engine gets; throws invalid_request with the value and the limit. */
+/** Checks one field and returns what the engine gets, or undefined for nothing; throws invalid_request with the limit. */
 export type FieldRule = (value: unknown, param: string) => unknown;
 
 /** Fields that may be passed on, each with its rule. */
@@ -16,7 +16,8 @@ export function pickFields(body: JsonObject, rules: FieldRules): Record<string, 
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     const value = body[name];
     if (rule === undefined || value === null || value === undefined) continue;
-    picked[name] = rule(value, name);
+    const checked = rule(value, name);
+    if (checked !== undefined) picked[name] = checked;
   }
   return picked;
 }

@@ -1,4 +1,4 @@
-import type { NativeEvent } from "bun-ffi-cuda-bindings-local/engine";
+import type { NativeEvent, SubmitKind } from "bun-ffi-cuda-bindings-local/engine";
 import type { Clock } from "../../base/clock.ts";
 import type { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -17,6 +17,17 @@ export const KEEP_ALIVE_MS = 10_000;
 
 /** The status that is counted for a client which left; nobody receives it. */
 export const CLIENT_LEFT = 499;
+
+/** The field that holds what is too long when the context overflows. */
+const INPUT_FIELDS: Readonly<Record<SubmitKind, string>> = {
+  chat: "messages",
+  count_tokens: "messages",
+  apply_template: "messages",
+  completion: "prompt",
+  embeddings: "input",
+  rerank: "documents",
+  tokenize: "content",
+};
 
 /** How a request ended, for the answer. */
 export type CallEnd =
@@ -234,6 +245,6 @@ export class InferenceCall {
       default:
         log.info("model NOT marked poisoned", { ...fields, cause: "ended abnormally" });
     }
-    return toCortexError(failure, model);
+    return toCortexError(failure, model, { input: INPUT_FIELDS[this.#request.kind] });
   }
 }

@@ -6,6 +6,10 @@ const ROLES = ["system", "developer", "user", "assistant", "tool", "function"];
 const MESSAGES_MAX = 20_000;
 const PARTS_MAX = 10_000;
 const PART_TYPES = ["text", "refusal", "image_url", "input_audio"];
+/** Who may say nothing. */
+const EMPTY_ROLES: ReadonlySet<string> = new Set(["assistant", "tool", "function"]);
+const TEXT_FIELDS = ["name", "tool_call_id", "reasoning_content"] as const;
+const BILLING_HEADER = "x-anthropic-billing-header";
 
 /** The conversation of a chat request. */
 export const messagesRule: FieldRule = (value, param) => {
@@ -23,53 +27,85 @@ function checkMessage(message: unknown, param: string): JsonObject {
   if (!isObject(message)) {
     throw invalid(param, `'${param}' is ${showValue(message)}, must be an object`);
   }
-  const { role, content } = message;
+  const { role } = message;
   if (typeof role !== "string" || !ROLES.includes(role)) {
     throw invalid(
       `${param}.role`,
       `'${param}.role' is ${showValue(role)}, must be one of ${ROLES.join(", ")}`,
     );
   }
-  if (Array.isArray(content)) checkParts(content, `${param}.content`);
-  else if (content !== null && content !== undefined && typeof content !== "string") {
-    throw invalid(
-      `${param}.content`,
-      `'${param}.content' is ${showValue(content)}, must be a string or an array of parts`,
-    );
-  } else if (typeof content !== "string" && role !== "assistant") {
-    throw invalid(`${param}.content`, `'${param}.content' is missing from a ${role} message`);
+  const checked: Record<string, unknown> = { role };
+  const content = checkContent(message, { role, param });
+  checked["content"] = role === "system" ? withoutBilling(content) : content;
+  for (const name of TEXT_FIELDS) {
+    // Of a wrong type they say nothing; some clients send null.
+    if (typeof message[name] === "string") checked[name] = message[name];
   }
   const calls = message["tool_calls"];
-  if (calls !== undefined && calls !== null) checkToolCalls(calls, `${param}.tool_calls`);
-  return calls === null ? withoutNull(message) : message;
+  if (calls !== undefined && calls !== null) {
+    checkToolCalls(calls, `${param}.tool_calls`);
+    checked["tool_calls"] = calls;
+  }
+  return checked;
 }
 
-function checkParts(parts: readonly unknown[], param: string): void {
+/** Text or parts. Nothing is as good as no text for the assistant, which may only have called, and for a result. */
+function checkContent(
+  message: JsonObject,
+  options: { readonly role: string; readonly param: string },
+): string | readonly JsonObject[] {
+  const { content } = message;
+  const param = `${options.param}.content`;
+  if (typeof content === "string") return content;
+  if (Array.isArray(content)) return checkParts(content, param);
+  if (content !== null && content !== undefined) {
+    throw invalid(
+      param,
+      `'${param}' is ${showValue(content)}, must be a string or an array of parts`,
+    );
+  }
+  if (!EMPTY_ROLES.has(options.role)) {
+    throw invalid(param, `'${param}' is missing from a ${options.role} message`);
+  }
+  const { refusal } = message;
+  return typeof refusal === "string" ? refusal : "";
+}
+
+function checkParts(parts: readonly unknown[], param: string): JsonObject[] {
   if (parts.length > PARTS_MAX) {
     throw invalid(param, `'${param}' has ${parts.length} parts, at most ${PARTS_MAX}`);
   }
-  for (const [index, part] of parts.entries()) {
-    const at = `${param}[${index}]`;
-    const type = isObject(part) ? part["type"] : undefined;
-    if (!isObject(part) || typeof type !== "string" || !PART_TYPES.includes(type)) {
-      throw invalid(
-        at,
-        `'${at}' has the type ${showValue(type)}, must be one of ${PART_TYPES.join(", ")}`,
-      );
-    }
-    if (type === "text" && typeof part["text"] !== "string") {
-      throw invalid(at, `'${at}.text' is ${showValue(part["text"])}, must be a string`);
-    }
-    if (type === "image_url") checkImage(part["image_url"], `${at}.image_url`);
-  }
+  return parts.map((part, index) => checkPart(part, `${param}[${index}]`));
 }
 
-/** The engine would fetch an address or read a file by itself: only data that came with the body is let through. */
-function checkImage(image: unknown, param: string): void {
-  const url = isObject(image) ? image["url"] : undefined;
-  if (typeof url !== "string" || !/^data:[a-z]+\/[a-z0-9.+-]+;base64,/i.test(url.slice(0, 100))) {
-    throw invalid(`${param}.url`, `'${param}.url' is ${showValue(url)}, must be a data: URL`);
+function checkPart(part: unknown, at: string): JsonObject {
+  const type = isObject(part) ? part["type"] : undefined;
+  if (!isObject(part) || typeof type !== "string" || !PART_TYPES.includes(type)) {
+    throw invalid(
+      at,
+      `'${at}' has the type ${showValue(type)}, must be one of ${PART_TYPES.join(", ")}`,
+    );
   }
+  if (type === "image_url" || type === "input_audio") return part;
+  const text = part[type];
+  if (typeof text !== "string") {
+    throw invalid(at, `'${at}.${type}' is ${showValue(text)}, must be a string`);
+  }
+  return { type: "text", text };
+}
+
+/**
+ * Claude Code begins its system prompt with a header for its maker's billing, other at each start. Left in, no prompt
+ * would ever begin as one before it, and no cache would help.
+ */
+function withoutBilling(content: string | readonly JsonObject[]): string | readonly JsonObject[] {
+  if (typeof content === "string") {
+    if (!content.startsWith(BILLING_HEADER)) return content;
+    const end = content.indexOf("\n");
+    return end < 0 ? "" : content.slice(end).replace(/^\n+/, "");
+  }
+  const isBilling = (part: JsonObject) => String(part["text"]).startsWith(BILLING_HEADER);
+  return content.some(isBilling) ? content.filter((part) => !isBilling(part)) : content;
 }
 
 function checkToolCalls(calls: unknown, param: string): void {
@@ -82,8 +118,4 @@ function checkToolCalls(calls: unknown, param: string): void {
       throw invalid(param, `'${param}[${index}].function.name' is missing`);
     }
   }
-}
-
-function withoutNull(message: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
 }

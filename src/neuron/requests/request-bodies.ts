@@ -1,4 +1,5 @@
 import type { SubmitKind } from "bun-ffi-cuda-bindings-local/engine";
+import { checkMedia } from "../media/media-rules.ts";
 import {
   anyObject,
   boolean,
@@ -35,6 +36,11 @@ const STOP_CHARACTERS_MAX = 1_024;
 const INPUTS_MAX = 2_048;
 const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
 const MODEL_CHARACTERS_MAX = 256;
+/** OpenAI's limits. */
+const BIAS_MAX = 100;
+const BIASES_MAX = 4_096;
+/** The largest prime below 2^32 - 16. */
+const SEED_PRIME = 4_294_967_279;
 
 const stopRule: FieldRule = (value, param) => {
   const stops = list(text(STOP_CHARACTERS_MAX), STOPS_MAX);
@@ -53,8 +59,38 @@ const streamOptionsRule: FieldRule = (value, param) => {
   if (!isObject(value)) {
     throw invalid(param, `'${param}' is ${showValue(value)}, must be an object`);
   }
-  return pickFields(value, { include_usage: boolean });
+  return pickFields(value, { include_usage: boolean, prompt_usage: boolean });
 };
+
+/**
+ * The engine's seeds have 32 bits, the highest means none, and each further answer takes the next one: any whole
+ * number is brought below a prime that leaves them room. -1 means none, as in llama-server.
+ */
+const seedRule: FieldRule = (value, param) => {
+  const limit = Number.MAX_SAFE_INTEGER;
+  const seed = integer(-limit, limit)(value, param) as number;
+  return seed === -1 ? undefined : ((seed % SEED_PRIME) + SEED_PRIME) % SEED_PRIME;
+};
+
+/** Token ids and what is added to their logits. */
+const logitBiasRule: FieldRule = (value, param) => {
+  const biases = anyObject(BIASES_MAX)(value, param) as JsonObject;
+  for (const [token, bias] of Object.entries(biases)) {
+    if (!/^\d{1,9}$/.test(token)) {
+      throw invalid(param, `'${param}' has the key ${showValue(token)}, must be a token's id`);
+    }
+    number(-BIAS_MAX, BIAS_MAX)(bias, `${param}.${token}`);
+  }
+  return biases;
+};
+
+/** A field of OpenAI's that would change the answer and is not had here; what asks for nothing is let go. */
+function unsupported(isNothing: (value: unknown) => boolean, why: string): FieldRule {
+  return (value, param) => {
+    if (isNothing(value)) return undefined;
+    throw invalid(param, `'${param}' is ${showValue(value)}: ${why}`);
+  };
+}
 
 /** Text, or token ids, or several of either. */
 const promptRule: FieldRule = (value, param) => {
@@ -85,14 +121,14 @@ const SAMPLING: FieldRules = {
   top_k: integer(-1, 1_000_000),
   min_p: number(0, 1),
   typical_p: number(0, 1),
-  seed: integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+  seed: seedRule,
   n: integer(1, 8),
   stop: stopRule,
   presence_penalty: number(-2, 2),
   frequency_penalty: number(-2, 2),
   repeat_penalty: number(0, 10),
-  repeat_last_n: integer(-1, 1_000_000),
-  logit_bias: anyObject(4_096),
+  repeat_last_n: integer(0, 1_000_000),
+  logit_bias: logitBiasRule,
   grammar: grammarRule,
   json_schema: (value, param) => cleanSchema(value, { param, mode: "strict" }),
   ignore_eos: boolean,
@@ -124,8 +160,9 @@ const RULES: Readonly<Record<RequestKind, FieldRules>> = {
     ...SAMPLING,
     prompt: promptRule,
     logprobs: integer(0, 20),
-    echo: boolean,
-    suffix: text(TEXT_CHARACTERS_MAX),
+    echo: unsupported((value) => value === false, "answers do not repeat their prompt here"),
+    suffix: unsupported((value) => value === "", "text is not filled in before a suffix here"),
+    best_of: unsupported((value) => value === 1, "every answer is given back, ask for 'n'"),
     response_format: responseFormatRule,
   },
   embeddings: {
@@ -171,7 +208,12 @@ export function readModelName(body: JsonObject): string {
 /** Checks a body against everything that must hold before the engine sees it. */
 export function checkRequest(
   body: JsonObject,
-  options: { readonly kind: RequestKind; readonly model: string; readonly embeddingLength: number },
+  options: {
+    readonly kind: RequestKind;
+    readonly model: string;
+    readonly embeddingLength: number;
+    readonly capabilities: readonly string[];
+  },
 ): CheckedRequest {
   const { kind, model } = options;
   for (const name of REQUIRED[kind]) {
@@ -181,13 +223,42 @@ export function checkRequest(
   }
   const picked = pickFields(body, RULES[kind]);
   if (kind === "embeddings") checkDimensions(picked, options.embeddingLength);
+  if (kind === "chat" || kind === "count_tokens") checkChat(picked, options);
   // One name for the engine; the newer one wins where a client sends both.
   if (picked["max_completion_tokens"] !== undefined) {
     picked["max_tokens"] = picked["max_completion_tokens"];
     delete picked["max_completion_tokens"];
   }
   const stream = picked["stream"] === true && (kind === "chat" || kind === "completion");
-  return { kind, model, stream, body: JSON.stringify({ model, ...picked }) };
+  const text = JSON.stringify({ model, ...picked });
+  // JSON.stringify writes half a surrogate pair as an escape, and nothing else that begins so.
+  if (text.includes("\\ud")) checkText(picked, "");
+  return { kind, model, stream, body: text };
+}
+
+/** What the fields of a chat must be together. */
+function checkChat(
+  picked: Record<string, unknown>,
+  options: { readonly model: string; readonly capabilities: readonly string[] },
+): void {
+  picked["messages"] = checkMedia(picked["messages"] as JsonObject[], options);
+  if (picked["top_logprobs"] !== undefined && picked["logprobs"] !== true) {
+    throw invalid("top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
+  }
+}
+
+/** @throws CortexError for text that is no Unicode: it has no UTF-8, and so no tokens */
+function checkText(value: unknown, param: string): void {
+  if (typeof value === "string") {
+    if (value.isWellFormed()) return;
+    throw invalid(param, `'${param}' has half of a surrogate pair, which is no character`);
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, item] of Object.entries(value)) {
+    const at = Array.isArray(value) ? `${param}[${key}]` : param === "" ? key : `${param}.${key}`;
+    checkText(key, param);
+    checkText(item, at);
+  }
 }
 
 /** Shorter vectors cannot be made here, and other ones must not be passed off as what was asked for. */

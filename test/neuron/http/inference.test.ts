@@ -69,7 +69,7 @@ describe("an error", () => {
     const messages = [{ role: "user", content: "word ".repeat(150) }];
     const error = await errorOf(await fixture.chat({ stream: true, messages }));
     expect(error).toMatchObject({ status: 400, code: "context_length_exceeded" });
-    expect(error.message).toContain("100");
+    expect(error.message).toStartWith("This model's maximum context length is 100 tokens");
     expect(error.figures).toMatchObject({ context_tokens: 100 });
     expect(error.source).toBe("neuron");
   });
@@ -117,6 +117,20 @@ describe("an error", () => {
     const url = `${small.neuron.url}/v1/chat/completions`;
     expect((await fetch(url, { method: "POST", body: chunked })).status).toBe(413);
     await small.stop();
+  });
+
+  test("of a body that is no UTF-8 says so", async () => {
+    const text = new TextEncoder().encode(
+      '{"model":"alpha","messages":[{"role":"user","content":"',
+    );
+    const body = new Uint8Array([...text, 0xff, 0xfe, ...new TextEncoder().encode('"}]}')]);
+    const url = `${fixture.neuron.url}/v1/chat/completions`;
+    const whole = await errorOf(await fetch(url, { method: "POST", body }));
+    expect(whole).toMatchObject({ status: 400, code: "invalid_request" });
+    expect(whole.message).toContain("UTF-8");
+    const chunked = new Blob([body]).stream();
+    expect((await fetch(url, { method: "POST", body: chunked })).status).toBe(400);
+    expect(fixture.engine.countCalls("submit")).toBe(0);
   });
 
   test("of an unknown route or a wrong method is an envelope", async () => {

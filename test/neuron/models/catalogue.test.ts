@@ -54,6 +54,27 @@ test("a projector alone beside its model belongs to it", async () => {
   expect(catalogue.find("see")?.mmproj).toBe(join(folder, "eyes/mmproj-f16.gguf"));
 });
 
+test("a projector that bears its model's name belongs to it, among others", async () => {
+  const sees = ggufFile({ "clip.has_vision_encoder": { bool: true } });
+  const hears = ggufFile({ "clip.has_audio_encoder": { bool: true } });
+  const catalogue = await scan({
+    "see-q4_0.gguf": ggufFile(),
+    "mmproj-See-f16.gguf": sees,
+    "hear-q8_0.gguf": ggufFile(),
+    "hear.mmproj-Q8_0.gguf": hears,
+    "plain.gguf": ggufFile(),
+  });
+  expect(catalogue.find("see")?.mmproj).toBe(join(folder, "mmproj-See-f16.gguf"));
+  expect(catalogue.find("see")?.description.capabilities).toEqual(["chat", "completion", "vision"]);
+  expect(catalogue.find("hear")?.description.capabilities).toContain("audio");
+  expect(catalogue.find("plain")?.mmproj).toBeUndefined();
+});
+
+test("a projector that is damaged is its model's problem", async () => {
+  const catalogue = await scan({ "see.gguf": ggufFile(), "mmproj-see.gguf": new Blob(["GGUF"]) });
+  expect(catalogue.find("see")?.problem).toContain("mmproj-see.gguf");
+});
+
 test("an ambiguous alias stays with the first model, and the log says so", async () => {
   const catalogue = await scan({ "x-q4_0.gguf": ggufFile(), "x-q8_0.gguf": ggufFile() });
   expect(catalogue.find("x")?.id).toBe("x-q4_0");

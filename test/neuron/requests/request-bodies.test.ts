@@ -5,13 +5,18 @@ import { checkRequest, type RequestKind } from "../../../src/neuron/requests/req
 
 const MESSAGES = [{ role: "user", content: "hi" }];
 
-function check(fields: object, kind: RequestKind = "chat") {
+function check(
+  fields: object,
+  kind: RequestKind = "chat",
+  capabilities: readonly string[] = ["chat", "completion", "vision"],
+) {
   const body =
     kind === "chat" ? { model: "m", messages: MESSAGES, ...fields } : { model: "m", ...fields };
   const checked = checkRequest(parseJsonObject(JSON.stringify(body)), {
     kind,
     model: "m",
     embeddingLength: 64,
+    capabilities,
   });
   return { ...checked, sent: JSON.parse(checked.body) as Record<string, unknown> };
 }
@@ -52,6 +57,17 @@ describe("a body is refused with the field, the value and the limit:", () => {
     [{ messages: [{ role: "user" }] }, "messages[0].content", []],
     [{ messages: [{ role: "user", content: 7 }] }, "messages[0].content", ["7"]],
     [{ tools: Array.from({ length: 513 }, () => ({})) }, "tools", ["513", "512"]],
+    [{ top_logprobs: 2 }, "top_logprobs", ["logprobs"]],
+    [{ logit_bias: { hello: 1 } }, "logit_bias", ["hello"]],
+    [{ logit_bias: { "5": 101 } }, "logit_bias.5", ["101", "100"]],
+    [{ logit_bias: [1] }, "logit_bias", ["[1]"]],
+    [{ messages: [{ role: "user", content: "a\ud800b" }] }, "messages[0].content", ["surrogate"]],
+    [{ stop: ["\udc00"] }, "stop[0]", ["surrogate"]],
+    [
+      { messages: [{ role: "user", content: [{ type: "file", file: {} }] }] },
+      "messages[0].content[0]",
+      ["file"],
+    ],
     [{ tool_choice: "maybe" }, "tool_choice", ["maybe"]],
     [{ grammar: `root ::= ${"(".repeat(65)}` }, "grammar", ["65", "64"]],
     [{ grammar: 'root ::= "a"{2000}' }, "grammar", ["2000", "1000"]],
@@ -105,8 +121,12 @@ describe("an image", () => {
     messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }],
   });
 
-  test("that came with the body is passed on", () => {
-    expect(check(image("data:image/png;base64,AAAA")).sent["messages"]).toBeArray();
+  test("for a model without a projector is refused, and its count as well", () => {
+    for (const kind of ["chat", "count_tokens"] as const) {
+      const body = { messages: image("data:image/png;base64,AAAA").messages };
+      const error = refusal(() => check(body, kind, ["chat"]));
+      expect(error.message).toContain("Model 'm' does not take images");
+    }
   });
 
   for (const url of ["https://example.com/x.png", "file:///etc/passwd", "/etc/passwd"]) {
@@ -180,6 +200,95 @@ test("a tool's bounds that no answer can keep are left out", () => {
 test("a property named pattern is no pattern", () => {
   const schema = { type: "object", properties: { pattern: { type: "string" } } };
   expect(check(format(schema)).sent["response_format"]).toMatchObject({ json_schema: { schema } });
+});
+
+describe("a message", () => {
+  const sent = (...messages: object[]) => check({ messages }).sent["messages"];
+
+  test("of the assistant or of a tool may say nothing", () => {
+    const calls = [{ id: "c", type: "function", function: { name: "f", arguments: "{}" } }];
+    expect(
+      sent(
+        { role: "assistant", content: null, tool_calls: calls },
+        { role: "tool", tool_call_id: "c", content: null },
+        { role: "assistant", tool_calls: null },
+        { role: "assistant", content: [] },
+        { role: "assistant", content: null, refusal: "No." },
+      ),
+    ).toEqual([
+      { role: "assistant", content: "", tool_calls: calls },
+      { role: "tool", content: "", tool_call_id: "c" },
+      { role: "assistant", content: "" },
+      { role: "assistant", content: [] },
+      { role: "assistant", content: "No." },
+    ]);
+  });
+
+  test("keeps its name and its reasoning, and loses what is of a wrong type", () => {
+    expect(
+      sent(
+        { role: "user", name: "anna", content: "x", cache_control: {} },
+        { role: "assistant", content: "y", name: null, reasoning_content: "z", audio: null },
+      ),
+    ).toEqual([
+      { role: "user", content: "x", name: "anna" },
+      { role: "assistant", content: "y", reasoning_content: "z" },
+    ]);
+  });
+
+  test("has its refusals as text", () => {
+    expect(sent({ role: "assistant", content: [{ type: "refusal", refusal: "No." }] })).toEqual([
+      { role: "assistant", content: [{ type: "text", text: "No." }] },
+    ]);
+  });
+
+  test("of the system loses the billing header that changes at each start, and no other does", () => {
+    const header = "x-anthropic-billing-header: cc_version=2.1; cch=abc;";
+    const part = (text: string) => ({ type: "text", text });
+    const user = { role: "user", content: header };
+    expect(
+      sent(
+        { role: "system", content: [part(header), part("You are useful")] },
+        { role: "system", content: `${header}\n\nYou are useful` },
+        { role: "system", content: header },
+        { role: "system", content: `Not at the start: ${header}` },
+        user,
+      ),
+    ).toEqual([
+      { role: "system", content: [part("You are useful")] },
+      { role: "system", content: "You are useful" },
+      { role: "system", content: "" },
+      { role: "system", content: `Not at the start: ${header}` },
+      user,
+    ]);
+  });
+});
+
+test("text that only looks like half a surrogate pair is text", () => {
+  for (const content of ["\\ud800", "\ud83d\ude00", "\\\\udata"]) {
+    expect(check({ messages: [{ role: "user", content }] }).sent["messages"]).toEqual([
+      { role: "user", content },
+    ]);
+  }
+});
+
+test("any whole number is a seed, and -1 is none", () => {
+  const seedOf = (seed: number) => check({ seed }).sent["seed"] as number | undefined;
+  expect(seedOf(7)).toBe(7);
+  expect(seedOf(-1)).toBeUndefined();
+  for (const seed of [-7, 2 ** 32 - 1, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
+    expect(seedOf(seed)).toBeGreaterThanOrEqual(0);
+    expect(seedOf(seed)).toBeLessThan(2 ** 32 - 16);
+  }
+});
+
+test("a text completion refuses what would change its text, and lets go what asks for nothing", () => {
+  const fields = { prompt: "x", echo: false, suffix: "", best_of: 1 };
+  expect(check(fields, "completion").sent).toEqual({ model: "m", prompt: "x" });
+  for (const field of [{ echo: true }, { suffix: "end" }, { best_of: 2 }]) {
+    const error = refusal(() => check({ prompt: "x", ...field }, "completion"));
+    expect(error.param).toBe(Object.keys(field)[0]);
+  }
 });
 
 describe("other kinds of request", () => {
