@@ -1,7 +1,7 @@
 import type { CortexError } from "../base/errors.ts";
 import type { SseEvent } from "../base/sse.ts";
 import type { ChatChunk, ChatUsage, JsonObject, ThinkingBlock } from "./chat/types.ts";
-import type { EarlierResponses, EarlierResponses, StoredRequest, StoredRequest } from "./responses/request-to-chat.ts";
+import type { EarlierResponses, StoredRequest } from "./responses/request-to-chat.ts";
 
 /** What a client speaks. */
 export type ClientDialect = "chat" | "messages" | "responses";
@@ -23,10 +23,6 @@ export interface TranslationContext {
   readonly recallThinking: (toolCallId: string) => readonly ThinkingBlock[] | undefined;
   /** Keeps the thinking blocks of this answer under its first tool call's id. */
   readonly keepThinking: (toolCallId: string, blocks: readonly ThinkingBlock[]) => void;
-  /** What a request of the Responses dialect refers to; read before its translation. */
-  readonly earlier?: EarlierResponses;
-  /** Takes a Response object that its client wants kept, once, when it is whole. */
-  readonly keepResponse?: (response: JsonObject, stored: StoredRequest) => void;
 }
 
 /** Turns an upstream's events into chunks. Takes whole events, in order. Throws CortexError `neuron_failed` for what is no event of its dialect. */
