@@ -35,40 +35,79 @@ export interface SseEvent {
 /** The longest event that a reader accepts, in characters; a longer one is a broken or hostile peer. */
 const EVENT_CHARACTERS_MAX = 8 * 1024 * 1024;
 
-/** Reads events from text that may be cut anywhere, after the WHATWG server-sent events grammar. */
+/**
+ * Reads events from text that may be cut anywhere, after the WHATWG server-sent events grammar. Takes time in
+ * proportion to the text, however small its pieces are.
+ */
 export class SseReader {
-  #buffer = "";
+  /** The start of a line whose end has not come. */
+  #line = "";
+  #event = "message";
+  #data: string | undefined;
+  #id: string | undefined;
+  /** The last piece ended in a carriage return: a line feed that follows belongs to it. */
+  #endedInReturn = false;
 
   /** Takes the next piece and returns the events that it completed. */
-  push(text: string): SseEvent[] {
-    this.#buffer += text;
+  push(piece: string): SseEvent[] {
+    const text = this.#unifyLineEnds(piece);
     const events: SseEvent[] = [];
+    let start = 0;
     for (;;) {
-      const end = /\r?\n\r?\n|\r\r/.exec(this.#buffer);
-      if (end === null) break;
-      const event = parseBlock(this.#buffer.slice(0, end.index));
-      this.#buffer = this.#buffer.slice(end.index + end[0].length);
-      if (event !== undefined) events.push(event);
+      const end = text.indexOf("\n", start);
+      if (end < 0) break;
+      const line = this.#line + text.slice(start, end);
+      this.#line = "";
+      start = end + 1;
+      if (line === "") this.#dispatch(events);
+      else this.#readLine(line);
     }
-    if (this.#buffer.length > EVENT_CHARACTERS_MAX) {
+    if (start < text.length) this.#line += text.slice(start);
+    if (this.#line.length + (this.#data?.length ?? 0) > EVENT_CHARACTERS_MAX) {
       throw new Error(`Event longer than ${EVENT_CHARACTERS_MAX} characters`);
     }
     return events;
   }
+
+  /** The event that was under way when the peer closed: whole only if the peer forgot the empty line after it. */
+  end(): SseEvent | undefined {
+    const events: SseEvent[] = [];
+    if (this.#line !== "") this.#readLine(this.#line);
+    this.#line = "";
+    this.#dispatch(events);
+    return events[0];
+  }
+
+  #unifyLineEnds(piece: string): string {
+    let text = piece;
+    if (this.#endedInReturn && text.length > 0) {
+      this.#endedInReturn = false;
+      if (text.startsWith("\n")) text = text.slice(1);
+    }
+    if (!text.includes("\r")) return text;
+    this.#endedInReturn = text.endsWith("\r");
+    return text.replace(/\r\n?/g, "\n");
+  }
+
+  #readLine(line: string): void {
+    const colon = line.indexOf(":");
+    if (colon === 0) return;
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const isPadded = line.charCodeAt(colon + 1) === BLANK;
+    const value = colon < 0 ? "" : line.slice(colon + (isPadded ? 2 : 1));
+    if (field === "data") this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
+    else if (field === "event") this.#event = value;
+    else if (field === "id") this.#id = value;
+  }
+
+  #dispatch(events: SseEvent[]): void {
+    if (this.#data !== undefined) {
+      events.push({ event: this.#event, data: this.#data, id: this.#id });
+    }
+    this.#event = "message";
+    this.#data = undefined;
+    this.#id = undefined;
+  }
 }
 
-function parseBlock(block: string): SseEvent | undefined {
-  let event = "message";
-  let id: string | undefined;
-  const data: string[] = [];
-  for (const line of block.split(/\r\n|\n|\r/)) {
-    const colon = line.indexOf(":");
-    if (colon === 0) continue;
-    const field = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-    if (field === "event") event = value;
-    else if (field === "data") data.push(value);
-    else if (field === "id") id = value;
-  }
-  return data.length === 0 ? undefined : { event, data: data.join("\n"), id };
-}
+const BLANK = 32;

@@ -1,0 +1,121 @@
+import type { ChatRequest, JsonObject } from "../chat/types.ts";
+import {
+  invalid,
+  optionalBoolean,
+  optionalNumber,
+  requireArray,
+  requireString,
+} from "../request-fields.ts";
+import type { Conversion, ToChatConversion } from "./conversion.ts";
+import type { ModelAbilities } from "./model-abilities.ts";
+
+/** What upstreams take; the rest is let go and told. */
+const NEURON_STOPS_MAX = 16;
+const OPENAI_STOPS_MAX = 4;
+const STOPS_MAX = 1_024;
+
+const TOKENS = { minimum: 1, maximum: Number.MAX_SAFE_INTEGER, isInteger: true } as const;
+
+/** Limits, stop strings and sampling of a messages request in the pivot. */
+export function readSampling(
+  body: JsonObject,
+  { to, dropped }: ToChatConversion,
+): Pick<
+  ChatRequest,
+  "max_tokens" | "max_completion_tokens" | "temperature" | "top_p" | "top_k" | "stop"
+> {
+  const maxTokens = optionalNumber(body["max_tokens"], "max_tokens", TOKENS);
+  const temperature = optionalNumber(body["temperature"], "temperature", {
+    minimum: 0,
+    maximum: 2,
+  });
+  const topP = optionalNumber(body["top_p"], "top_p", { minimum: 0, maximum: 1 });
+  const topK = optionalNumber(body["top_k"], "top_k", {
+    minimum: 0,
+    maximum: 1e6,
+    isInteger: true,
+  });
+  const stops = readStops(body["stop_sequences"], "stop_sequences");
+  const stop = stops.slice(0, to === "neuron" ? NEURON_STOPS_MAX : OPENAI_STOPS_MAX);
+  if (stop.length < stops.length) dropped.add("stop_sequences");
+  if (topK !== undefined && to === "openai") dropped.add("top_k");
+  // OpenAI's reasoning models refuse the older name, and all of its models take the newer one.
+  const limit = to === "neuron" ? "max_tokens" : "max_completion_tokens";
+  return {
+    ...(maxTokens === undefined ? {} : { [limit]: maxTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(topP === undefined ? {} : { top_p: topP }),
+    ...(topK === undefined || to === "openai" ? {} : { top_k: topK }),
+    ...(stop.length === 0 ? {} : { stop }),
+  };
+}
+
+/** Stop strings with something in them: Anthropic refuses blank ones, and an empty one would match at once. */
+function readStops(value: unknown, param: string): readonly string[] {
+  if (value === undefined || value === null) return [];
+  const given = typeof value === "string" ? [value] : requireArray(value, param, STOPS_MAX);
+  return given
+    .map((stop, index) => requireString(stop, `${param}.${index}`))
+    .filter((stop) => stop.trim() !== "");
+}
+
+/** The other way round; what the model does not take is let go. */
+export function toSampling(
+  body: JsonObject,
+  {
+    abilities,
+    conversion,
+  }: { readonly abilities: ModelAbilities; readonly conversion: Conversion },
+): { readonly max_tokens: number } & JsonObject {
+  const { dropped } = conversion;
+  const newer = optionalNumber(body["max_completion_tokens"], "max_completion_tokens", TOKENS);
+  const older = optionalNumber(body["max_tokens"], "max_tokens", TOKENS);
+  const temperature = optionalNumber(body["temperature"], "temperature", {
+    minimum: 0,
+    maximum: 2,
+  });
+  const topP = optionalNumber(body["top_p"], "top_p", { minimum: 0, maximum: 1 });
+  const topK = optionalNumber(body["top_k"], "top_k", {
+    minimum: -1,
+    maximum: 1e6,
+    isInteger: true,
+  });
+  const stop = readStops(body["stop"], "stop");
+  refuseSeveral(body);
+  const sampling: Record<string, number> = {};
+  if (abilities.takesSampling) {
+    if (temperature !== undefined) sampling["temperature"] = Math.min(temperature, 1);
+    if (topP !== undefined) {
+      if (temperature !== undefined && abilities.takesOneOfSampling) dropped.add("top_p");
+      else sampling["top_p"] = topP;
+    }
+    if (topK !== undefined && topK > 0) sampling["top_k"] = topK;
+  } else {
+    for (const name of ["temperature", "top_p", "top_k"]) {
+      if (body[name] !== undefined && body[name] !== null) dropped.add(name);
+    }
+  }
+  return {
+    max_tokens: newer ?? older ?? abilities.maxTokensDefault,
+    ...sampling,
+    ...(stop.length === 0 ? {} : { stop_sequences: stop }),
+  };
+}
+
+/** What the client would miss in the answer is refused, never let go. */
+function refuseSeveral(body: JsonObject): void {
+  const n = optionalNumber(body["n"], "n", { minimum: 1, maximum: 128, isInteger: true }) ?? 1;
+  if (n > 1) throw invalid("n", `'n' is ${n}, this model gives 1 answer to a request`);
+  if (optionalBoolean(body["logprobs"], "logprobs") === true) {
+    throw invalid("logprobs", "'logprobs' is true, this model does not tell them");
+  }
+  const modalities = body["modalities"];
+  if (Array.isArray(modalities) && modalities.includes("audio")) {
+    throw invalid("modalities", "'modalities' holds 'audio', this model answers in text alone");
+  }
+  for (const name of ["functions", "function_call"]) {
+    if (body[name] !== undefined && body[name] !== null) {
+      throw invalid(name, `'${name}' is not available for this model: use 'tools'`);
+    }
+  }
+}

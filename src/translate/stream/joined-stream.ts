@@ -1,0 +1,111 @@
+import { CortexError } from "../../base/errors.ts";
+import { type SseEvent, SseReader } from "../../base/sse.ts";
+import type { ChatChunk, ChatUsage, JsonObject } from "../chat/types.ts";
+import type { ChatStreamReader, ChatStreamWriter, StreamTranslator } from "../dialects.ts";
+
+/** A writer; that of the Responses dialect also tells the object that its last event carried. */
+export type StreamWriter = ChatStreamWriter & { readonly finalResponse?: JsonObject | undefined };
+
+/** An upstream's reader and a client's writer, joined. */
+export class JoinedStream implements StreamTranslator {
+  readonly #decoder = new TextDecoder();
+  readonly #events = new SseReader();
+  readonly #reader: ChatStreamReader;
+  readonly #writer: StreamWriter;
+  #usage: ChatUsage | undefined;
+  #contentChunks = 0;
+  #hasFinished = false;
+  #isClosed = false;
+
+  constructor(reader: ChatStreamReader, writer: StreamWriter) {
+    this.#reader = reader;
+    this.#writer = writer;
+  }
+
+  get usage(): ChatUsage | undefined {
+    return this.#usage;
+  }
+
+  get contentChunks(): number {
+    return this.#contentChunks;
+  }
+
+  get finalResponse(): JsonObject | undefined {
+    return this.#writer.finalResponse;
+  }
+
+  push(bytes: Uint8Array): string {
+    return this.#pushText(this.#decoder.decode(bytes, { stream: true }));
+  }
+
+  end(): ReturnType<StreamTranslator["end"]> {
+    let text = this.#pushText(this.#decoder.decode());
+    const last = this.#events.end();
+    if (last !== undefined && this.#reader.ending === "open") text += this.#pushLast(last);
+    if (this.#reader.ending === "error") {
+      const { error } = this.#reader;
+      return { text, ending: "error", ...(error === undefined ? {} : { error }) };
+    }
+    // Some servers leave the end mark out; the reason for the end says as much.
+    if (this.#reader.ending === "open" && !this.#hasFinished) return { text, ending: "cut" };
+    return { text: text + this.#close(), ending: "done" };
+  }
+
+  fail(error: CortexError): string {
+    if (this.#isClosed) return "";
+    this.#isClosed = true;
+    return this.#writer.fail(error);
+  }
+
+  #pushText(text: string): string {
+    if (text === "") return "";
+    let written = "";
+    for (const event of this.#readEvents(text)) written += this.#pushEvent(event);
+    return written;
+  }
+
+  #readEvents(text: string): readonly SseEvent[] {
+    try {
+      return this.#events.push(text);
+    } catch (thrown) {
+      throw new CortexError("neuron_failed", "Upstream sent an event beyond all limits", {
+        cause: thrown,
+      });
+    }
+  }
+
+  #pushEvent(event: SseEvent): string {
+    if (this.#isClosed) return "";
+    let written = "";
+    for (const chunk of this.#reader.push(event)) {
+      this.#note(chunk);
+      written += this.#writer.push(chunk);
+    }
+    return this.#reader.ending === "done" ? written + this.#close() : written;
+  }
+
+  /** What is left when the peer closes is mostly half an event: that is a cut and no event of a wrong dialect. */
+  #pushLast(event: SseEvent): string {
+    try {
+      return this.#pushEvent(event);
+    } catch (thrown) {
+      if (thrown instanceof CortexError) return "";
+      throw thrown;
+    }
+  }
+
+  #note({ choices, usage }: ChatChunk): void {
+    if (usage !== undefined && usage !== null) this.#usage = usage;
+    const choice = choices[0];
+    if (choice === undefined) return;
+    if (typeof choice.finish_reason === "string") this.#hasFinished = true;
+    const { content, reasoning_content: reasoning, tool_calls: calls } = choice.delta;
+    if (content || reasoning || (calls !== undefined && calls !== null)) this.#contentChunks++;
+  }
+
+  #close(): string {
+    if (this.#isClosed) return "";
+    this.#isClosed = true;
+    return this.#writer.end();
+  }
+}
