@@ -1,5 +1,12 @@
 import { invalid, isObject, type JsonObject } from "./json-body.ts";
 import { isSafePattern } from "./safe-pattern.ts";
+import {
+  DATA_KEYS,
+  isEndless,
+  MAP_KEYS,
+  mergeSiblings,
+  resolveReference,
+} from "./schema-shapes.ts";
 
 /** Of all objects in one schema; a grammar grows with it. */
 const NODES_MAX = 5_000;
@@ -10,10 +17,14 @@ const ENUM_VALUES_MAX = 1_000;
 /** Optional properties make a rule for each that may follow each. */
 const PROPERTIES_MAX = 512;
 
-/** Keys whose value is a map from a client's names to schemas, so that a property may be called "pattern". */
-const MAP_KEYS = new Set(["properties", "$defs", "definitions", "patternProperties"]);
-/** Keys whose value is data and no schema. */
-const DATA_KEYS = new Set(["const", "enum", "default", "examples", "required"]);
+/** Of the texts of enumerated values in one schema: all of them become part of the grammar. */
+const ENUM_CHARACTERS_MAX = 100_000;
+
+/** Keys whose value is a list of schemas. */
+const LIST_KEYS = new Set(["anyOf", "oneOf", "allOf", "prefixItems"]);
+const TYPES = new Set(["null", "boolean", "number", "integer", "string", "array", "object"]);
+/** The engine writes names into character classes as they are when further properties are allowed. */
+const CLASS_SAFE_NAME = /^[A-Za-z0-9_$.:@ /]+$/;
 
 /** Bounds that come in pairs. A pair the wrong way round makes the engine's compiler run for ever. */
 const BOUNDS = [
@@ -49,6 +60,7 @@ class SchemaCleaner {
   readonly #mode: SchemaMode;
   #nodes = 0;
   #enumValues = 0;
+  #enumCharacters = 0;
 
   constructor(root: unknown, options: { readonly param: string; readonly mode: SchemaMode }) {
     this.#root = root;
@@ -61,11 +73,13 @@ class SchemaCleaner {
     return isObject(value) ? this.#cleanNode(value) : value;
   }
 
-  #cleanNode(node: JsonObject): JsonObject {
+  #cleanNode(sent: JsonObject): JsonObject {
     this.#nodes += 1;
     if (this.#nodes > NODES_MAX) {
+      if (this.#mode === "lenient") return {};
       throw invalid(this.#param, `'${this.#param}' has more than ${NODES_MAX} schema nodes`);
     }
+    const node = mergeSiblings(sent, this.#root);
     const dropped = new Set<string>();
     for (const problem of this.#findProblems(node)) {
       if (this.#mode === "strict") throw invalid(this.#param, problem.text);
@@ -73,16 +87,37 @@ class SchemaCleaner {
     }
     const cleaned: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(node)) {
-      if (dropped.has(key)) continue;
-      if (DATA_KEYS.has(key)) cleaned[key] = value;
-      else cleaned[key] = MAP_KEYS.has(key) ? this.#cleanMap(value) : this.clean(value);
+      if (!dropped.has(key)) this.#cleanMember(cleaned, key, value);
     }
+    closeUnsafeObject(cleaned);
     return cleaned;
+  }
+
+  #cleanMember(cleaned: Record<string, unknown>, key: string, value: unknown): void {
+    if (DATA_KEYS.has(key)) cleaned[key] = value;
+    else if (MAP_KEYS.has(key)) cleaned[key] = this.#cleanMap(value);
+    else if (LIST_KEYS.has(key) && Array.isArray(value)) {
+      cleaned[key] = value.map((item) => this.#cleanSchema(item));
+    } else if (key === "items" && typeof value === "boolean") {
+      // Without it, any item is allowed, or only those of prefixItems.
+    } else cleaned[key] = this.clean(value);
   }
 
   #cleanMap(value: unknown): unknown {
     if (!isObject(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.clean(item)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, this.#cleanSchema(item)]),
+    );
+  }
+
+  /** Where a schema must stand: true is the schema of any value, and nothing else but objects can be enforced. */
+  #cleanSchema(value: unknown): JsonObject {
+    if (isObject(value)) return this.#cleanNode(value);
+    if (value !== true && this.#mode === "strict") {
+      const shown = JSON.stringify(value)?.slice(0, 40);
+      throw invalid(this.#param, `Schema ${shown} cannot be enforced, must be an object`);
+    }
+    return {};
   }
 
   #findProblems(node: JsonObject): Problem[] {
@@ -92,6 +127,7 @@ class SchemaCleaner {
       ...findPatternProblems(node),
       ...this.#findEnumProblems(node),
       ...findReferenceProblems(node, this.#root),
+      ...findShapeProblems(node),
     ];
   }
 
@@ -99,11 +135,16 @@ class SchemaCleaner {
     const problems: Problem[] = [];
     const values = node["enum"];
     if (Array.isArray(values)) {
-      this.#enumValues += values.length;
-      if (this.#enumValues > ENUM_VALUES_MAX) {
-        this.#enumValues -= values.length;
+      const characters = JSON.stringify(values).length;
+      if (this.#enumValues + values.length > ENUM_VALUES_MAX) {
         const text = `Schema 'enum' has ${values.length} values, at most ${ENUM_VALUES_MAX} in all can be enforced`;
         problems.push({ keys: ["enum"], text });
+      } else if (this.#enumCharacters + characters > ENUM_CHARACTERS_MAX) {
+        const text = `Schema 'enum' has ${characters} characters, at most ${ENUM_CHARACTERS_MAX} in all can be enforced`;
+        problems.push({ keys: ["enum"], text });
+      } else {
+        this.#enumValues += values.length;
+        this.#enumCharacters += characters;
       }
     }
     const { properties } = node;
@@ -173,38 +214,59 @@ function findPatternProblems(node: JsonObject): Problem[] {
   return [{ keys: ["pattern"], text }];
 }
 
-/**
- * References stay within the schema. One that allOf merges must not lead to a further allOf: the compiler walks such
- * chains anew at each step, so that a few lines take exponential time.
- */
+/** References lead to a schema of the same document, and not back to themselves at once. */
 function findReferenceProblems(node: JsonObject, root: unknown): Problem[] {
   const problems: Problem[] = [];
   const reference = node["$ref"];
-  if (typeof reference === "string" && !reference.startsWith("#")) {
-    const shown = JSON.stringify(reference.slice(0, 80));
-    problems.push({ keys: ["$ref"], text: `Schema '$ref' ${shown} points outside the schema` });
+  if (reference !== undefined) {
+    const shown = JSON.stringify(reference)?.slice(0, 80);
+    if (typeof reference !== "string" || !reference.startsWith("#")) {
+      problems.push({ keys: ["$ref"], text: `Schema '$ref' ${shown} points outside the schema` });
+    } else if (!isObject(resolveReference(root, reference))) {
+      problems.push({ keys: ["$ref"], text: `Schema '$ref' ${shown} names no schema` });
+    } else if (isEndless(node, root)) {
+      problems.push({ keys: ["$ref"], text: `Schema '$ref' ${shown} leads back to itself` });
+    }
   }
   const parts = Array.isArray(node["allOf"]) ? node["allOf"] : [];
   const isChained = parts.some((part) => {
-    const target = isObject(part) ? resolve(root, part["$ref"]) : undefined;
+    const target = isObject(part) ? resolveReference(root, part["$ref"]) : undefined;
     return isObject(target) && (target["allOf"] !== undefined || target["$ref"] !== undefined);
   });
+  // The compiler walks such chains anew at each step, so that a few lines take exponential time.
   if (isChained) {
     problems.push({ keys: ["allOf"], text: "Schema 'allOf' merges references to further ones" });
   }
   return problems;
 }
 
-function resolve(root: unknown, reference: unknown): unknown {
-  if (typeof reference !== "string" || !reference.startsWith("#/")) return undefined;
-  let value = root;
-  for (const step of reference.slice(2).split("/")) {
-    const key = decodeStep(step);
-    value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-  }
-  return value;
+/** Keywords whose value is not of the kind that the compiler takes. */
+function findShapeProblems(node: JsonObject): Problem[] {
+  const problems: Problem[] = [];
+  const expect = (key: string, isRight: boolean, what: string) => {
+    if (node[key] === undefined || isRight) return;
+    const shown = JSON.stringify(node[key])?.slice(0, 40);
+    problems.push({ keys: [key], text: `Schema '${key}' is ${shown}, must be ${what}` });
+  };
+  const isList = (value: unknown) => Array.isArray(value) && value.length > 0;
+  const { type, items, additionalProperties, properties, format } = node;
+  const types = Array.isArray(type) ? type : [type];
+  const areTypes = types.length > 0 && types.every((name) => TYPES.has(String(name)));
+  expect("type", areTypes, `one of ${[...TYPES].join(", ")}`);
+  for (const key of ["enum", ...LIST_KEYS]) expect(key, isList(node[key]), "a non-empty array");
+  expect("properties", isObject(properties), "an object");
+  expect("format", typeof format === "string", "a string");
+  const isItems = isObject(items) || isList(items) || typeof items === "boolean";
+  expect("items", isItems, "a schema");
+  const isFurther = isObject(additionalProperties) || typeof additionalProperties === "boolean";
+  expect("additionalProperties", isFurther, "a schema or a boolean");
+  return problems;
 }
 
-function decodeStep(step: string): string {
-  return step.replaceAll("~1", "/").replaceAll("~0", "~");
+/** An object of known properties only is always one that the schema allows. */
+function closeUnsafeObject(cleaned: Record<string, unknown>): void {
+  const { properties, additionalProperties } = cleaned;
+  if (!isObject(properties) || additionalProperties === undefined) return;
+  if (Object.keys(properties).every((name) => CLASS_SAFE_NAME.test(name))) return;
+  cleaned["additionalProperties"] = false;
 }

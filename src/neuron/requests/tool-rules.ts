@@ -1,10 +1,14 @@
 import type { FieldRule } from "./field-rules.ts";
-import { invalid, isObject, showValue } from "./json-body.ts";
+import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 import { cleanSchema } from "./schema-rules.ts";
 
+/** 512 tools of a real client's size are prepared in 0.2 to 2 s, by the template. */
 const TOOLS_MAX = 512;
 
-/** Functions that the model may call; schema constraints that cannot be enforced are left out. */
+/**
+ * Functions that the model may call; schema constraints that cannot be enforced are left out. Tools of other types
+ * are the client's own or another server's: no model here can call them, so they are not shown to it.
+ */
 export const toolsRule: FieldRule = (value, param) => {
   if (!Array.isArray(value)) {
     throw invalid(param, `'${param}' is ${showValue(value)}, must be an array`);
@@ -12,10 +16,28 @@ export const toolsRule: FieldRule = (value, param) => {
   if (value.length > TOOLS_MAX) {
     throw invalid(param, `'${param}' has ${value.length} tools, at most ${TOOLS_MAX} are allowed`);
   }
-  return value.map((tool, index) => checkTool(tool, `${param}[${index}]`));
+  const names = new Set<string>();
+  const checked = value.map((tool, index) => checkTool(tool, `${param}[${index}]`));
+  return checked.filter((tool) => {
+    // Of tools with the same name the first one counts: a call could not tell them apart.
+    if (tool === undefined || names.has(tool.function.name)) return false;
+    names.add(tool.function.name);
+    return true;
+  });
 };
 
-function checkTool(tool: unknown, param: string): unknown {
+interface FunctionTool {
+  readonly type: "function";
+  readonly function: {
+    readonly name: string;
+    readonly description?: string;
+    readonly parameters: unknown;
+  };
+}
+
+function checkTool(tool: unknown, param: string): FunctionTool | undefined {
+  const type = isObject(tool) ? tool["type"] : undefined;
+  if (typeof type === "string" && type !== "function") return undefined;
   const definition = isObject(tool) ? tool["function"] : undefined;
   if (!isObject(tool) || tool["type"] !== "function" || !isObject(definition)) {
     throw invalid(param, `'${param}' is ${showValue(tool)}, must be a tool of type "function"`);
@@ -32,17 +54,29 @@ function checkTool(tool: unknown, param: string): unknown {
     function: {
       name,
       ...(typeof description === "string" ? { description } : {}),
-      parameters: isObject(parameters)
-        ? cleanSchema(parameters, { param: `${param}.function.parameters`, mode: "lenient" })
-        : { type: "object", properties: {} },
+      parameters: checkParameters(parameters, `${param}.function.parameters`),
     },
   };
 }
 
-/** none, auto, required, or the one function that must be called. */
+/** Arguments are always an object, whatever their schema leaves open. */
+function checkParameters(parameters: unknown, param: string): unknown {
+  const schema = isObject(parameters) ? cleanSchema(parameters, { param, mode: "lenient" }) : {};
+  if (!isObject(schema) || Object.keys(schema).length === 0) {
+    return { type: "object", properties: {} };
+  }
+  return isObjectSchema(schema) ? schema : { ...schema, type: "object" };
+}
+
+function isObjectSchema(schema: JsonObject): boolean {
+  return ["$ref", "anyOf", "oneOf", "allOf"].some((key) => schema[key] !== undefined);
+}
+
+/** none, auto, required (some clients say any), or the one function that must be called. */
 export const toolChoiceRule: FieldRule = (value, param) => {
   if (value === "none" || value === "auto" || value === "required") return value;
-  const called = isObject(value) ? value["function"] : undefined;
+  if (value === "any") return "required";
+  const called = isObject(value) ? (value["function"] ?? value) : undefined;
   if (isObject(called) && typeof called["name"] === "string") {
     return { type: "function", function: { name: called["name"] } };
   }

@@ -98,7 +98,7 @@ describe("a body is refused with the field, the value and the limit:", () => {
     ],
     [
       format({
-        allOf: [{ $ref: "#/$defs/a" }],
+        allOf: [{ $ref: "#/$defs/a" }, { $ref: "#/$defs/b" }],
         $defs: { a: { allOf: [{ $ref: "#/$defs/b" }] }, b: { type: "object" } },
       }),
       "response_format.json_schema",
@@ -189,10 +189,13 @@ test("a tool keeps its schema but for what cannot be enforced", () => {
 
 test("a tool's bounds that no answer can keep are left out", () => {
   const { sent } = check(
-    tool({ type: "array", minItems: 5, maxItems: 2, items: { maxLength: 3 } }),
+    tool({
+      type: "object",
+      properties: { list: { type: "array", minItems: 5, maxItems: 2, items: { maxLength: 3 } } },
+    }),
   );
   expect(sent["tools"]).toMatchObject([
-    { function: { parameters: { type: "array", items: { maxLength: 3 } } } },
+    { function: { parameters: { properties: { list: { items: { maxLength: 3 } } } } } },
   ]);
   expect(JSON.stringify(sent)).not.toContain("minItems");
 });
