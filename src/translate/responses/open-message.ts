@@ -4,6 +4,8 @@ import { type ItemStatus, messageItem, refusalPart, textPart } from "./output-it
 
 /** An item that a stream is writing. The writer closes it before it opens the next one. */
 export interface OpenItem {
+  /** The event that begins the item. */
+  open(): string;
   /** The events that end the item, and the item as it then is. */
   close(status: ItemStatus): { readonly text: string; readonly item: JsonObject };
 }

@@ -80,8 +80,9 @@ export class PendingCalls {
   }
 }
 
-/** Follows the brackets of JSON text in pieces, to see where an object ends. Does not judge what is inside. */
+/** Follows the brackets of JSON text in pieces, to see where an object ends. What begins as none never ends. */
 export class JsonScan {
+  #hasBegun = false;
   #depth = 0;
   #isInString = false;
   #isEscaped = false;
@@ -93,6 +94,14 @@ export class JsonScan {
   }
 
   push(piece: string): void {
+    const text = this.#hasBegun ? piece : piece.trimStart();
+    if (text === "") return;
+    if (!this.#hasBegun && text[0] !== "{") this.#depth = Number.POSITIVE_INFINITY;
+    this.#hasBegun = true;
+    this.#follow(text);
+  }
+
+  #follow(piece: string): void {
     for (let index = 0; index < piece.length && !this.#isWhole; index++) {
       const character = piece[index];
       if (this.#isEscaped) this.#isEscaped = false;

@@ -38,6 +38,8 @@ export class ResponsesStreamWriter implements ChatStreamWriter {
   readonly #output: JsonObject[] = [];
   /** What came while calls were unfinished, to be written after them. */
   readonly #held: Choice[] = [];
+  /** Written and not handed out yet; what was written before an error goes out with it. */
+  #text = "";
   #id = "";
   #open: OpenItem | undefined;
   #openCall: PendingCall | undefined;
@@ -59,163 +61,163 @@ export class ResponsesStreamWriter implements ChatStreamWriter {
 
   push(chunk: ChatChunk): string {
     if (this.#isOver) return "";
-    const opening = this.#id === "" ? this.#start() : "";
+    if (this.#id === "") this.#start();
     if (chunk.usage != null) this.#usage = chunk.usage;
     const choice = chunk.choices[0];
-    if (choice === undefined || choice.index !== 0) return opening;
-    if (choice.finish_reason !== null) this.#reason = choice.finish_reason;
-    return opening + this.#take(choice);
+    if (choice !== undefined && choice.index === 0) {
+      if (choice.finish_reason !== null) this.#reason = choice.finish_reason;
+      this.#take(choice);
+    }
+    return this.#flush();
   }
 
   end(): string {
     if (this.#isOver) return "";
-    const opening = this.#id === "" ? this.#start() : "";
+    if (this.#id === "") this.#start();
     try {
-      return opening + this.#finish();
+      this.#finish();
     } catch (thrown) {
       if (!(thrown instanceof CortexError)) throw thrown;
-      return opening + this.fail(thrown);
+      return this.fail(thrown);
     }
-  }
-
-  #finish(): string {
-    let text = this.#finishCalls();
-    for (const choice of this.#held) text += this.#takeContent(choice);
-    const state = finalState(this.#reason, { hasRefusal: this.#hasRefusal });
-    text += this.#close(state.status === "incomplete" ? "incomplete" : "completed");
-    this.#isOver = true;
-    const usage = responseUsage(this.#usage, this.#options.context);
-    this.#final = this.#response(state, usage);
-    return text + this.#events.event(`response.${state.status}`, { response: this.#final });
+    return this.#flush();
   }
 
   /** Items that are open stay open: a client counts an item, and runs its call, once it is done. */
   fail(error: CortexError): string {
     if (this.#isOver) return "";
-    const opening = this.#id === "" ? this.#start() : "";
+    if (this.#id === "") this.#start();
     this.#isOver = true;
     const { context } = this.#options;
     const usage = this.#usage === undefined ? null : responseUsage(this.#usage, context);
     const response = this.#response({ status: "failed", error: failureOf(error) }, usage);
-    return opening + this.#events.event("response.failed", { response });
+    this.#write(this.#events.event("response.failed", { response }));
+    return this.#flush();
   }
 
-  #start(): string {
+  /** A method, as `+=` would lose what its right side writes. */
+  #write(text: string): void {
+    this.#text += text;
+  }
+
+  #flush(): string {
+    const text = this.#text;
+    this.#text = "";
+    return text;
+  }
+
+  #start(): void {
     this.#id = this.#options.context.newId("resp");
     const response = this.#response({ status: "in_progress" }, null);
-    return (
-      this.#events.event("response.created", { response }) +
-      this.#events.event("response.in_progress", { response })
-    );
+    this.#write(this.#events.event("response.created", { response }));
+    this.#write(this.#events.event("response.in_progress", { response }));
   }
 
-  #take(choice: Choice): string {
+  #finish(): void {
+    this.#finishCalls();
+    for (const choice of this.#held) this.#takeContent(choice);
+    const state = finalState(this.#reason, { hasRefusal: this.#hasRefusal });
+    this.#close(state.status === "incomplete" ? "incomplete" : "completed");
+    this.#isOver = true;
+    const usage = responseUsage(this.#usage, this.#options.context);
+    this.#final = this.#response(state, usage);
+    this.#write(this.#events.event(`response.${state.status}`, { response: this.#final }));
+  }
+
+  #take(choice: Choice): void {
     const { delta } = choice;
-    const hasContent = saysSomething(delta);
-    let text = "";
-    if (hasContent) {
+    if (saysSomething(delta)) {
       this.#count(delta);
       if (this.#calls.areUnfinished) this.#held.push(choice);
-      else text += this.#finishCalls() + this.#takeContent(choice);
+      else {
+        this.#finishCalls();
+        this.#takeContent(choice);
+      }
     }
     const calls = delta.tool_calls;
-    if (calls === undefined || calls.length === 0) return text;
+    if (calls === undefined || calls.length === 0) return;
     for (const call of calls) {
       this.#grow(call.function?.arguments?.length ?? 0);
       this.#calls.take(call);
     }
-    return text + this.#writeCalls(false);
+    this.#writeCalls(false);
   }
 
   /** In the order in which models answer, should one chunk hold several. */
-  #takeContent({ delta, logprobs }: Choice): string {
-    let text = "";
-    if (delta.reasoning_content) text += this.#addReasoning(delta.reasoning_content);
-    if (delta.thinking_blocks !== undefined && delta.thinking_blocks.length > 0) {
-      const opening = this.#openReasoning();
-      opening.item.addBlocks(delta.thinking_blocks);
-      text += opening.text;
+  #takeContent({ delta, logprobs }: Choice): void {
+    if (delta.reasoning_content) {
+      this.#write(this.#openReasoning().addText(delta.reasoning_content));
     }
-    if (delta.content) text += this.#addContent(delta.content, readLogprobs(logprobs));
-    if (delta.refusal) text += this.#addRefusal(delta.refusal);
-    return text;
+    if (delta.thinking_blocks !== undefined && delta.thinking_blocks.length > 0) {
+      this.#openReasoning().addBlocks(delta.thinking_blocks);
+    }
+    if (delta.content) {
+      this.#write(this.#openMessage().addText(delta.content, readLogprobs(logprobs)));
+    }
+    if (delta.refusal) {
+      this.#hasRefusal = true;
+      this.#write(this.#openMessage().addRefusal(delta.refusal));
+    }
   }
 
-  #addReasoning(piece: string): string {
-    const { text, item } = this.#openReasoning();
-    return text + item.addText(piece);
+  #openMessage(): OpenMessage {
+    if (this.#open instanceof OpenMessage) return this.#open;
+    this.#close("completed");
+    return this.#begin(new OpenMessage(this.#events, this.#place("msg")));
   }
 
-  #addContent(piece: string, logprobs: readonly JsonObject[]): string {
-    const { text, item } = this.#openMessage();
-    return text + item.addText(piece, logprobs);
-  }
-
-  #addRefusal(piece: string): string {
-    this.#hasRefusal = true;
-    const { text, item } = this.#openMessage();
-    return text + item.addRefusal(piece);
-  }
-
-  #openMessage(): { readonly text: string; readonly item: OpenMessage } {
-    if (this.#open instanceof OpenMessage) return { text: "", item: this.#open };
-    const closing = this.#close("completed");
-    const item = new OpenMessage(this.#events, this.#place("msg"));
-    this.#open = item;
-    return { text: closing + item.open(), item };
-  }
-
-  #openReasoning(): { readonly text: string; readonly item: OpenReasoning } {
-    if (this.#open instanceof OpenReasoning) return { text: "", item: this.#open };
-    const closing = this.#close("completed");
+  #openReasoning(): OpenReasoning {
+    if (this.#open instanceof OpenReasoning) return this.#open;
+    this.#close("completed");
     const { settings } = this.#options;
-    const item = new OpenReasoning(this.#events, { place: this.#place("rs"), settings });
-    this.#open = item;
-    return { text: closing + item.open(), item };
+    return this.#begin(new OpenReasoning(this.#events, { place: this.#place("rs"), settings }));
   }
 
   /** Everything that is left of the calls; the last one stays open. */
-  #finishCalls(): string {
-    return this.#openCall !== undefined || this.#calls.hasWaiting ? this.#writeCalls(true) : "";
+  #finishCalls(): void {
+    if (this.#openCall !== undefined || this.#calls.hasWaiting) this.#writeCalls(true);
   }
 
-  #writeCalls(isOver: boolean): string {
-    let text = "";
+  #writeCalls(isOver: boolean): void {
     for (;;) {
       const open = this.#openCall;
       if (open !== undefined && this.#open instanceof OpenCall) {
-        if (open.buffered !== "") text += this.#open.addArguments(open.buffered);
+        if (open.buffered !== "") this.#write(this.#open.addArguments(open.buffered));
         open.buffered = "";
-        if (!this.#calls.hasWaiting || !(isOver || open.scan.isWhole)) return text;
+        if (!this.#calls.hasWaiting || !(isOver || open.scan.isWhole)) return;
       }
       const next = this.#calls.next(isOver);
-      if (next === undefined) return text;
-      text += this.#beginCall(next);
+      if (next === undefined) return;
+      this.#beginCall(next);
     }
   }
 
-  #beginCall(call: PendingCall): string {
+  #beginCall(call: PendingCall): void {
     if (call.name === "") throw new CortexError("neuron_failed", "A tool call without a name");
     const { settings, context } = this.#options;
-    const closing = this.#close("completed");
+    this.#close("completed");
     const tool = settings.names.fromChat(call.name);
     const callId = call.id === "" ? context.newId("call") : call.id;
     const place = this.#place(callPrefix(tool));
-    const item = new OpenCall(this.#events, { place, identity: { callId, tool } });
     call.state = "open";
-    this.#open = item;
     this.#openCall = call;
-    return closing + item.open();
+    this.#begin(new OpenCall(this.#events, { place, identity: { callId, tool } }));
   }
 
-  #close(status: ItemStatus): string {
-    if (this.#open === undefined) return "";
+  #begin<T extends OpenItem>(item: T): T {
+    this.#open = item;
+    this.#write(item.open());
+    return item;
+  }
+
+  #close(status: ItemStatus): void {
+    if (this.#open === undefined) return;
     const { text, item } = this.#open.close(status);
+    this.#write(text);
     this.#output.push(item);
     this.#open = undefined;
     if (this.#openCall !== undefined) this.#openCall.state = "closed";
     this.#openCall = undefined;
-    return text;
   }
 
   #place(prefix: string): ItemPlace {
