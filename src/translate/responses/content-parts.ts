@@ -5,7 +5,7 @@ import {
   requireArray,
   requireObject,
   requireString,
-} from "./request-fields.ts";
+} from "../request-fields.ts";
 
 /** Parts of one message; a long agent turn has some dozens. */
 const PARTS_MAX = 10_000;

@@ -1,5 +1,5 @@
 import type { ChatMessage, ChatPart, ChatToolCall, ThinkingBlock } from "../chat/types.ts";
-import { invalid } from "./request-fields.ts";
+import { invalid } from "../request-fields.ts";
 
 /** Between texts that were items of their own. */
 const PARAGRAPH = "\n\n";

@@ -1,5 +1,5 @@
 import type { JsonObject, ThinkingBlock } from "../chat/types.ts";
-import { isJsonObject } from "./request-fields.ts";
+import { isJsonObject } from "../request-fields.ts";
 
 /** What a reasoning item must carry through a client that keeps no state here. */
 export interface SealedReasoning {

@@ -1,7 +1,5 @@
 import type { ChatPart, JsonObject } from "../chat/types.ts";
-import { readAssistantContent, readContent } from "./content-parts.ts";
-import type { Conversation } from "./conversation.ts";
-import { openReasoning } from "./encrypted-content.ts";
+import type { DroppedFields } from "../dropped-fields.ts";
 import {
   invalid,
   isJsonObject,
@@ -9,7 +7,10 @@ import {
   requireArray,
   requireObject,
   requireString,
-} from "./request-fields.ts";
+} from "../request-fields.ts";
+import { readAssistantContent, readContent } from "./content-parts.ts";
+import type { Conversation } from "./conversation.ts";
+import { openReasoning } from "./encrypted-content.ts";
 import type { ToolNames } from "./tool-names.ts";
 
 /** Turns and their parts; beyond it a conversation is a runaway loop. */
@@ -44,7 +45,7 @@ const READ_BEFORE = new Set(["additional_tools", "configuration_update"]);
 export interface ItemReader {
   readonly conversation: Conversation;
   readonly names: ToolNames;
-  readonly dropped: Set<string>;
+  readonly dropped: DroppedFields;
 }
 
 type Rule = (item: JsonObject, param: string, reader: ItemReader) => void;

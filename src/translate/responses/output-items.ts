@@ -1,7 +1,7 @@
 import type { JsonObject, ThinkingBlock } from "../chat/types.ts";
+import { isJsonObject } from "../request-fields.ts";
 import { CustomInputReader } from "./custom-input.ts";
 import { sealReasoning } from "./encrypted-content.ts";
-import { isJsonObject } from "./request-fields.ts";
 import type { AnswerSettings } from "./request-to-chat.ts";
 import type { ClientTool } from "./tool-names.ts";
 

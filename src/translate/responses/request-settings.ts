@@ -1,4 +1,5 @@
 import type { ChatRequest, ChatResponseFormat, JsonObject } from "../chat/types.ts";
+import type { DroppedFields } from "../dropped-fields.ts";
 import {
   invalid,
   isJsonObject,
@@ -9,7 +10,7 @@ import {
   requireArray,
   requireObject,
   requireString,
-} from "./request-fields.ts";
+} from "../request-fields.ts";
 
 const METADATA_PAIRS_MAX = 16;
 const METADATA_KEY_LENGTH_MAX = 64;
@@ -47,7 +48,7 @@ export interface RequestSettings {
 /** Everything beside input and tools. `update` is what an item of the input changed. Throws `invalid_request`. */
 export function readSettings(
   body: JsonObject,
-  { update, dropped }: { readonly update: SettingsUpdate; readonly dropped: Set<string> },
+  { update, dropped }: { readonly update: SettingsUpdate; readonly dropped: DroppedFields },
 ): RequestSettings {
   refuseUnavailable(body);
   for (const name of LET_GO) if (isSet(body[name])) dropped.add(name);
@@ -218,7 +219,7 @@ interface TextSettings {
 
 function readText(
   body: JsonObject,
-  { update, dropped }: { readonly update: SettingsUpdate; readonly dropped: Set<string> },
+  { update, dropped }: { readonly update: SettingsUpdate; readonly dropped: DroppedFields },
 ): TextSettings {
   const text = optionalObject(body["text"], "text") ?? {};
   const verbosity = optionalString(text["verbosity"], "text.verbosity");

@@ -1,15 +1,16 @@
 import type { ChatRequest, JsonObject } from "../chat/types.ts";
-import { Conversation } from "./conversation.ts";
-import { INPUT_ITEMS_MAX, readItem } from "./input-items.ts";
+import { DroppedFields } from "../dropped-fields.ts";
 import {
-  checkDepth,
+  checkBody,
   invalid,
   optionalBoolean,
   optionalString,
   requireArray,
   requireObject,
   requireString,
-} from "./request-fields.ts";
+} from "../request-fields.ts";
+import { Conversation } from "./conversation.ts";
+import { INPUT_ITEMS_MAX, readItem } from "./input-items.ts";
 import {
   type RequestSettings,
   readPreviousResponseId,
@@ -52,9 +53,9 @@ export interface ResponsesRequest {
 
 /** Turns a request into the pivot. Throws CortexError `invalid_request` that names the field at fault. */
 export function toChatRequest(body: JsonObject, earlier: EarlierResponses = {}): ResponsesRequest {
-  checkDepth(body);
+  checkBody(body);
   const model = requireString(body["model"], "model");
-  const dropped = new Set<string>();
+  const dropped = new DroppedFields();
   const earlierItems = requireEarlier(body, earlier);
   const inputItems = resolveReferences(readInput(body["input"]), { earlierItems, ...earlier });
   if (inputItems.length + earlierItems.length === 0) {
@@ -106,7 +107,7 @@ export function toChatRequest(body: JsonObject, earlier: EarlierResponses = {}):
       settings.echo["store"] === true
         ? { inputItems, previousResponseId: readPreviousResponseId(body) }
         : undefined,
-    dropped: [...dropped],
+    dropped: dropped.toNames(),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ChatTool, ChatToolChoice, JsonObject } from "../chat/types.ts";
+import type { DroppedFields } from "../dropped-fields.ts";
 import {
   invalid,
   optionalBoolean,
@@ -7,7 +8,7 @@ import {
   requireArray,
   requireObject,
   requireString,
-} from "./request-fields.ts";
+} from "../request-fields.ts";
 import { type ClientTool, isPlainName, type ToolKind, ToolNames } from "./tool-names.ts";
 
 /** Codex with many MCP servers sends some hundreds; the rest is a runaway client. */
@@ -28,9 +29,9 @@ interface Declaration {
 export class ToolSet {
   readonly names = new ToolNames();
   readonly #declarations: Declaration[] = [];
-  readonly #dropped: Set<string>;
+  readonly #dropped: DroppedFields;
 
-  constructor(dropped: Set<string>) {
+  constructor(dropped: DroppedFields) {
     this.#dropped = dropped;
   }
 
@@ -83,7 +84,7 @@ export class ToolSet {
       const chat = readFunction(tool, path);
       this.#declarations.push({ tool: { kind: "tool_search", name: "tool_search" }, chat });
     } else if (HOSTED_TOOLS.test(type)) {
-      this.#dropped.add(`tools.${type.slice(0, 64)}`);
+      this.#dropped.add(`tools.${type}`);
     } else {
       throw invalid(
         `${path}.type`,

@@ -1,5 +1,5 @@
 import { SseReader } from "../../../src/base/sse.ts";
-import { isJsonObject } from "../../../src/translate/responses/request-fields.ts";
+import { isJsonObject } from "../../../src/translate/request-fields.ts";
 
 export type Event = Record<string, unknown> & { readonly type: string };
 
@@ -31,8 +31,8 @@ interface OpenItem {
 const TERMINAL = new Set(["response.completed", "response.incomplete", "response.failed"]);
 
 /**
- * Checks a stream against what clients rely on: numbers without gaps, one item open at a time, every part opened, closed
- * and repeated in full, and a last event whose output is that of the items. Throws at the first offence.
+ * Checks a stream against what clients rely on: numbers without gaps, one item open at a time, every part opened,
+ * closed and repeated in full, and a last event whose output is that of the items. Throws at the first offence.
  */
 export class ResponsesGrammar {
   #next = 0;
