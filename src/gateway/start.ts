@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../base/clock.ts";
+import { newId } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { GatewayConfig } from "../config/gateway-schema.ts";
 import type { ModelProfiles } from "../config/models-schema.ts";
@@ -16,6 +17,8 @@ import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
+import { ResponseStore } from "./stored-responses/response-store.ts";
+import { StoredResponses } from "./stored-responses/stored-responses.ts";
 import { NeuronApi } from "./upstream/neuron-api.ts";
 import { Upstream } from "./upstream/upstream.ts";
 
@@ -60,6 +63,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   );
   const loadSecondsMax = config.limits.load_seconds_max;
   const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
+  const store = openStore(config, clock);
+  const responses = new StoredResponses(store, { newId });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const dataPlane = new DataPlane({
     fleet,
@@ -68,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     metrics,
     random,
     errors: ERROR_FORMATS,
-    thinking: new ThinkingCache(),
+    memory: { thinking: new ThinkingCache(), responses },
     onBug: (thrown, request) =>
       log.error("Request failed", { request, cause: describeForLog(thrown) }),
     queueMax: config.limits.queue_max,
@@ -78,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const onUnloaded = () => metrics.countEviction(strategy, "operator");
   const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
 
+  lifecycle.add("stored responses", () => store.close());
   lifecycle.add("connections to neurons", () => {
     for (const { origin } of upstreams.values()) origin.close();
   });
@@ -90,7 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     lifecycle.add("defragmenter", () => defragmenter.stop());
     const nowMs = () => clock.nowMs();
     const { listen: address, body_bytes_max: bodyBytesMax } = config.gateway;
-    const routes = { dataPlane, fleet, operations, log, nowMs };
+    const routes = { dataPlane, fleet, operations, responses, log, nowMs };
     const server = serveClients({ address, bodyBytesMax, ...routes });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());
@@ -141,6 +147,18 @@ function createApis(upstreams: ReadonlyMap<string, Upstream>): ReadonlyMap<strin
     if (kind === "neuron") apis.set(name, new NeuronApi(origin));
   }
   return apis;
+}
+
+function openStore({ responses }: GatewayConfig, clock: Clock): ResponseStore {
+  return new ResponseStore({
+    path: responses.store_path,
+    limits: {
+      bytesMax: responses.store_bytes_max,
+      countMax: responses.store_count_max,
+      daysMax: responses.store_days_max,
+    },
+    nowMs: () => clock.nowMs(),
+  });
 }
 
 async function firstContact(poller: Poller, clock: Clock): Promise<void> {

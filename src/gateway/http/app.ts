@@ -4,6 +4,7 @@ import { ENDPOINTS } from "../proxy/endpoints.ts";
 import { type AdminRoutesOptions, adminRoutes } from "./admin.ts";
 import { type ModelRoutesOptions, modelRoutes } from "./models.ts";
 import { type ProbeRoutesOptions, probeRoutes } from "./probes.ts";
+import { type ResponseRoutesOptions, responseRoutes } from "./responses.ts";
 import { swaggerRoutes } from "./swagger.ts";
 
 /** Which methods a path of ours takes, for a 405 that says so. */
@@ -19,7 +20,18 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/swagger/json", "GET, HEAD"],
 ]);
 
-export interface AppOptions extends ModelRoutesOptions, ProbeRoutesOptions, AdminRoutesOptions {
+/** The same below /v1/responses/{id}. */
+const STORED_METHODS: ReadonlyMap<string, string> = new Map([
+  ["", "GET, HEAD, DELETE"],
+  ["/cancel", "POST"],
+  ["/input_items", "GET, HEAD"],
+]);
+
+export interface AppOptions
+  extends ModelRoutesOptions,
+    ResponseRoutesOptions,
+    ProbeRoutesOptions,
+    AdminRoutesOptions {
   /** The answer to anything thrown. */
   readonly answerError: (thrown: unknown, request: Request) => Response;
 }
@@ -38,6 +50,7 @@ export function createApp(options: AppOptions) {
     })
     .use(probeRoutes(options))
     .use(modelRoutes(options))
+    .use(responseRoutes(options))
     .use(adminRoutes(options))
     .use(swaggerRoutes());
 }
@@ -54,5 +67,7 @@ export function notFound(request: { readonly method: string; readonly url: strin
 function findMethods(path: string): string | undefined {
   if (ENDPOINTS.has(path)) return "POST";
   if (path.startsWith("/v1/models/")) return "GET, HEAD";
+  const stored = /^\/v1\/responses\/[^/]+(\/[a-z_]+)?$/.exec(path);
+  if (stored !== null) return STORED_METHODS.get(stored[1] ?? "");
   return METHODS.get(path);
 }

@@ -10,6 +10,7 @@ import type { Operations } from "../operations/operations.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
 import { dialectOf, ENDPOINTS } from "../proxy/endpoints.ts";
 import type { ErrorAddress } from "../proxy/parts.ts";
+import type { StoredResponses } from "../stored-responses/stored-responses.ts";
 import { createApp, notFound } from "./app.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
 
@@ -19,6 +20,7 @@ export interface ServerOptions {
   readonly dataPlane: DataPlane;
   readonly fleet: Fleet;
   readonly operations: Operations;
+  readonly responses: StoredResponses;
   readonly log: Log;
   readonly nowMs: () => number;
 }

@@ -1,11 +1,14 @@
-import type { AnswerTranslator, UpstreamKind } from "../../translate/dialects.ts";
+import type { AnswerTranslator } from "../../translate/dialects.ts";
+import type { StoredRequest } from "../../translate/responses/request-to-chat.ts";
 import { ANTHROPIC_VERSION, type Upstream } from "../upstream/upstream.ts";
+import type { AnswerMemory } from "./answer-memory.ts";
 import type { Ask } from "./ask.ts";
-import type { Endpoint, EndpointName } from "./endpoints.ts";
+import type { EndpointName } from "./endpoints.ts";
+import { estimateTokens } from "./estimate-tokens.ts";
 import { planTranslated } from "./plan-translated.ts";
+import { readBody } from "./read-body.ts";
 import { replaceModel } from "./routing-fields.ts";
 import { CHAT_GRAMMAR, MESSAGES_GRAMMAR, type TapGrammar } from "./tap-grammar.ts";
-import type { ThinkingCache } from "./thinking-cache.ts";
 
 /** A request as it goes to one upstream, and what its answer goes through on the way back. */
 export interface Attempt {
@@ -17,51 +20,73 @@ export interface Attempt {
   readonly answer: AnswerTranslator | undefined;
   /** How a stream that passes untouched is read on the way. */
   readonly grammar: TapGrammar;
+  /** The tokens of a request that only asks for their count, where the upstream counts none. */
+  readonly estimate: number | undefined;
+  /** What is kept beside the answer of a response that its client may refer to later. */
+  readonly stored: StoredRequest | undefined;
   /** Names of fields that the upstream does not get. */
   readonly dropped: readonly string[];
 }
 
-/** Which upstreams take a request as it is; every other pair is translated. */
-const PASSES: Readonly<Record<EndpointName, readonly UpstreamKind[]>> = {
-  chat: ["neuron", "openai"],
-  completions: ["neuron", "openai"],
-  embeddings: ["neuron", "openai"],
-  rerank: ["neuron", "openai"],
-  messages: ["anthropic"],
-  count_tokens: ["anthropic"],
-  responses: [],
-};
+/** Endpoints whose requests no upstream needs changed: those that have them at all speak one dialect. */
+const UNCHANGED: ReadonlySet<EndpointName> = new Set(["completions", "embeddings", "rerank"]);
 const NOTHING: readonly string[] = [];
 
-/** Whether bytes go to this kind of upstream and back as they are. */
-export function passes(endpoint: Endpoint, kind: UpstreamKind): boolean {
-  return PASSES[endpoint.name].includes(kind);
-}
-
 /** Makes the request for one upstream. Throws `invalid_request` for a body that cannot be said in its dialect. */
-export function planAttempt(ask: Ask, upstream: Upstream, thinking: ThinkingCache): Attempt {
-  const { endpoint, model, body } = ask;
-  const id = upstream.idOf(ask.source);
-  if (passes(endpoint, upstream.kind)) {
-    return {
-      upstream,
-      path: upstream.pathOf(endpoint.route),
-      headers: formatHeaders(ask, upstream),
-      body: model === id ? body : replaceModel(body, id),
-      answer: undefined,
-      grammar: upstream.kind === "anthropic" ? MESSAGES_GRAMMAR : CHAT_GRAMMAR,
-      dropped: NOTHING,
-    };
-  }
-  const translation = planTranslated(ask, { kind: upstream.kind, id, thinking });
+export function planAttempt(ask: Ask, upstream: Upstream, memory: AnswerMemory): Attempt {
+  const { name } = ask.endpoint;
+  const { kind } = upstream;
+  // Most requests: nothing of them is parsed.
+  if ((name === "chat" && kind === "neuron") || UNCHANGED.has(name))
+    return planPassed(ask, upstream);
+  if (name === "count_tokens" && kind === "openai") return planEstimate(ask, upstream);
+  const translation = planTranslated(ask, { kind, id: upstream.idOf(ask.source), memory });
+  if (translation === undefined) return planPassed(ask, upstream);
   return {
     upstream,
     path: upstream.pathOf(translation.path),
     headers: formatHeaders(ask, upstream),
     body: JSON.stringify(translation.body),
     answer: translation.answer,
-    grammar: CHAT_GRAMMAR,
+    grammar: grammarOf(upstream),
+    estimate: undefined,
+    stored: translation.stored,
     dropped: translation.dropped,
+  };
+}
+
+function planPassed(ask: Ask, upstream: Upstream): Attempt {
+  const { endpoint, model, body } = ask;
+  const id = upstream.idOf(ask.source);
+  return {
+    upstream,
+    path: upstream.pathOf(endpoint.route),
+    headers: formatHeaders(ask, upstream),
+    body: model === id ? body : replaceModel(body, id),
+    answer: undefined,
+    grammar: grammarOf(upstream),
+    estimate: undefined,
+    stored: undefined,
+    dropped: NOTHING,
+  };
+}
+
+function grammarOf({ kind }: Upstream): TapGrammar {
+  return kind === "anthropic" ? MESSAGES_GRAMMAR : CHAT_GRAMMAR;
+}
+
+/** OpenAI's dialect counts no tokens before an answer: nothing is sent. */
+function planEstimate(ask: Ask, upstream: Upstream): Attempt {
+  return {
+    upstream,
+    path: "",
+    headers: "",
+    body: "",
+    answer: undefined,
+    grammar: CHAT_GRAMMAR,
+    estimate: estimateTokens(readBody(ask.body)),
+    stored: undefined,
+    dropped: NOTHING,
   };
 }
 

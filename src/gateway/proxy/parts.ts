@@ -5,7 +5,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { Reply } from "../listener/reply.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import type { ThinkingCache } from "./thinking-cache.ts";
+import type { AnswerMemory } from "./answer-memory.ts";
 
 /** Who is told of an error, and in which answer. */
 export interface ErrorAddress {
@@ -28,7 +28,7 @@ export interface DataPlaneParts {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly loads: ColdLoads;
   readonly metrics: GatewayMetrics;
-  readonly thinking: ThinkingCache;
+  readonly memory: AnswerMemory;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueMax: number;

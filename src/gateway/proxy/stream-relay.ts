@@ -1,4 +1,5 @@
 import type { CortexError } from "../../base/errors.ts";
+import type { JsonObject } from "../../translate/chat/types.ts";
 import type { Usage } from "./usage.ts";
 
 /** How a stream ended: with its end mark, with an error event, or neither. */
@@ -12,6 +13,8 @@ export interface StreamFinish {
   readonly text: string;
   /** What an error event said; undefined when the client has it already, as it came. */
   readonly error: CortexError | undefined;
+  /** The Response object that ended a stream of that dialect. */
+  readonly finalResponse?: JsonObject | undefined;
 }
 
 /** A streamed answer on its way from an upstream to a client. */

@@ -7,8 +7,8 @@ const CHARACTERS_MAX = 64 * 1024 * 1024;
 
 /**
  * Thinking blocks of answers with tool calls, by the id of the first call. Anthropic's API wants them back unchanged
- * with the call's result, and clients of OpenAI's dialect have no place for them. The least recently used ones go first:
- * a client then simply has thinking switched off for that turn.
+ * with the call's result, and clients of OpenAI's dialect have no place for them. The least recently used ones go
+ * first: a client then simply has thinking switched off for that turn.
  */
 export class ThinkingCache {
   readonly #entries = new Map<string, { blocks: readonly ThinkingBlock[]; characters: number }>();

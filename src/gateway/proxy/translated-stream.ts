@@ -24,7 +24,8 @@ export class TranslatedStream implements StreamRelay {
 
   finish(): StreamFinish {
     const { text, ending, error } = this.#translator.end();
-    return { text, ending, error, usage: toUsage(this.#translator.usage) };
+    const { usage, finalResponse } = this.#translator;
+    return { text, ending, error, usage: toUsage(usage), finalResponse };
   }
 
   fail(error: CortexError): string {

@@ -1,0 +1,227 @@
+import { CortexError } from "../../base/errors.ts";
+import type { JsonObject } from "../../translate/chat/types.ts";
+import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/connection.ts";
+import type { ResponseHead } from "../upstream/response-parser.ts";
+import type { Attempt } from "./attempt.ts";
+import { BodyBuffer } from "./body-buffer.ts";
+import type { ClientAnswer } from "./client-answer.ts";
+import type { StreamRelay } from "./stream-relay.ts";
+import { StreamTap } from "./stream-tap.ts";
+import { TranslatedStream } from "./translated-stream.ts";
+import { type Refusal, readAnswer } from "./upstream-failure.ts";
+import { findMessagesUsage, findUsage, findUsageOfWhole, type Usage } from "./usage.ts";
+
+/** How an answer that was not refused ended. */
+export interface AnswerEnd {
+  readonly status: number;
+  readonly usage: Usage | undefined;
+  /** A Response object, where the client speaks that dialect. */
+  readonly response: JsonObject | undefined;
+  /** Says the last of it to the client. */
+  readonly deliver: () => void;
+}
+
+/** Who is told how an attempt goes; exactly one of these comes, once, unless it was aborted. */
+export interface AnswerEvents {
+  onAnswered(end: AnswerEnd): void;
+  /** A whole answer of status 400 or more; nothing of it has gone to the client. */
+  onRefused(refusal: Refusal, head: ResponseHead): void;
+  /** No answer, or a broken one; {@link UpstreamAnswer.firstByteMs} says whether the client has some of it. */
+  onBroken(error: CortexError, phase: FailurePhase): void;
+  /** The upstream ended its stream with an error event, in its own words. */
+  onToldError(error: CortexError): void;
+  /** Anything thrown as an error of ours. */
+  toError(thrown: unknown): CortexError;
+}
+
+/** A full answer up to this size is kept until it is whole, so that a neuron's death costs nothing but time. */
+const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
+const JSON_TYPE = "Content-Type: application/json\r\n";
+
+/** The answer to one attempt: takes the upstream's bytes through a tap or a translator to the client. Owner of the call. */
+export class UpstreamAnswer implements UpstreamSink {
+  readonly #attempt: Attempt;
+  readonly #client: ClientAnswer;
+  readonly #events: AnswerEvents;
+  readonly #stream: boolean;
+  #call: UpstreamCall | undefined;
+  #head: ResponseHead | undefined;
+  #relay: StreamRelay | undefined;
+  #buffer: BodyBuffer | undefined;
+  #firstByteMs = 0;
+
+  constructor(
+    attempt: Attempt,
+    client: ClientAnswer,
+    options: { readonly stream: boolean; readonly events: AnswerEvents },
+  ) {
+    this.#attempt = attempt;
+    this.#client = client;
+    this.#stream = options.stream;
+    this.#events = options.events;
+  }
+
+  /** When the first byte went to the client, of performance.now(); 0 before. From then on no other may answer. */
+  get firstByteMs(): number {
+    return this.#firstByteMs;
+  }
+
+  /** The answer as a stream; undefined while it is none. */
+  get relay(): StreamRelay | undefined {
+    return this.#relay;
+  }
+
+  send(): void {
+    const { upstream, path, headers, body } = this.#attempt;
+    this.#call = upstream.origin.send({ method: "POST", path, headers, body }, this);
+  }
+
+  /** Closes the connection, which is how an upstream learns that nobody waits. */
+  abort(): void {
+    this.#call?.abort();
+  }
+
+  pause(): void {
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#head = head;
+    if (head.status !== 200 || !head.contentType.startsWith("text/event-stream")) return;
+    const { answer, grammar } = this.#attempt;
+    if (answer === undefined) this.#relay = new StreamTap(grammar);
+    else if (this.#stream) this.#relay = new TranslatedStream(answer.openStream());
+    else this.#breakOff(new CortexError("neuron_failed", "it streams what was asked for whole"));
+  }
+
+  onBody(bytes: Uint8Array): void {
+    const relay = this.#relay;
+    if (relay === undefined) {
+      this.#keep(bytes);
+      return;
+    }
+    let ready: Uint8Array | string | undefined;
+    try {
+      ready = relay.push(bytes);
+    } catch (thrown) {
+      this.#breakOff(this.#events.toError(thrown));
+      return;
+    }
+    if (ready === undefined) return;
+    if (this.#firstByteMs === 0) this.#begin();
+    this.#client.write(ready);
+  }
+
+  onEnd(): void {
+    this.#call = undefined;
+    if (this.#relay === undefined) this.#endWhole();
+    else this.#endStream(this.#relay);
+  }
+
+  onFailure(error: CortexError, phase: FailurePhase): void {
+    this.#call = undefined;
+    this.#events.onBroken(error, phase);
+  }
+
+  /** The answer makes no sense: nothing more of it is wanted. */
+  #breakOff(error: CortexError): void {
+    this.#call?.abort();
+    this.onFailure(error, "answer");
+  }
+
+  #begin(): void {
+    this.#firstByteMs = performance.now();
+    this.#client.open(this.#head?.contentType ?? "");
+  }
+
+  /** Keeps a piece of an answer that is no stream; a very large one is handed on as it comes. */
+  #keep(bytes: Uint8Array): void {
+    if (this.#firstByteMs > 0) {
+      this.#client.write(bytes);
+      return;
+    }
+    this.#buffer ??= new BodyBuffer();
+    this.#buffer.push(bytes);
+    if (this.#buffer.size <= WHOLE_BYTES_MAX) return;
+    if (this.#head?.status !== 200 || this.#client.opened || this.#attempt.answer !== undefined) {
+      this.#breakOff(new CortexError("neuron_failed", "Answer is too large"));
+      return;
+    }
+    this.#begin();
+    this.#client.write(this.#buffer.take());
+  }
+
+  #endStream(relay: StreamRelay): void {
+    const { ending, usage, text, error, finalResponse } = relay.finish();
+    if (ending === "cut") {
+      this.onFailure(
+        new CortexError("neuron_failed", "the stream ended without its end mark"),
+        "answer",
+      );
+      return;
+    }
+    if (error !== undefined) {
+      this.#events.onToldError(error);
+      return;
+    }
+    if (text !== "" && this.#firstByteMs === 0) this.#begin();
+    this.#events.onAnswered({
+      status: ending === "done" ? 200 : 502,
+      usage,
+      response: ending === "done" ? finalResponse : undefined,
+      deliver: () => {
+        if (text !== "") this.#client.write(text);
+        this.#client.end();
+      },
+    });
+  }
+
+  #endWhole(): void {
+    const head = this.#head;
+    if (head === undefined) throw new Error("An answer ended before its head came");
+    const { status, retryAfter } = head;
+    if (this.#firstByteMs > 0) {
+      const deliver = () => this.#client.end();
+      this.#events.onAnswered({ status, usage: undefined, response: undefined, deliver });
+      return;
+    }
+    const bytes = this.#buffer?.take() ?? new Uint8Array();
+    const isRedirect = status >= 300 && status < 400;
+    if (status >= 400) this.#events.onRefused({ status, retryAfter, bytes }, head);
+    else if (isRedirect && this.#attempt.upstream.kind !== "neuron") {
+      // Its target is another host, perhaps, and would get the key.
+      this.onFailure(new CortexError("neuron_failed", `it redirects (${status})`), "answer");
+    } else this.#endSuccess(head, bytes);
+  }
+
+  #endSuccess(head: ResponseHead, bytes: Uint8Array): void {
+    const { status } = head;
+    const { answer, upstream } = this.#attempt;
+    if (this.#client.opened || (answer !== undefined && (this.#stream || status !== 200))) {
+      const why = this.#stream ? "it did not stream the answer" : `status ${status}`;
+      this.onFailure(new CortexError("neuron_failed", why), "answer");
+      return;
+    }
+    const find = upstream.kind === "anthropic" ? findMessagesUsage : findUsage;
+    const usage = findUsageOfWhole(bytes, find);
+    if (answer === undefined) {
+      const type = `Content-Type: ${head.contentType}\r\n`;
+      const deliver = () => this.#client.send(status, type, bytes);
+      this.#events.onAnswered({ status, usage, response: undefined, deliver });
+      return;
+    }
+    let response: JsonObject;
+    try {
+      response = answer.whole(readAnswer(bytes));
+    } catch (thrown) {
+      this.onFailure(this.#events.toError(thrown), "answer");
+      return;
+    }
+    const deliver = () => this.#client.send(status, JSON_TYPE, JSON.stringify(response));
+    this.#events.onAnswered({ status, usage, response, deliver });
+  }
+}
