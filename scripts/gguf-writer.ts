@@ -5,7 +5,8 @@ export type GgufValue =
   | { readonly bool: boolean }
   | { readonly string: string }
   | { readonly strings: readonly string[] }
-  | { readonly i32s: readonly number[] };
+  | { readonly i32s: readonly number[] }
+  | { readonly f32s: readonly number[] };
 
 /** One tensor; `shape` is in ggml's order, fastest dimension first. */
 export interface GgufTensor {
@@ -76,11 +77,16 @@ function writeValue(sink: ByteSink, value: GgufValue): void {
     sink.u32(TYPE.string);
     sink.u64(value.strings.length);
     for (const text of value.strings) sink.string(text);
-  } else {
+  } else if ("i32s" in value) {
     sink.u32(TYPE.array);
     sink.u32(TYPE.i32);
     sink.u64(value.i32s.length);
     sink.bytes(new Uint8Array(new Int32Array(value.i32s).buffer));
+  } else {
+    sink.u32(TYPE.array);
+    sink.u32(TYPE.f32);
+    sink.u64(value.f32s.length);
+    sink.bytes(new Uint8Array(new Float32Array(value.f32s).buffer));
   }
 }
 

@@ -50,8 +50,8 @@ static const char * finish_reason(const request & request, const choice & answer
     if (answer.ended.cut) {
         return "length";
     }
-    const bool called = request.kind == NRN_SUBMIT_CHAT && !answer.plain &&
-                        !answer.stops.hit() && !answer.state->chat_msg.tool_calls.empty();
+    const bool called = request.kind == NRN_SUBMIT_CHAT && !answer.plain && !answer.stops.hit() &&
+                        !answer.state->chat_msg.tool_calls.empty();
     return called ? "tool_calls" : "stop";
 }
 
@@ -66,9 +66,9 @@ json cortex_json(const request & request, const totals & sum) {
         { "usage", usage_json(sum) },
         { "finish_reason", finish_reason(request, first) },
         { "stop_sequence", stop_sequence },
-        { "queue_ms",
-            stats.is_set() ? std::max<int64_t>(0, stats.t_start - request.submitted_us) / 1000.0
-                           : 0.0 },
+        { "queue_ms", stats.is_set()
+                          ? std::max<int64_t>(0, stats.t_start - request.submitted_us) / 1000.0
+                          : 0.0 },
         { "prefill_ms", stats.t_prompt_ms() },
         { "decode_ms", stats.t_gen_ms() },
         { "truncated", first.ended.truncated },
@@ -90,7 +90,8 @@ std::string chunk_head(const request & request, size_t index) {
     return head;
 }
 
-/* What is known of the tokens that wait, in the request's shape; "" when there is nothing to say. */
+/* What is known of the tokens that wait, in the request's shape; "" when there is nothing to say.
+ */
 static std::string take_logprobs(const request & request, choice & answer) {
     if (request.top_logprobs < 0 || answer.waiting_tokens.empty()) {
         return "";
@@ -232,7 +233,8 @@ static void take_diffs(
     }
 }
 
-/* The parser of a format that no grammar held to may fail half way: what it makes of more text is awaited. */
+/* The parser of a format that no grammar held to may fail half way: what it makes of more text is
+ * awaited. */
 static void update_partial(choice & answer, server_task_result_cmpl_partial & result) {
     const common_chat_msg before = answer.state->chat_msg;
     try {
@@ -244,7 +246,8 @@ static void update_partial(choice & answer, server_task_result_cmpl_partial & re
     }
 }
 
-/* An answer that does not parse in the end is text: the model wrote it, and the client must have it. */
+/* An answer that does not parse in the end is text: the model wrote it, and the client must have
+ * it. */
 static void update_final(choice & answer, server_task_result_cmpl_final & result) {
     const common_chat_msg before = answer.state->chat_msg;
     try {

@@ -22,7 +22,8 @@ std::string chunk_head(const request & request, size_t index);
  * The functions below are for the result thread, which holds the request's mutex.
  */
 
-/* A piece of an answer. True when a stop string was hit: the answer is complete, and its task must be ended. */
+/* A piece of an answer. True when a stop string was hit: the answer is complete, and its task must
+ * be ended. */
 bool take_partial(request & request, choice & answer, server_task_result_cmpl_partial & result);
 
 /* The end of an answer by itself. */

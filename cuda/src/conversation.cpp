@@ -71,7 +71,8 @@ struct prober {
 static json call_message() {
     const json function = { { "name", "look" }, { "arguments", "{}" } };
     json calls = json::array();
-    calls.push_back(json{ { "id", "abcdefghi" }, { "type", "function" }, { "function", function } });
+    calls.push_back(
+        json{ { "id", "abcdefghi" }, { "type", "function" }, { "function", function } });
     return json{ { "role", "assistant" }, { "content", "" }, { "tool_calls", calls } };
 }
 
@@ -95,7 +96,8 @@ template_traits probe_template(const common_chat_templates * templates) {
     const json answer_0 = assistant_message(ASSISTANT_0), answer_1 = assistant_message(ASSISTANT_1);
 
     template_traits found;
-    /* llama.cpp itself joins a leading system message with what follows where the template has no such role. */
+    /* llama.cpp itself joins a leading system message with what follows where the template has no
+     * such role. */
     const auto caps = common_chat_templates_get_caps(templates);
     const auto knows_system = caps.find("supports_system_role");
     found.system_first = (knows_system == caps.end() || knows_system->second) &&
@@ -145,7 +147,8 @@ static bool is_text(const json & part) {
     return part.is_object() && part.contains("text") && part.at("text").is_string();
 }
 
-/* Parts that are all text become one string, which every template takes; absent content becomes an empty one. */
+/* Parts that are all text become one string, which every template takes; absent content becomes an
+ * empty one. */
 static void flatten_content(json & message) {
     if (!message.contains("content") || message.at("content").is_null()) {
         message["content"] = "";
@@ -222,7 +225,8 @@ struct arrangement {
     const template_traits & traits;
     json messages = json::array();
     bool only_systems = true; /* so far */
-    bool open_lead = false;   /* the last message was a leading system message; the user's next one joins it */
+    bool open_lead =
+        false; /* the last message was a leading system message; the user's next one joins it */
 
     json & last() { return messages.back(); }
     bool follows(const char * role) { return !messages.empty() && has_role(last(), role); }
@@ -328,8 +332,9 @@ void settle_continuation(json & body) {
     const bool last_is_assistant = !messages.empty() && has_role(messages.back(), "assistant");
     if (given && continued && (prompted || !last_is_assistant)) {
         throw failure(NRN_E_ARGUMENT,
-            prompted ? "'continue_final_message' and 'add_generation_prompt' cannot both be true"
-                     : "'continue_final_message' is true, but the last message is not the assistant's");
+            prompted
+                ? "'continue_final_message' and 'add_generation_prompt' cannot both be true"
+                : "'continue_final_message' is true, but the last message is not the assistant's");
     }
     body.erase("continue_final_message");
     if (!last_is_assistant || has_calls(messages.back())) {

@@ -11,8 +11,8 @@ namespace nrn {
 struct model;
 
 /*
- * Which shapes of a conversation a template renders whole and in order. Found out once per model by rendering
- * probes: templates drop, hoist or throw on what their author did not think of.
+ * Which shapes of a conversation a template renders whole and in order. Found out once per model by
+ * rendering probes: templates drop, hoist or throw on what their author did not think of.
  */
 struct template_traits {
     bool system_first = true;      /* a system message before everything else */
@@ -31,21 +31,24 @@ template_traits probe_template(const common_chat_templates * templates);
 json to_json(const template_traits & traits);
 
 /*
- * Brings messages into a shape that the template takes, changing nothing where it takes them as they are. A system
- * message that cannot stay where it is becomes text of the user at the same place, within <system> tags: moving it
- * to the front would change the prompt's prefix, and with it every cache, at each turn.
+ * Brings messages into a shape that the template takes, changing nothing where it takes them as
+ * they are. A system message that cannot stay where it is becomes text of the user at the same
+ * place, within <system> tags: moving it to the front would change the prompt's prefix, and with it
+ * every cache, at each turn.
  */
 void arrange_messages(json & messages, const template_traits & traits);
 
 /*
- * llama.cpp's oaicompat_chat_params_parse for a conversation of any shape: what the model's template does not take is
- * arranged first, and a last message of the assistant is continued. Changes the body.
+ * llama.cpp's oaicompat_chat_params_parse for a conversation of any shape: what the model's
+ * template does not take is arranged first, and a last message of the assistant is continued.
+ * Changes the body.
  */
 json render_chat(const model & owner, json & body, std::vector<raw_buffer> & files);
 
 /*
- * Settles whether the answer continues the last message. It does when that is the assistant's and the client does
- * not say otherwise; `continue_final_message` and `add_generation_prompt` mean what they mean in vLLM.
+ * Settles whether the answer continues the last message. It does when that is the assistant's and
+ * the client does not say otherwise; `continue_final_message` and `add_generation_prompt` mean what
+ * they mean in vLLM.
  */
 void settle_continuation(json & body);
 

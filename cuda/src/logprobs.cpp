@@ -34,7 +34,8 @@ static void append_number(std::string & out, double value) {
     out += text;
 }
 
-/* A token that is no whole character is written as its bytes, \xNN each, as OpenAI's service does. */
+/* A token that is no whole character is written as its bytes, \xNN each, as OpenAI's service does.
+ */
 static void append_token(std::string & out, const std::string & text, const char * prefix) {
     if (is_valid_utf8(text)) {
         append_json_string(out, text);
@@ -112,8 +113,9 @@ std::string completion_logprobs(
         offsets += comma + std::to_string(text_offset);
         text_offset += count_characters(token.text);
     }
-    return "{\"tokens\":[" + texts + "],\"token_logprobs\":[" + logprobs + "],\"top_logprobs\":" +
-           (top > 0 ? "[" + tops + "]" : "null") + ",\"text_offset\":[" + offsets + "]}";
+    return "{\"tokens\":[" + texts + "],\"token_logprobs\":[" + logprobs +
+           "],\"top_logprobs\":" + (top > 0 ? "[" + tops + "]" : "null") + ",\"text_offset\":[" +
+           offsets + "]}";
 }
 
 } // namespace nrn

@@ -12,7 +12,8 @@ token_probability probability_of(
 /* {"content":[…],"refusal":null}: chat's shape, with the bytes of each token. */
 std::string chat_logprobs(const std::vector<token_probability> & tokens);
 
-/* {"tokens","token_logprobs","top_logprobs","text_offset"}: completions' shape; moves the offset on, in characters. */
+/* {"tokens","token_logprobs","top_logprobs","text_offset"}: completions' shape; moves the offset
+ * on, in characters. */
 std::string completion_logprobs(
     const std::vector<token_probability> & tokens, size_t top, size_t & text_offset);
 

@@ -161,7 +161,8 @@ struct prompt_tokens {
     std::vector<server_tokens> inputs;
 };
 
-/* What a body says to the model. Generating and counting both go this way, so that their counts are the same. */
+/* What a body says to the model. Generating and counting both go this way, so that their counts are
+ * the same. */
 static prompt_tokens read_prompt(request & request, bool count_only) {
     const model & owner = *request.owner;
     server_context::host_view & view = *owner.view;
@@ -204,7 +205,8 @@ static void set_params(request & request, server_task & task, const json & param
     }
 }
 
-/* The further answers of one prompt: they share its reading where there are slots for all at once. */
+/* The further answers of one prompt: they share its reading where there are slots for all at once.
+ */
 static void add_answers(
     request & request, server_task & task, std::vector<server_task> & tasks, uint32_t seed) {
     server_queue & queue = request.owner->view->queue;

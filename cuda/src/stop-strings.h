@@ -7,8 +7,9 @@
 namespace nrn {
 
 /*
- * Lets text through up to the first stop string. What comes out does not depend on how the text was cut: of several
- * matches the one that ends first counts, as if the text came byte by byte, and of those the longest.
+ * Lets text through up to the first stop string. What comes out does not depend on how the text was
+ * cut: of several matches the one that ends first counts, as if the text came byte by byte, and of
+ * those the longest.
  */
 class stop_scanner {
   public:
@@ -17,7 +18,8 @@ class stop_scanner {
     bool hit() const { return found; }
     /* The string that was hit. */
     const std::string & stop() const { return matched; }
-    /* Bytes that were taken and not let through: may become a stop string, or lie at and behind one. */
+    /* Bytes that were taken and not let through: may become a stop string, or lie at and behind
+     * one. */
     size_t withheld() const { return held.size(); }
 
     /* Takes a piece and returns what can go out. Nothing more comes out after a hit. */

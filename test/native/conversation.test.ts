@@ -164,4 +164,76 @@ describe.skipIf(SKIP_REASON !== undefined)("a conversation of any shape", () => 
     },
     { timeout: 120_000 },
   );
+
+  test("keeps what stood before it when a system message comes in the middle", async () => {
+    const wrong: string[] = [];
+    let stable = 0;
+    for (const [name, template] of templates) {
+      await withTemplate(template, async (prompt) => {
+        const begin = [system("Salpha"), user("Ubeta"), assistant("Agamma")];
+        const render = (more: readonly Message[]) =>
+          prompt({ messages: [...begin, ...more], add_generation_prompt: true });
+        const next = String(await render([user("Udelta")]));
+        const upTo = next.slice(0, next.indexOf("Agamma"));
+        if (!next.includes("Agamma") || upTo.includes("Udelta")) return;
+        const withSystem = String(await render([system("Sepsilon"), user("Udelta")]));
+        const further = String(await render([user("Udelta"), assistant("Azeta"), user("Ueta")]));
+        // Some templates write a turn otherwise once it is an old one; no conversation is cached there.
+        if (!further.startsWith(upTo)) return;
+        stable += 1;
+        if (!withSystem.startsWith(upTo)) wrong.push(name);
+      });
+    }
+    expect(stable).toBeGreaterThan(40);
+    expect(wrong).toEqual([]);
+  }, 120_000);
+
+  test("is not touched where the template takes it as it is", async () => {
+    const chatml =
+      "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}" +
+      "{% if add_generation_prompt %}[assistant]{% endif %}";
+    await withTemplate(chatml, async (prompt) => {
+      const messages = [
+        system("a"),
+        system("b"),
+        user("c"),
+        user("d"),
+        system("e"),
+        assistant("f"),
+        assistant("g"),
+        user("h"),
+      ];
+      expect(await prompt({ messages })).toBe(
+        "[system]a[system]b[user]c[user]d[system]e[assistant]f[assistant]g[user]h[assistant]",
+      );
+    });
+  });
+
+  test("is arranged for a template that wants user and assistant in turn and no system", async () => {
+    const strict =
+      "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" +
+      "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('in turn') }}{% endif %}" +
+      "[{{ m['role'] }}]{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+    await withTemplate(strict, async (prompt) => {
+      const messages = [
+        system("a"),
+        system("b"),
+        user("c"),
+        system("d"),
+        assistant("e"),
+        assistant("f"),
+        system("g"),
+      ];
+      expect(await prompt({ messages })).toBe(
+        "[user]a\n\nb\n\nc\n\n<system>\nd\n</system>[assistant]e\n\nf" +
+          "[user]<system>\ng\n</system>[assistant]",
+      );
+      expect(await prompt({ messages: [assistant("a"), user("b")] })).toBe(
+        "[user][assistant]a[user]b[assistant]",
+      );
+      expect(await prompt({ messages: [user("a"), assistant("b"), assistant("c")] })).toBe(
+        "[user]a[assistant]b\n\nc",
+      );
+    });
+  });
 });

@@ -1,6 +1,6 @@
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 
-/** Checks one field and returns what the engine gets, or undefined for nothing; throws invalid_request with the limit. */
+/** Checks one field; returns what the engine gets, or undefined for nothing; throws invalid_request with the limit. */
 export type FieldRule = (value: unknown, param: string) => unknown;
 
 /** Fields that may be passed on, each with its rule. */
