@@ -35,6 +35,35 @@ const LET_GO = [
   "prompt_cache_retention",
 ] as const;
 
+const KNOWN: ReadonlySet<string> = new Set([
+  ...LET_GO,
+  "background",
+  "conversation",
+  "include",
+  "input",
+  "instructions",
+  "max_output_tokens",
+  "metadata",
+  "model",
+  "parallel_tool_calls",
+  "previous_response_id",
+  "prompt",
+  "reasoning",
+  "safety_identifier",
+  "service_tier",
+  "store",
+  "stream",
+  "stream_options",
+  "temperature",
+  "text",
+  "tool_choice",
+  "tools",
+  "top_logprobs",
+  "top_p",
+  "truncation",
+  "user",
+]);
+
 export interface RequestSettings {
   /** The fields of the chat request that are settings. */
   readonly chat: Partial<ChatRequest>;
@@ -52,6 +81,7 @@ export function readSettings(
 ): RequestSettings {
   refuseUnavailable(body);
   for (const name of LET_GO) if (isSet(body[name])) dropped.add(name);
+  dropped.addUnknown(body, { known: KNOWN });
   const reasoning = readReasoning(body, update);
   const include = readInclude(body["include"]);
   const text = readText(body, { update, dropped });
