@@ -3,8 +3,8 @@ import type { FakeRequest } from "./fake-neuron.ts";
 type Answer = (request: FakeRequest) => Response | Promise<Response>;
 
 /**
- * A real HTTP server that speaks OpenAI's or Anthropic's dialect as those APIs do, under the paths that their SDKs ask. It
- * records what it was asked; requests for answers are answered by `answer`, which a test may replace.
+ * A real HTTP server that speaks OpenAI's or Anthropic's dialect as those APIs do, under the paths that their SDKs ask.
+ * It records what it was asked; requests for answers are answered by `answer`, which a test may replace.
  */
 export class FakeApi {
   readonly requests: FakeRequest[] = [];

@@ -38,7 +38,7 @@ export interface AnswerEvents {
 const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
 const JSON_TYPE = "Content-Type: application/json\r\n";
 
-/** The answer to one attempt: takes the upstream's bytes through a tap or a translator to the client. Owner of the call. */
+/** The answer to one attempt: brings bytes through a tap or a translator to the client. Owner of the call. */
 export class UpstreamAnswer implements UpstreamSink {
   readonly #attempt: Attempt;
   readonly #client: ClientAnswer;
