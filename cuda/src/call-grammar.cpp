@@ -85,7 +85,10 @@ void set_own_grammar(
             return begin + (shape.calls ? p.choice({ calls, value }) : value) + p.space() + p.end();
         }
         if (shape.text) {
-            return begin + p.content(p.until(CALL_START)) + p.optional(calls) + p.space() + p.end();
+            /* Line ends before a call are part of neither. */
+            const std::string tag = CALL_START;
+            return begin + p.content(p.until_one_of({ tag, "\n" + tag, "\n\n" + tag })) +
+                   p.optional(p.space() + calls) + p.space() + p.end();
         }
         return begin + calls + p.space() + p.end();
     });

@@ -229,6 +229,10 @@ export function checkRequest(
     picked["max_tokens"] = picked["max_completion_tokens"];
     delete picked["max_completion_tokens"];
   }
+  if (picked["reasoning_budget"] !== undefined) {
+    picked["reasoning_budget_tokens"] = picked["reasoning_budget"];
+    delete picked["reasoning_budget"];
+  }
   const stream = picked["stream"] === true && (kind === "chat" || kind === "completion");
   const text = JSON.stringify({ model, ...picked });
   // JSON.stringify writes half a surrogate pair as an escape, and nothing else that begins so.
