@@ -1,21 +1,18 @@
 import type { CortexError } from "../../base/errors.ts";
 import { formatSseComment, SSE_HEADERS } from "../../base/sse.ts";
-import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Reply } from "../listener/reply.ts";
-import type { ErrorFormats } from "./parts.ts";
+import type { ErrorAddress, ErrorFormats } from "./parts.ts";
 
 /** What an answer has to know of the exchange that it belongs to. */
-export interface AnswerContext {
-  readonly dialect: ClientDialect;
-  readonly requestId: string;
+export interface AnswerContext extends ErrorAddress {
   readonly errors: ErrorFormats;
   readonly keepaliveMs: number;
-  /** Header lines that every answer carries. */
-  readonly headerLines: () => string;
-  /** What is waited for, in a few words. */
-  readonly describeWait: () => string;
   /** Whether a keep-alive may stand at this place of the stream. */
-  readonly mayInterrupt: () => boolean;
+  readonly mayInterrupt: boolean;
+  /** Header lines that every answer carries. */
+  formatHeaders(): string;
+  /** What is waited for, in a few words. */
+  describeWait(): string;
 }
 
 const STREAM_HEADERS = Object.entries(SSE_HEADERS)
@@ -53,16 +50,17 @@ export class ClientAnswer {
    */
   keepAlive(): void {
     this.#timer = setTimeout(() => {
-      if (this.#quiet && !this.#paused && this.#context.mayInterrupt()) this.#interrupt();
+      if (this.#quiet && !this.#paused && this.#context.mayInterrupt) this.#interrupt();
       this.#quiet = !this.#quiet;
       this.keepAlive();
     }, this.#context.keepaliveMs / 2);
   }
 
   #interrupt(): void {
-    const { dialect, describeWait } = this.#context;
+    const context = this.#context;
     if (!this.#opened) this.open("text/event-stream");
-    this.#reply.write(dialect === "messages" ? PING : formatSseComment(describeWait()));
+    const isMessages = context.dialect === "messages";
+    this.#reply.write(isMessages ? PING : formatSseComment(context.describeWait()));
   }
 
   /** A slow client gets no keep-alives on top of what it has not read. */
@@ -77,7 +75,7 @@ export class ClientAnswer {
     const type = contentType.startsWith("text/event-stream")
       ? STREAM_HEADERS
       : `Content-Type: ${contentType}\r\n`;
-    this.#reply.begin(200, type + this.#context.headerLines());
+    this.#reply.begin(200, type + this.#context.formatHeaders());
   }
 
   write(bytes: Uint8Array | string): void {
@@ -96,7 +94,7 @@ export class ClientAnswer {
 
   /** A whole answer at once. */
   send(status: number, headerLines: string, body: Uint8Array | string): void {
-    this.#reply.send(status, headerLines + this.#context.headerLines(), body);
+    this.#reply.send(status, headerLines + this.#context.formatHeaders(), body);
   }
 
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */

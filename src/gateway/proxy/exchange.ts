@@ -1,5 +1,6 @@
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { JsonObject } from "../../translate/chat/types.ts";
+import type { ClientDialect } from "../../translate/dialects.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Lease } from "../fleet/lease.ts";
 import type { Reply, ReplyEvents } from "../listener/reply.ts";
@@ -9,8 +10,8 @@ import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import type { Ask } from "./ask.ts";
 import { type Attempt, planAttempt } from "./attempt.ts";
-import { ClientAnswer } from "./client-answer.ts";
-import type { DataPlaneParts } from "./parts.ts";
+import { type AnswerContext, ClientAnswer } from "./client-answer.ts";
+import type { DataPlaneParts, ErrorFormats } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
 import { type AnswerEnd, type AnswerEvents, UpstreamAnswer } from "./upstream-answer.ts";
 import {
@@ -44,7 +45,7 @@ const DROPPED_CHARACTERS_MAX = 512;
  * One request from routing to the last byte. Owner of its lease. Failures before the first byte of the answer go
  * elsewhere, translated anew where another dialect is spoken; after it they become an error event, never a clean end.
  */
-export class Exchange implements AnswerEvents, ReplyEvents {
+export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   readonly #parts: DataPlaneParts;
   readonly #request: ExchangeRequest;
   readonly #client: ClientAnswer;
@@ -63,20 +64,11 @@ export class Exchange implements AnswerEvents, ReplyEvents {
   #done = false;
 
   constructor(parts: DataPlaneParts, reply: Reply, request: ExchangeRequest) {
-    const { entry, endpoint, requestId } = request;
     this.#parts = parts;
     this.#request = request;
     if (request.excluded !== undefined) this.#excluded = new Set(request.excluded);
     reply.listen(this);
-    this.#client = new ClientAnswer(reply, {
-      dialect: endpoint.dialect,
-      requestId,
-      errors: parts.errors,
-      keepaliveMs: parts.keepaliveMs,
-      headerLines: () => this.#formatHeaders(),
-      describeWait: () => `${this.#sentMs === 0 ? "loading" : "waiting for"} ${entry.id}`,
-      mayInterrupt: () => this.#answer?.relay?.atBoundary !== false,
-    });
+    this.#client = new ClientAnswer(reply, this);
   }
 
   /** Takes its course; call once. The reply gets an answer or an error, unless the client leaves. */
@@ -308,7 +300,31 @@ export class Exchange implements AnswerEvents, ReplyEvents {
     this.#finish(status, () => this.#client.send(status, lines, bytes));
   }
 
-  #formatHeaders(): string {
+  get dialect(): ClientDialect {
+    return this.#request.endpoint.dialect;
+  }
+
+  get requestId(): string {
+    return this.#request.requestId;
+  }
+
+  get errors(): ErrorFormats {
+    return this.#parts.errors;
+  }
+
+  get keepaliveMs(): number {
+    return this.#parts.keepaliveMs;
+  }
+
+  get mayInterrupt(): boolean {
+    return this.#answer?.relay?.atBoundary !== false;
+  }
+
+  describeWait(): string {
+    return `${this.#sentMs === 0 ? "loading" : "waiting for"} ${this.#request.entry.id}`;
+  }
+
+  formatHeaders(): string {
     const { requestId } = this.#request;
     const id = `X-Request-Id: ${requestId}\r\nRequest-Id: ${requestId}\r\n`;
     const choice = this.#choice;
@@ -322,7 +338,7 @@ export class Exchange implements AnswerEvents, ReplyEvents {
   #fail(error: CortexError): void {
     const { metrics, errors } = this.#parts;
     const relay = this.#answer?.relay;
-    this.#finish(errors.statusOf(error, this.#request.endpoint.dialect), () => {
+    this.#finish(errors.statusOf(error, this.dialect), () => {
       if (!this.#client.opened && this.#attempts === 0) metrics.countRejection(error.code);
       if (relay === undefined && this.#firstByteMs > 0) this.#client.breakOff();
       else this.#client.fail(error, relay?.fail(error));
