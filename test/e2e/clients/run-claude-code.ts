@@ -43,6 +43,8 @@ export async function runClaudeCode(options: {
         ANTHROPIC_DEFAULT_OPUS_MODEL: model,
         CLAUDE_CODE_SUBAGENT_MODEL: model,
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+        // Its ten attempts would outlast a test.
+        CLAUDE_CODE_MAX_RETRIES: "3",
         DISABLE_TELEMETRY: "1",
         DISABLE_ERROR_REPORTING: "1",
         DISABLE_AUTOUPDATER: "1",
