@@ -83,7 +83,7 @@ function checkImage(part: JsonObject, at: string, reader: MediaReader): JsonObje
     throw invalid(param, `'${param}' is called ${named}, but its data are ${header.type}`);
   }
   if (header.width === 0 || header.height === 0 || !header.isComplete) {
-    throw invalid(param, `'${param}' is damaged: a ${type} that ends too early`);
+    throw invalid(param, `'${param}' is damaged: its data end too early for ${type}`);
   }
   if (header.width * header.height > IMAGE_PIXELS_MAX) {
     throw invalid(
