@@ -25,7 +25,10 @@ export interface TranslationContext {
   readonly keepThinking: (toolCallId: string, blocks: readonly ThinkingBlock[]) => void;
 }
 
-/** Turns an upstream's events into chunks. Takes whole events, in order. Throws CortexError `neuron_failed` for what is no event of its dialect. */
+/**
+ * Turns an upstream's events into chunks. Takes whole events, in order. Throws CortexError `neuron_failed` for what is
+ * no event of its dialect.
+ */
 export interface ChatStreamReader {
   push(event: SseEvent): readonly ChatChunk[];
   /** "open" until the dialect's end mark or error event has come. */

@@ -102,8 +102,8 @@ export function optionalNumber(
 }
 
 /**
- * Throws `invalid_request` for a body that is nested deeper than {@link DEPTH_MAX} or holds text that is no Unicode: half
- * a surrogate pair has no form in UTF-8, and no upstream reads it.
+ * Throws `invalid_request` for a body that is nested deeper than {@link DEPTH_MAX} or holds text that is no Unicode:
+ * half a surrogate pair has no form in UTF-8, and no upstream reads it.
  */
 export function checkBody(body: JsonObject): void {
   checkValue(body, { path: [] });

@@ -2,8 +2,8 @@ const UNSAFE = /[^A-Za-z0-9_-]/g;
 const SAFE = /^[A-Za-z0-9_-]+$/;
 
 /**
- * Names and ids in the form that an upstream takes, `[A-Za-z0-9_-]` and not too long, and back. What has that form stays
- * as it is. The same texts in the same order give the same result, so that prompts keep their cached beginning.
+ * Names and ids in the form that an upstream takes, `[A-Za-z0-9_-]` and not too long, and back. What has that form
+ * stays as it is. The same texts in the same order give the same result, so that prompts keep their cached beginning.
  */
 export class SafeNames {
   readonly #lengthMax: number | undefined;

@@ -32,9 +32,9 @@ const MESSAGES_PATH = "/v1/messages";
 const COUNT_PATH = "/v1/count_tokens";
 
 /**
- * What a request has to go through on its way to an upstream, and its answer on the way back. Undefined where both sides
- * speak the same and the bytes go on as they came. Throws CortexError `invalid_request` that names the field at fault, and
- * `unsupported` where the upstream has nothing of the kind.
+ * What a request has to go through on its way to an upstream, and its answer on the way back. Undefined where both
+ * sides speak the same and the bytes go on as they came. Throws CortexError `invalid_request` that names the field at
+ * fault, and `unsupported` where the upstream has nothing of the kind.
  */
 export function translateRequest(request: TranslationRequest): Translation | undefined {
   if (request.endpoint === "count_tokens") return translateCount(request);

@@ -28,6 +28,7 @@ describe("import directions", () => {
   test.each([
     ["src/base/b.ts", "../config/a.ts", "src/config/a.ts"],
     ["src/protocol/b.ts", "../config/a.ts", "src/config/a.ts"],
+    ["src/protocol/b.ts", "../translate/a.ts", "src/translate/a.ts"],
     ["src/gateway/b.ts", "../cli/a.ts", "src/cli/a.ts"],
     ["src/gateway/b.ts", "../neuron/a.ts", "src/neuron/a.ts"],
     ["src/neuron/b.ts", "../gateway/a.ts", "src/gateway/a.ts"],

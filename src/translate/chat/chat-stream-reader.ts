@@ -6,7 +6,9 @@ import { isJsonObject } from "../request-fields.ts";
 import { normaliseDelta, type ToolPositions } from "./read-delta.ts";
 import type { ChatChunk, JsonObject } from "./types.ts";
 
-/** Reads the stream of an upstream that speaks chat. Each chunk is parsed once and handed on as it came where it can be. */
+/**
+ * Reads the stream of an upstream that speaks chat. Each chunk is parsed once and handed on as it came where it can be.
+ */
 export class ChatChunkReader implements ChatStreamReader {
   #ending: "open" | "done" | "error" = "open";
   #error: CortexError | undefined;

@@ -61,8 +61,8 @@ function plainMessage(message: ChatMessage, ids: SafeNames): ChatMessage {
 }
 
 /**
- * A chat client's own request without our extensions; undefined where it has none and can go on as it came. What a client
- * says beyond OpenAI's fields is meant for the server that it asks, and stays.
+ * A chat client's own request without our extensions; undefined where it has none and can go on as it came. What a
+ * client says beyond OpenAI's fields is meant for the server that it asks, and stays.
  */
 export function stripExtensions(body: JsonObject): JsonObject | undefined {
   const options = body["stream_options"];

@@ -55,8 +55,8 @@ export function toClientErrorBody(error: CortexError, options: ErrorEnvelopeOpti
 }
 
 /**
- * The last event of a stream that failed; no end mark follows it. For Responses it is the event of a stream that has not
- * begun: one that has counts its events, so its writer makes them.
+ * The last event of a stream that failed; no end mark follows it. For Responses it is the event of a stream that has
+ * not begun: one that has counts its events, so its writer makes them.
  */
 export function formatClientErrorEvent(error: CortexError, options: ErrorEnvelopeOptions): string {
   const body = toClientErrorBody(error, options);

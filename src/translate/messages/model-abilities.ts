@@ -25,7 +25,10 @@ const OTHER: ModelAbilities = {
 
 const VERSION = /claude-(?:([a-z]+)-)?(\d)(?:[-.](\d{1,2})(?!\d))?/;
 
-/** Reads generations as numbers: 4.6 is 406. Follows the table in Vercel's @ai-sdk/anthropic 4.0.105; a newer model is taken to be like the newest. */
+/**
+ * Reads generations as numbers: 4.6 is 406. Follows the table in Vercel's @ai-sdk/anthropic 4.0.105; a newer model is
+ * taken to be like the newest.
+ */
 export function abilitiesOf(model: string): ModelAbilities {
   const found = VERSION.exec(model);
   if (found === null)

@@ -56,7 +56,7 @@ export interface ChatAsMessages {
   readonly dropped: readonly string[];
 }
 
-/** Turns a request of the pivot into Anthropic's. Throws CortexError `invalid_request` that names the field at fault. */
+/** Turns a request of the pivot into Anthropic's. Throws CortexError `invalid_request` that names the field. */
 export function messagesFromChat(
   body: JsonObject,
   { recallThinking }: FromChatContext,

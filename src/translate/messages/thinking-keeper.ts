@@ -4,7 +4,7 @@ import type { TranslationContext } from "../dialects.ts";
 /** Longer thinking is not kept: its turn then goes on without, which upstreams allow for. In characters. */
 const KEPT_CHARACTERS_MAX = 1024 * 1024;
 
-/** Collects the thinking of one answer, and keeps it under its first tool call for the request that answers the call. */
+/** Collects the thinking of one answer, and keeps it under its first tool call for the request that answers it. */
 export class ThinkingKeeper {
   readonly #context: Pick<TranslationContext, "keepThinking">;
   #blocks: ThinkingBlock[] = [];
