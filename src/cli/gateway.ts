@@ -9,7 +9,7 @@ import { serveUntilStopped } from "./serve-until-stopped.ts";
 export const gatewayCommand = defineCliCommand({
   name: "gateway",
   aliases: ["serve"],
-  summary: "Serve the OpenAI API in front of the neurons",
+  summary: "Serve the OpenAI and Anthropic APIs in front of the neurons",
   details: [
     "Reads --config, else /etc/cortex/cortex.toml where it exists, else starts with the defaults;\n" +
       "models.toml is looked for beside it. Flags win over the file.",

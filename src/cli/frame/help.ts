@@ -5,7 +5,7 @@ import { EXIT, EXIT_MEANINGS } from "./exit-codes.ts";
 import { shortFlags } from "./strict-args.ts";
 import type { Style } from "./style.ts";
 
-const SUMMARY = "One OpenAI-compatible endpoint in front of every GPU machine that a team owns";
+const SUMMARY = "One OpenAI and Anthropic endpoint in front of every GPU machine that a team owns";
 
 /** The text of `cortex --help`. */
 export function formatOverview(commands: readonly CliCommand[], style: Style): string {

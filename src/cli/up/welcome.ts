@@ -15,11 +15,26 @@ export function formatWelcome(
     `    -d '${body}'`,
     "",
     `  OpenAI SDKs   export OPENAI_BASE_URL=${gatewayUrl}/v1 OPENAI_API_KEY=unused`,
-    "  Claude Code   not yet: it needs /v1/messages, which this version does not serve",
+    `  Claude Code   export ANTHROPIC_BASE_URL=${gatewayUrl} ANTHROPIC_AUTH_TOKEN=unused`,
+    `                claude --model '${model}'`,
+    `  Codex         CORTEX_API_KEY=unused codex -m '${model}' -c model_provider=cortex \\`,
+    `                  -c 'model_providers.cortex={ ${codexProvider(gatewayUrl)} }'`,
     `  Fleet         cortex status --host ${gatewayUrl}`,
     `  Metrics       ${metricsUrl}`,
     "  Stop          Ctrl-C",
     "",
     "",
   ].join("\n");
+}
+
+function codexProvider(gatewayUrl: string): string {
+  const provider = {
+    name: "cortex",
+    base_url: `${gatewayUrl}/v1`,
+    env_key: "CORTEX_API_KEY",
+    wire_api: "responses",
+  };
+  return Object.entries(provider)
+    .map(([key, value]) => `${key} = "${value}"`)
+    .join(", ");
 }

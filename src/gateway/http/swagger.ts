@@ -38,33 +38,100 @@ function file(path: string, contentType: string): Response {
   });
 }
 
-const OPENAI_BODY = {
-  type: "object",
-  required: ["model"],
-  properties: {
-    model: { type: "string", description: "An id or alias from /v1/models" },
-    stream: { type: "boolean" },
+const ID = { name: "id", in: "path", required: true, schema: { type: "string" } } as const;
+const stream = { type: "boolean" } as const;
+const model = { type: "string", description: "An id or alias from /v1/models" } as const;
+
+/** The fields that matter here; every other field of the dialect is taken, too. */
+function body(required: readonly string[], properties: Readonly<Record<string, object>>): object {
+  return {
+    type: "object",
+    required: ["model", ...required],
+    properties: { model, ...properties },
+    additionalProperties: true,
+  };
+}
+
+const LIST = { type: "array", items: { type: "object" } } as const;
+const TEXT_OR_LIST = { oneOf: [{ type: "string" }, LIST] } as const;
+const COUNT = { type: "integer", minimum: 1 } as const;
+
+/** Requests that a model answers. */
+const MODEL_PATHS = {
+  "/v1/chat/completions": {
+    post: operation("Chat (OpenAI)", { body: body(["messages"], { messages: LIST, stream }) }),
   },
-  additionalProperties: true,
-} as const;
+  "/v1/completions": {
+    post: operation("Text completion (OpenAI)", {
+      body: body(["prompt"], { prompt: TEXT_OR_LIST, stream }),
+    }),
+  },
+  "/v1/responses": {
+    post: operation("A response (OpenAI)", {
+      body: body(["input"], {
+        input: TEXT_OR_LIST,
+        stream,
+        store: { type: "boolean", default: true },
+        previous_response_id: { type: "string" },
+      }),
+    }),
+  },
+  "/v1/messages": {
+    post: operation("A message (Anthropic)", {
+      body: body(["max_tokens", "messages"], { max_tokens: COUNT, messages: LIST, stream }),
+    }),
+  },
+  "/v1/messages/count_tokens": {
+    post: operation("Tokens of a message's prompt (Anthropic)", {
+      body: body(["messages"], { messages: LIST }),
+    }),
+  },
+  "/v1/embeddings": {
+    post: operation("Embeddings (OpenAI)", { body: body(["input"], { input: TEXT_OR_LIST }) }),
+  },
+  "/v1/rerank": {
+    post: operation("Rerank documents", {
+      body: body(["query", "documents"], { query: { type: "string" }, documents: LIST }),
+    }),
+  },
+};
+
+/** What was answered before, and what there is to ask. */
+const QUIET_PATHS = {
+  "/v1/models": {
+    get: {
+      ...operation("Every model, loaded or not, for clients of either dialect"),
+      parameters: [query("limit"), query("after_id"), query("before_id")],
+    },
+  },
+  "/v1/models/{id}": { get: { ...operation("One model"), parameters: [ID] } },
+  "/v1/responses/{id}": {
+    get: { ...operation("A stored response"), parameters: [ID] },
+    delete: { ...operation("Forget a stored response"), parameters: [ID] },
+  },
+  "/v1/responses/{id}/cancel": {
+    post: { ...operation("Refused: responses are over before they are stored"), parameters: [ID] },
+  },
+  "/v1/responses/{id}/input_items": {
+    get: {
+      ...operation("What a stored response was asked"),
+      parameters: [ID, query("limit"), query("after"), query("order")],
+    },
+  },
+  "/health": { get: operation("The gateway's own health", { answer: GatewayHealthSchema }) },
+};
+
+function query(name: string): object {
+  return { name, in: "query", required: false, schema: { type: "string" } };
+}
 
 function describeApi() {
   return {
     openapi: "3.0.3",
     info: { title: "cortex", version: VERSION },
     paths: {
-      "/v1/models": { get: operation("Every model, loaded or not") },
-      "/v1/models/{id}": {
-        get: {
-          ...operation("One model"),
-          parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }],
-        },
-      },
-      "/v1/chat/completions": { post: operation("Chat", { body: OPENAI_BODY }) },
-      "/v1/completions": { post: operation("Text completion", { body: OPENAI_BODY }) },
-      "/v1/embeddings": { post: operation("Embeddings", { body: OPENAI_BODY }) },
-      "/v1/rerank": { post: operation("Rerank documents", { body: OPENAI_BODY }) },
-      "/health": { get: operation("The gateway's own health", { answer: GatewayHealthSchema }) },
+      ...MODEL_PATHS,
+      ...QUIET_PATHS,
       "/admin/status": { get: operation("Neurons, devices, models", { answer: StatusSchema }) },
       "/admin/load": {
         post: operation("Load a model and wait (loopback only)", {
@@ -88,10 +155,7 @@ function describeApi() {
   };
 }
 
-function operation(
-  summary: string,
-  schemas: { body?: TSchema | typeof OPENAI_BODY; answer?: TSchema } = {},
-) {
+function operation(summary: string, schemas: { body?: object; answer?: TSchema } = {}) {
   const { body, answer } = schemas;
   const content = (schema: unknown) => ({ "application/json": { schema } });
   return {
@@ -99,7 +163,7 @@ function operation(
     ...(body === undefined ? {} : { requestBody: { required: true, content: content(body) } }),
     responses: {
       200: { description: "OK", ...(answer === undefined ? {} : { content: content(answer) }) },
-      default: { description: "An error in the OpenAI envelope" },
+      default: { description: "An error in the envelope of the path's dialect" },
     },
   };
 }
