@@ -16,10 +16,6 @@ const TOOLS_MAX = 4096;
 /** OpenAI takes 128 characters; with a namespace in front of it twice that, and some room. */
 const TOOL_NAME_LENGTH_MAX = 512;
 
-/** Run by OpenAI itself. A client that names them gets an answer without them. */
-const HOSTED_TOOLS =
-  /^(web_search|file_search|code_interpreter|image_generation|computer|local_shell$|shell$|apply_patch$|mcp$|tool_search$|programmatic_tool_calling$)/;
-
 interface Declaration {
   readonly tool: ClientTool;
   readonly chat: Omit<ChatTool["function"], "name">;
@@ -83,13 +79,9 @@ export class ToolSet {
     } else if (type === "tool_search" && tool["execution"] === "client") {
       const chat = readFunction(tool, path);
       this.#declarations.push({ tool: { kind: "tool_search", name: "tool_search" }, chat });
-    } else if (HOSTED_TOOLS.test(type)) {
-      this.#dropped.add(`tools.${type}`);
     } else {
-      throw invalid(
-        `${path}.type`,
-        `Invalid value: '${type.slice(0, 64)}'. Supported values are: 'function', 'custom' and 'namespace'`,
-      );
+      // Run by OpenAI itself, or of an API to come: a client that names them gets an answer without them.
+      this.#dropped.add(`tools.${type}`);
     }
   }
 

@@ -66,7 +66,7 @@ describe("a request of the Responses dialect", () => {
       "0 characters, the limits are 1 to 1024",
     ],
     [{ model: "m", input: "hi", tools: {} }, "tools", "expected an array, but got an object"],
-    [{ model: "m", input: "hi", tools: [{ type: "magic" }] }, "tools[0].type", "'magic'"],
+    [{ model: "m", input: "hi", tools: [{ type: 1 }] }, "tools[0].type", "got a number"],
     [{ model: "m", input: "hi", tools: [{ type: "function" }] }, "tools[0].name", "got nothing"],
     [
       { model: "m", input: "hi", tools: [{ ...NAMED, name: "n".repeat(600) }] },
@@ -337,7 +337,8 @@ describe("a request of the Responses dialect", () => {
   });
 
   test("names what it does not know, once and in a form that fits a header", () => {
-    const { dropped } = readRequest({ top_k: 3, "bad\r\nname": 1, prompt_cache_key: "k" });
-    expect(dropped).toEqual(["prompt_cache_key", "top_k", "other"]);
+    const tools = [{ type: "tool_of_tomorrow" }];
+    const { dropped } = readRequest({ top_k: 3, "bad\r\nname": 1, prompt_cache_key: "k", tools });
+    expect(dropped).toEqual(["prompt_cache_key", "top_k", "other", "tools.tool_of_tomorrow"]);
   });
 });
