@@ -86,12 +86,6 @@ const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "no limit of tokens",
-    statuses: [400],
-    dialects: [messagesDialect],
-    body: ({ max_tokens, ...rest }) => rest,
-  },
-  {
     name: "a limit of tokens that is a text",
     statuses: [400],
     body: (good, dialect) => ({
