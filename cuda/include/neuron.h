@@ -196,7 +196,8 @@ NRN_API int32_t nrn_rpc_serve(const char * options, uint32_t options_length);
  * of a request has "usage" with completion_tokens 0.
  *
  * END payload and the "cortex" member of a RESULT of chat or completion:
- * {"usage":{"prompt_tokens","completion_tokens","total_tokens","prompt_tokens_details":{"cached_tokens"}},
+ * {"usage":{"prompt_tokens","completion_tokens","total_tokens","prompt_tokens_details":{"cached_tokens"},
+ *  "completion_tokens_details"?:{"reasoning_tokens"}},
  *  "finish_reason","stop_sequence":string|null,"queue_ms","prefill_ms","decode_ms","truncated":bool}
  */
 

@@ -23,17 +23,22 @@ totals count_tokens(const request & request) {
             sum.cached += ended.cached_tokens;
         }
         sum.completion += ended.completion_tokens;
+        sum.reasoning += ended.reasoning_tokens;
     }
     return sum;
 }
 
 json usage_json(const totals & sum) {
-    return json{
+    json usage = {
         { "prompt_tokens", sum.prompt },
         { "completion_tokens", sum.completion },
         { "total_tokens", sum.prompt + sum.completion },
         { "prompt_tokens_details", { { "cached_tokens", sum.cached } } },
     };
+    if (sum.reasoning > 0) {
+        usage["completion_tokens_details"] = json{ { "reasoning_tokens", sum.reasoning } };
+    }
+    return usage;
 }
 
 /* The string of the client's that ended an answer, as JSON. */
@@ -110,7 +115,7 @@ static std::string take_prompt_usage(request & request, const choice & answer) {
         return "";
     }
     request.prompt_usage = false;
-    const totals prompt{ answer.ended.prompt_tokens, answer.ended.cached_tokens, 0 };
+    const totals prompt{ answer.ended.prompt_tokens, answer.ended.cached_tokens, 0, 0 };
     return ",\"usage\":" + usage_json(prompt).dump();
 }
 
@@ -280,7 +285,19 @@ static void drop_withheld_tokens(choice & answer) {
     }
 }
 
+/* Counted from the text, since a whole answer does not tell its tokens apart; its tags are not counted. */
+static int64_t count_reasoning(const request & request, const choice & answer) {
+    if (answer.plain || answer.state->chat_msg.reasoning_content.empty()) {
+        return 0;
+    }
+    const int64_t count = common_tokenize(
+        request.owner->view->vocab, answer.state->chat_msg.reasoning_content, false, true)
+                              .size();
+    return std::min(count, answer.ended.completion_tokens);
+}
+
 static void end_answer(request & request, choice & answer) {
+    answer.ended.reasoning_tokens = count_reasoning(request, answer);
     if (answer.stops.hit()) {
         drop_withheld_tokens(answer);
     }

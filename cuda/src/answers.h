@@ -10,6 +10,7 @@ struct totals {
     int64_t prompt = 0;
     int64_t cached = 0;
     int64_t completion = 0;
+    int64_t reasoning = 0; /* of the completion's */
 };
 
 totals count_tokens(const request & request);

@@ -43,6 +43,7 @@ struct outcome {
     int64_t prompt_tokens = 0;
     int64_t cached_tokens = 0;
     int64_t completion_tokens = 0;
+    int64_t reasoning_tokens = 0; /* of the completion's */
     bool cut = false;       /* by max_tokens or the context's end */
     bool truncated = false; /* by the context's end */
     server_slot_stats stats;
