@@ -56,11 +56,14 @@ export class SseReader {
     for (;;) {
       const end = text.indexOf("\n", start);
       if (end < 0) break;
-      const line = this.#line + text.slice(start, end);
-      this.#line = "";
+      if (this.#line !== "") {
+        this.#readLine(this.#line + text.slice(start, end));
+        this.#line = "";
+      } else if (end === start) this.#dispatch(events);
+      // Nearly every line of a model's stream is one of these: no need to take it apart.
+      else if (text.startsWith("data: ", start)) this.#addData(text.slice(start + 6, end));
+      else this.#readLine(text.slice(start, end));
       start = end + 1;
-      if (line === "") this.#dispatch(events);
-      else this.#readLine(line);
     }
     if (start < text.length) this.#line += text.slice(start);
     if (this.#line.length + (this.#data?.length ?? 0) > EVENT_CHARACTERS_MAX) {
@@ -95,9 +98,13 @@ export class SseReader {
     const field = colon < 0 ? line : line.slice(0, colon);
     const isPadded = line.charCodeAt(colon + 1) === BLANK;
     const value = colon < 0 ? "" : line.slice(colon + (isPadded ? 2 : 1));
-    if (field === "data") this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
+    if (field === "data") this.#addData(value);
     else if (field === "event") this.#event = value;
     else if (field === "id") this.#id = value;
+  }
+
+  #addData(value: string): void {
+    this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
   }
 
   #dispatch(events: SseEvent[]): void {

@@ -2,7 +2,7 @@ import type { CortexError } from "../../base/errors.ts";
 import { formatSseData, SSE_DONE } from "../../base/sse.ts";
 import type { ChatStreamWriter } from "../dialects.ts";
 import { formatClientErrorEvent } from "../errors/client-errors.ts";
-import type { ChatChunk, ChatUsage } from "./types.ts";
+import type { ChatChunk, ChatDelta, ChatUsage } from "./types.ts";
 
 export interface ChatChunkWriterOptions {
   readonly requestId: string;
@@ -31,10 +31,8 @@ export class ChatChunkWriter implements ChatStreamWriter {
     if (choice === undefined) return "";
     const template = this.#template ?? this.#begin(chunk);
     const { delta, finish_reason: finish, stop_reason: stop } = choice;
-    if (this.#hasRole && finish === null && typeof delta.content === "string") {
-      if (Object.keys(delta).length === 1) {
-        return `${this.#head}${JSON.stringify(delta.content)}},"finish_reason":null}]}\n\n`;
-      }
+    if (this.#hasRole && finish === null && isTextAlone(delta)) {
+      return `${this.#head}${JSON.stringify(delta.content)}},"finish_reason":null}]}\n\n`;
     }
     const first = this.#hasRole ? {} : { role: "assistant" as const, content: "" };
     this.#hasRole = true;
@@ -65,4 +63,16 @@ export class ChatChunkWriter implements ChatStreamWriter {
     this.#head = `data: ${open},"choices":[{"index":0,"delta":{"content":`;
     return this.#template;
   }
+}
+
+/** Most chunks are: their text is all that has to be written anew. */
+function isTextAlone(delta: ChatDelta): boolean {
+  return (
+    typeof delta.content === "string" &&
+    delta.role === undefined &&
+    delta.reasoning_content === undefined &&
+    delta.tool_calls === undefined &&
+    delta.refusal === undefined &&
+    delta.thinking_blocks === undefined
+  );
 }

@@ -235,7 +235,8 @@ export class MessagesStreamReader implements ChatStreamReader {
   }
 
   #chunk(delta: ChatDelta): ChatChunk {
-    return { ...this.#template, choices: [{ index: 0, delta, finish_reason: null }] };
+    const { id, object, created, model } = this.#template;
+    return { id, object, created, model, choices: [{ index: 0, delta, finish_reason: null }] };
   }
 }
 
