@@ -22,12 +22,15 @@ export interface TinyModelOptions {
   readonly ballastBytes?: number;
   /** False leaves the chat template out. Default true. */
   readonly template?: boolean;
+  /** Adds the tokens of models that fill in text between two others. Default false. */
+  readonly fills?: boolean;
   /** True ends every answer with its first full stop, after some forty tokens at temperature 1. Default false. */
   readonly ends?: boolean;
 }
 
 const HEAD_DIMENSIONS = 16;
 const SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] as const;
+const FILL_TOKENS = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"] as const;
 /** Pairs that become one token, in order of rank; a few are enough for the format, and they give word-like output. */
 const MERGES = ["t h", "th e", "Ġ the", "i n", "e r", "a n", "Ġ a", "o n", "Ġ in", "an d", "Ġ and"];
 // token types of llama.h
@@ -48,7 +51,7 @@ const CHAT_TEMPLATE =
  */
 export async function makeTinyModel(path: string, options: TinyModelOptions = {}): Promise<string> {
   const shape = shapeOf(path, options);
-  const vocabulary = makeVocabulary();
+  const vocabulary = makeVocabulary(shape);
   const blob = encodeGguf(
     { ...metadataOf(shape), ...tokenizerOf(vocabulary, shape) },
     makeTensors(shape, vocabulary),
@@ -65,6 +68,7 @@ interface Shape {
   readonly name: string;
   readonly kind: TinyModelKind;
   readonly template: boolean;
+  readonly fills: boolean;
   readonly ends: boolean;
   /** The rerank architecture is Qwen3's, since llama.cpp has a rank head there. */
   readonly architecture: "llama" | "qwen3";
@@ -89,6 +93,7 @@ function shapeOf(path: string, options: TinyModelOptions): Shape {
     name: options.name ?? basename(path).replace(/\.gguf$/, ""),
     kind,
     template: options.template ?? true,
+    fills: options.fills ?? false,
     ends: options.ends ?? false,
     architecture: kind === "rerank" ? "qwen3" : "llama",
     context: options.contextLength ?? 2048,
@@ -132,9 +137,13 @@ function metadataOf(shape: Shape): Record<string, GgufValue> {
 }
 
 /** Byte-level BPE after GPT-2: 256 bytes, the merged pairs, the special tokens. */
-function makeVocabulary(): string[] {
+function makeVocabulary(shape: Shape): string[] {
   const bytes = Array.from({ length: 256 }, (_, byte) => byteCharacter(byte));
-  return [...bytes, ...MERGES.map((pair) => pair.replace(" ", "")), ...SPECIAL_TOKENS];
+  return [...bytes, ...MERGES.map((pair) => pair.replace(" ", "")), ...specialTokens(shape)];
+}
+
+function specialTokens(shape: Shape): readonly string[] {
+  return shape.fills ? [...SPECIAL_TOKENS, ...FILL_TOKENS] : SPECIAL_TOKENS;
 }
 
 /** GPT-2's printable stand-in for a byte: itself where it prints, else the next code point from 256. */
@@ -151,7 +160,7 @@ function isPrintableByte(byte: number): boolean {
 
 function tokenizerOf(vocabulary: readonly string[], shape: Shape): Record<string, GgufValue> {
   const idOf = (token: (typeof SPECIAL_TOKENS)[number]) => ({ u32: vocabulary.indexOf(token) });
-  const isSpecial = (token: string) => SPECIAL_TOKENS.some((special) => special === token);
+  const isSpecial = (token: string) => specialTokens(shape).includes(token);
   return {
     "tokenizer.ggml.model": { string: "gpt2" },
     "tokenizer.ggml.pre": { string: "gpt-2" },

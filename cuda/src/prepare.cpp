@@ -4,6 +4,7 @@
 #include "device.h"
 #include "events.h"
 #include "faults.h"
+#include "fill-prompt.h"
 #include "plain-text.h"
 #include "tool-calls.h"
 
@@ -170,6 +171,9 @@ static prompt_tokens read_prompt(request & request, bool count_only) {
     take_options(request, body);
     std::vector<raw_buffer> files;
     const bool chat = request.kind != NRN_SUBMIT_COMPLETION;
+    if (!chat) {
+        join_suffix(owner, body);
+    }
     prompt_tokens read;
     read.params = chat ? chat_params(owner, body, files) : completion_params(body);
     request.calls_only = get_or<bool>(read.params, CALLS_ONLY, false);

@@ -349,4 +349,27 @@ describe.skipIf(SKIP_REASON !== undefined)("an answer", () => {
     const answer = await device.chat("a", { logit_bias, max_tokens: 6 }).done;
     expect(answer.result.choices[0].message.content).toBe("eeeeee");
   });
+
+  test("fills in the text before a suffix where the model was made for it", async () => {
+    await device.load("filler", await tinyModel("filler", { fills: true }), { slots: 1 });
+    const body = { prompt: "int <|im_end|>", max_tokens: 4, temperature: 0 };
+    const filled = await device.submit("completion", "filler", { ...body, suffix: "}" }).done;
+    expect(filled.last.kind).toBe("result");
+    const tokens = async (content: string) =>
+      (await device.submit("tokenize", "filler", { content }).done).result.tokens.length as number;
+    // Three tokens around the texts; what looks like a special token within them is fourteen bytes and none.
+    const texts = (await tokens("int ")) + (await tokens("}"));
+    expect(filled.result.usage.prompt_tokens).toBeGreaterThan(texts + 3 + 1);
+    const plain = await device.submit("completion", "filler", { ...body, suffix: "" }).done;
+    expect(plain.result.usage.prompt_tokens).toBe((await tokens("int ")) + 1);
+    await device.job({ op: "unload", model: "filler" });
+  });
+
+  test("before a suffix is refused by other models, and for prompts that are not one text", async () => {
+    const refused = await device.submit("completion", "a", { prompt: "x", suffix: "y" }).done;
+    expect(refused.last.status).toBe("argument");
+    expect(refused.result.message).toContain("'suffix' is not supported: model 'a'");
+    const list = await device.submit("completion", "a", { prompt: ["x"], suffix: "y" }).done;
+    expect(list.result.message).toContain("'prompt'");
+  });
 });

@@ -161,7 +161,7 @@ const RULES: Readonly<Record<RequestKind, FieldRules>> = {
     prompt: promptRule,
     logprobs: integer(0, 20),
     echo: unsupported((value) => value === false, "answers do not repeat their prompt here"),
-    suffix: unsupported((value) => value === "", "text is not filled in before a suffix here"),
+    suffix: text(TEXT_CHARACTERS_MAX),
     best_of: unsupported((value) => value === 1, "every answer is given back, ask for 'n'"),
     response_format: responseFormatRule,
   },

@@ -286,9 +286,9 @@ test("any whole number is a seed, and -1 is none", () => {
 });
 
 test("a text completion refuses what would change its text, and lets go what asks for nothing", () => {
-  const fields = { prompt: "x", echo: false, suffix: "", best_of: 1 };
+  const fields = { prompt: "x", echo: false, best_of: 1 };
   expect(check(fields, "completion").sent).toEqual({ model: "m", prompt: "x" });
-  for (const field of [{ echo: true }, { suffix: "end" }, { best_of: 2 }]) {
+  for (const field of [{ echo: true }, { suffix: 7 }, { best_of: 2 }]) {
     const error = refusal(() => check({ prompt: "x", ...field }, "completion"));
     expect(error.param).toBe(Object.keys(field)[0]);
   }
