@@ -20,6 +20,8 @@ const BUDGETS: Readonly<Record<string, number>> = {
 };
 /** Anthropic takes no less. */
 const BUDGET_MIN = 1_024;
+/** What thinking leaves of the limit: a budget just below it would end every answer before its first word. */
+const ANSWER_TOKENS_MIN = 1_024;
 
 /** Thinking as the pivot says it. Absent means off, as it does at Anthropic. */
 export function readThinking(
@@ -91,7 +93,7 @@ export function toThinking(body: JsonObject, circumstances: ThinkingCircumstance
     if (isForced) return abilities.canStopThinking ? { thinking: { type: "disabled" } } : {};
     return { thinking: { type: "adaptive", display: "summarized" }, effort: named };
   }
-  const budget = Math.min(BUDGETS[effort] ?? BUDGET_MIN, maxTokens - 1);
+  const budget = Math.min(BUDGETS[effort] ?? BUDGET_MIN, maxTokens - ANSWER_TOKENS_MIN);
   if (isForced || isForgotten || budget < BUDGET_MIN) return {};
   return { thinking: { type: "enabled", budget_tokens: budget } };
 }

@@ -162,6 +162,7 @@ export const chatToMessagesCases: readonly FromChatCase[] = [
   { name: "what has no counterpart is let go", in: { seed: 1, presence_penalty: 1, logit_bias: {}, user: "u", n: 1, logprobs: false, store: true }, dropped: ["seed", "presence_penalty", "logit_bias", "user", "store"] },
   { name: "a stream", in: { stream: true, stream_options: { include_usage: true } }, out: { stream: true } },
   { name: "an effort is a budget", in: { max_tokens: 10000, reasoning_effort: "medium", temperature: 0 }, out: { max_tokens: 10000, thinking: { type: "enabled", budget_tokens: 8192 } }, dropped: ["temperature"] },
+  { name: "a budget leaves room for the answer", in: { max_tokens: 8192, reasoning_effort: "medium" }, out: { max_tokens: 8192, thinking: { type: "enabled", budget_tokens: 7168 } } },
   { name: "a budget below the least is none", in: { reasoning_effort: "high" } },
   { name: "an effort is adaptive thinking where the model has it", in: { model: "claude-sonnet-5", reasoning_effort: "minimal" }, out: { model: "claude-sonnet-5", thinking: { type: "adaptive", display: "summarized" }, output_config: { effort: "low" } } },
   { name: "an effort that the model does not know yet", in: { model: "claude-opus-4-6", reasoning_effort: "xhigh" }, out: { model: "claude-opus-4-6", thinking: { type: "adaptive", display: "summarized" }, output_config: { effort: "high" } } },
