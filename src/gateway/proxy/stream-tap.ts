@@ -6,7 +6,6 @@ const TAIL_BYTES = 4 * 1024;
 /** An event longer than this is handed on as it comes, so that little is held back and copied. */
 const HELD_BYTES_MAX = 16 * 1024;
 
-const NOTHING = new Uint8Array();
 const LF = 10;
 const CR = 13;
 
@@ -73,7 +72,7 @@ export class StreamTap implements StreamRelay {
 
   #remember(piece: Uint8Array): void {
     const tail = this.#tail;
-    this.#first ??= this.#grammar.keepsFirst ? piece.subarray(0, TAIL_BYTES) : NOTHING;
+    if (this.#grammar.keepsFirst && piece.length > 0) this.#first ??= piece.subarray(0, TAIL_BYTES);
     tail.push(piece);
     this.#tailBytes += piece.length;
     for (;;) {
