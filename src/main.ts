@@ -6,6 +6,7 @@ import { modelsCommand } from "./cli/models.ts";
 import { neuronCommand } from "./cli/neuron.ts";
 import { planCommand } from "./cli/plan.ts";
 import { probeCommand } from "./cli/probe.ts";
+import { pullCommand } from "./cli/pull.ts";
 import { statusCommand } from "./cli/status.ts";
 import { unloadCommand } from "./cli/unload.ts";
 import { upCommand } from "./cli/up.ts";
@@ -20,6 +21,7 @@ const commands = [
   loadCommand,
   unloadCommand,
   planCommand,
+  pullCommand,
   versionCommand,
   probeCommand,
 ];

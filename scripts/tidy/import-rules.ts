@@ -7,6 +7,7 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   gateway: 3,
   neuron: 3,
   translate: 2,
+  hub: 1,
   protocol: 1,
   config: 1,
   metrics: 1,

@@ -1,10 +1,10 @@
+import { formatBytes } from "../base/units.ts";
 import { type ModelStatus, StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { styleFor } from "./frame/style.ts";
 import { formatTable } from "./frame/table.ts";
-import { formatBytes } from "./frame/units.ts";
 
 /** `cortex models`: everything that a request may name. */
 export const modelsCommand = defineCliCommand({

@@ -1,10 +1,10 @@
+import { formatBytes } from "../base/units.ts";
 import { type AdminPlanResponse, AdminPlanResponseSchema } from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { type Style, styleFor } from "./frame/style.ts";
 import { formatTable } from "./frame/table.ts";
-import { formatBytes } from "./frame/units.ts";
 
 /** `cortex plan MODEL`: what a request would set off. */
 export const planCommand = defineCliCommand({

@@ -1,8 +1,8 @@
+import { formatBytes } from "../base/units.ts";
 import { AdminUnloadResponseSchema } from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
-import { formatBytes } from "./frame/units.ts";
 
 /** `cortex unload MODEL`: frees a model's memory. */
 export const unloadCommand = defineCliCommand({

@@ -13,11 +13,14 @@ export interface LoadedNeuronConfig {
 }
 
 /**
- * Reads `file`, else /etc/cortex/neuron.toml where it exists, else takes the defaults. `models_dir` comes back as an
- * absolute path. Throws `invalid_config` with every error at once. The result is frozen.
+ * Reads `file`, else /etc/cortex/neuron.toml where it exists, else takes the defaults. Folders come back as absolute
+ * paths. Throws `invalid_config` with every error at once. The result is frozen.
  */
 export async function loadNeuronConfig(
-  options: LoadConfigOptions = {},
+  options: LoadConfigOptions & {
+    /** False where no token is needed and its variable need not be set. */
+    readonly withSecrets?: boolean;
+  } = {},
 ): Promise<LoadedNeuronConfig> {
   const { document, file } = await readConfigFile({
     file: options.file,
@@ -27,10 +30,18 @@ export async function loadNeuronConfig(
   const env = options.env ?? process.env;
   const config = checkConfig(NeuronConfigSchema, document, [
     ({ neuron }) => checkPort(["neuron", "listen"], neuron.listen),
-    ({ neuron }) => checkTokenVariable(["neuron", "token_env"], { name: neuron.token_env, env }),
+    ({ neuron }) =>
+      options.withSecrets === false
+        ? []
+        : checkTokenVariable(["neuron", "token_env"], { name: neuron.token_env, env }),
   ]);
   const neuron = Object.freeze({ ...config.neuron, models_dir: toPath(config.neuron.models_dir) });
-  return { config: Object.freeze({ ...config, neuron }), file };
+  const { hub_cache_dir } = config.supply;
+  const supply = Object.freeze({
+    ...config.supply,
+    ...(hub_cache_dir === undefined ? {} : { hub_cache_dir: toPath(hub_cache_dir) }),
+  });
+  return { config: Object.freeze({ ...config, neuron, supply }), file };
 }
 
 function toPath(folder: string): string {

@@ -105,6 +105,37 @@ export const NeuronConfigSchema = t.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    supply: t.Object(
+      {
+        hub_cache: t.Union([t.Literal("off"), t.Literal("read"), t.Literal("write")], {
+          description:
+            "Cache of the Hugging Face hub: off; read: its models are served, too; write: and pulls go there",
+          default: "off",
+        }),
+        hub_cache_dir: t.Optional(
+          t.String({
+            description: "Folder of that cache; by HF_HUB_CACHE, HF_HOME or the hub's default",
+            minLength: 1,
+          }),
+        ),
+        pull: t.Boolean({
+          description: "Whether callers may have models downloaded by POST /models/pull",
+          default: false,
+        }),
+        owners: t.Array(t.String({ minLength: 1, maxLength: 96 }), {
+          description: "Owners on the hub that callers may pull from; empty allows all",
+          default: [],
+          maxItems: 1000,
+        }),
+        disk_bytes_max: t.Integer({
+          description: "Bytes that pulled models may take together; 0 sets no limit",
+          default: 0,
+          minimum: 0,
+          maximum: Number.MAX_SAFE_INTEGER,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
   },
   { additionalProperties: false },
 );

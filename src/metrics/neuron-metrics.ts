@@ -58,6 +58,8 @@ export class NeuronMetrics {
     "reason",
   ]);
   readonly #faults = this.#counter("faults_total", "Faults of devices", ["scope"]);
+  readonly #pulls = this.#counter("pulls_total", "Downloads of models ended", ["outcome"]);
+  readonly #pulledBytes = this.#counter("pulled_bytes_total", "Bytes of models downloaded", []);
   readonly #loads = this.#histogram("load_seconds", "Time of model loads", LOAD_BUCKETS);
   readonly #duration = this.#histogram("request_duration_seconds", "Requests", DURATION_BUCKETS);
   readonly #firstToken = this.#histogram(
@@ -115,6 +117,12 @@ export class NeuronMetrics {
     if (tokens.completion > 1 && tokens.decodeMs > 0) {
       this.#speed.observe({ model, phase: "decode" }, (tokens.completion * 1000) / tokens.decodeMs);
     }
+  }
+
+  /** `outcome` is the state in which it ended. */
+  countPull(outcome: string, bytes: number): void {
+    this.#pulls.inc({ outcome });
+    this.#pulledBytes.inc(bytes);
   }
 
   countFault(scope: "model" | "device"): void {

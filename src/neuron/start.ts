@@ -1,9 +1,9 @@
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { CortexError, describeError } from "../base/errors.ts";
 import type { Log, LogLevel } from "../base/log.ts";
 import type { NeuronConfig } from "../config/neuron-schema.ts";
+import type { Environment } from "../hub/hub-settings.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { NeuronMetrics } from "../metrics/neuron-metrics.ts";
 import { DeviceInventory } from "./discovery/device-inventory.ts";
@@ -15,12 +15,15 @@ import { InferenceHandler } from "./http/inference-handler.ts";
 import { inferenceRoutes } from "./http/inference-routes.ts";
 import { modelRoutes } from "./http/model-routes.ts";
 import { faultRoute, neuronRoutes } from "./http/neuron-routes.ts";
+import { pullRoutes } from "./http/pull-routes.ts";
 import { swaggerRoutes } from "./http/swagger-routes.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { ModelRegistry } from "./models/registry.ts";
 import { cacheFolder } from "./native/embedded-library.ts";
 import { EventPump } from "./native/event-pump.ts";
 import { NeuronStatus } from "./status.ts";
+import { modelFolders } from "./supply/model-folders.ts";
+import { openSupply, type Supply } from "./supply/open-supply.ts";
 import { watchPoison } from "./watch-poison.ts";
 
 /** A running neuron. */
@@ -42,6 +45,8 @@ export interface NeuronOptions {
   readonly testFaults?: boolean;
   readonly clock?: Clock;
   readonly engine?: EngineHost;
+  /** In place of the process's own variables: where the hub and its cache are. */
+  readonly env?: Environment;
 }
 
 /** How often free memory is measured and told. */
@@ -69,6 +74,7 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   lifecycle.add("events", () => parts.hub.stop());
   lifecycle.add("devices", () => parts.harness.stop());
   lifecycle.add("models", () => parts.registry.stop());
+  lifecycle.add("pulls", () => parts.supply.pulls.stop());
   lifecycle.add("timers", stopBackground);
   lifecycle.add("requests", async () => {
     parts.status.startDraining();
@@ -98,6 +104,7 @@ interface Parts {
   readonly hub: EventHub;
   readonly metrics: NeuronMetrics;
   readonly status: NeuronStatus;
+  readonly supply: Supply;
   readonly exited: Promise<number>;
   /** Aborts when the neuron stops. */
   readonly stopping: AbortController;
@@ -108,16 +115,10 @@ async function assemble(
   host: EngineHost,
 ): Promise<Parts> {
   const { config, log, clock } = options;
-  const pump = new EventPump({ engine: host.engine, log });
-  void pump.run(host.doorbell).catch((error) => {
-    log.error("Engine events ended", { cause: describeError(error) });
-  });
-  const discovery = host.engine.discover();
-  const inventory = new DeviceInventory(discovery, options.deviceFilter);
-  const status = new NeuronStatus({ discovery, inventory, library: host.engine.path });
-  const requestsMax = config.defaults.queue_max + ENGINE_QUEUE_RESERVE;
-  const harness = new Harness({ host, pump, log, clock, requestsMax });
-  const catalogue = new Catalogue({ folder: expandHome(config.neuron.models_dir), log, clock });
+  const env = options.env ?? process.env;
+  const { pump, inventory, status, harness } = assembleEngine(options, host);
+  const { folders, store } = modelFolders(config, env);
+  const catalogue = new Catalogue({ folders, log, clock });
   await catalogue.scan();
   // These two read the registry when they are asked, and the registry tells them what changed.
   const metrics = new NeuronMetrics({
@@ -133,6 +134,7 @@ async function assemble(
         const model = registry.find(id);
         return model && registry.view(model);
       },
+      pulls: () => supply.pulls.list(),
     },
   });
   const exit = Promise.withResolvers<number>();
@@ -152,12 +154,19 @@ async function assemble(
         hub.tellDevices(inventory.list());
         hub.tellHealth(status.health());
       },
-      onLoaded: (model) => metrics.observeLoad(model.id, model.loadSeconds ?? 0),
+      onLoaded: (model) => {
+        metrics.observeLoad(model.id, model.loadSeconds ?? 0);
+        void supply.marks.mark();
+      },
       onFault: ({ scope }) => {
         metrics.countFault(scope);
         if (scope === "device") void poisonWatch();
       },
     },
+  });
+  const supply = openSupply({
+    ...{ config, store, catalogue, registry, metrics, clock, log, env },
+    onPull: (pull) => hub.tellPull(pull),
   });
   const poisonWatch = async () => {
     const signal = stopping.signal;
@@ -167,15 +176,33 @@ async function assemble(
   pump.onFault((fault) => registry.onFault(fault));
   return {
     ...{ config, log, clock, inventory, harness, catalogue, registry, hub, metrics, status },
-    ...{ exited: exit.promise, stopping },
+    ...{ supply, exited: exit.promise, stopping },
   };
+}
+
+/** What stands on the native engine; its events flow from here on. */
+function assembleEngine(
+  options: NeuronOptions & { readonly clock: Clock },
+  host: EngineHost,
+): Pick<Parts, "inventory" | "status" | "harness"> & { readonly pump: EventPump } {
+  const { config, log, clock } = options;
+  const pump = new EventPump({ engine: host.engine, log });
+  void pump.run(host.doorbell).catch((error) => {
+    log.error("Engine events ended", { cause: describeError(error) });
+  });
+  const discovery = host.engine.discover();
+  const inventory = new DeviceInventory(discovery, options.deviceFilter);
+  const status = new NeuronStatus({ discovery, inventory, library: host.engine.path });
+  const requestsMax = config.defaults.queue_max + ENGINE_QUEUE_RESERVE;
+  const harness = new Harness({ host, pump, log, clock, requestsMax });
+  return { pump, inventory, status, harness };
 }
 
 function serve(
   parts: Parts,
   options: { readonly token: string | undefined; readonly testFaults: boolean },
 ): NeuronServer {
-  const { config, registry, clock, log, metrics, hub, status } = parts;
+  const { config, registry, clock, log, metrics, hub, status, supply } = parts;
   const isDraining = () => status.isDraining;
   const bodyBytesMax = config.neuron.body_bytes_max;
   const remoteMedia = config.media.remote;
@@ -185,6 +212,7 @@ function serve(
   const routes = [
     ...neuronRoutes({ self: status, hub, metrics }),
     ...modelRoutes({ registry, isDraining }),
+    ...pullRoutes({ pulls: supply.pulls, clock, isDraining }),
     ...inferenceRoutes(handler),
     ...(options.testFaults ? [faultRoute(registry)] : []),
   ];
@@ -199,6 +227,7 @@ function serve(
 function startBackground(parts: Parts): () => void {
   const { catalogue, hub, harness, inventory, log, stopping } = parts;
   void catalogue.watch();
+  void parts.supply.marks.watch(stopping.signal);
   void hub.beat();
   void refreshMemory(parts);
   // Devices that models will go to are opened now, so that the first load need not wait for a driver.
@@ -247,10 +276,6 @@ function readToken(config: NeuronConfig): string | undefined {
     "invalid_config",
     `neuron.token_env names ${name}, but that variable is not set`,
   );
-}
-
-function expandHome(path: string): string {
-  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
 }
 
 /** Waits for requests in flight, at most so many seconds; what is left ends with the unload. */

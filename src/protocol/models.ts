@@ -58,6 +58,8 @@ export const ModelSchema = t.Object({
   completion_tokens: t.Integer(),
   capabilities: t.Array(t.String()),
   digest: t.String(),
+  /** The model whose content is most likely the same, so that one of the two can be removed. */
+  same_as: t.Optional(t.String()),
   file_bytes: t.Number(),
   architecture: t.String(),
   parameters: t.Number(),

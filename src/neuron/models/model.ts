@@ -169,6 +169,7 @@ export class Model {
       completion_tokens: this.completionTokens,
       capabilities: [...this.capabilities],
       digest: entry.digest,
+      ...(entry.sameAs === undefined ? {} : { same_as: entry.sameAs }),
       file_bytes: entry.fileBytes,
       architecture: description.architecture,
       parameters: description.parameters,

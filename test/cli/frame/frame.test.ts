@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { CortexError } from "../../../src/base/errors.ts";
+import { formatAge, formatBytes } from "../../../src/base/units.ts";
 import { defineCliCommand } from "../../../src/cli/frame/cli-command.ts";
 import { EXIT, exitCodeOf, UnreachableError } from "../../../src/cli/frame/exit-codes.ts";
 import { formatError } from "../../../src/cli/frame/report-error.ts";
 import { splitRepeated } from "../../../src/cli/frame/strict-args.ts";
 import { styleFor } from "../../../src/cli/frame/style.ts";
 import { formatTable } from "../../../src/cli/frame/table.ts";
-import { formatAge, formatBytes } from "../../../src/cli/frame/units.ts";
 
 const plain = styleFor({});
 

@@ -16,9 +16,11 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
+const folders = (path: string) => [{ name: "models_dir", path, isOptional: false }];
+
 async function scan(files: Readonly<Record<string, Blob>>): Promise<Catalogue> {
   for (const [path, content] of Object.entries(files)) await Bun.write(join(folder, path), content);
-  const catalogue = new Catalogue({ folder, log, clock: new FakeClock() });
+  const catalogue = new Catalogue({ folders: folders(folder), log, clock: new FakeClock() });
   await catalogue.scan();
   return catalogue;
 }
@@ -89,7 +91,11 @@ test("a model with a missing part is listed with its problem", async () => {
 });
 
 test("a folder that does not exist gives no models and one line", async () => {
-  const catalogue = new Catalogue({ folder: join(folder, "none"), log, clock: new FakeClock() });
+  const catalogue = new Catalogue({
+    folders: folders(join(folder, "none")),
+    log,
+    clock: new FakeClock(),
+  });
   await catalogue.scan();
   await catalogue.scan();
   expect(ids(catalogue)).toEqual([]);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { nameModel, parseFileName } from "../../../src/neuron/models/model-names.ts";
+import { parseFileName } from "../../../src/hub/gguf-name.ts";
+import { nameModel } from "../../../src/neuron/models/model-names.ts";
 
 test("a model's id is its file's name in lower case, with the quantization at the end", () => {
   expect(nameModel("SmolLM2-135M-Instruct.Q4_1").id).toBe("smollm2-135m-instruct-q4_1");

@@ -1,0 +1,120 @@
+import { formatBytes } from "../base/units.ts";
+import type { PullProgress } from "../hub/pull-model.ts";
+import type { Style } from "./frame/style.ts";
+
+/** Where progress is written; standard error outside tests. */
+export interface ProgressOutput {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** A terminal's bar is drawn so often that it moves and no more. */
+const DRAW_MS = 100;
+/** A log gets a line for each step of this many percent. */
+const LINE_PERCENT = 10;
+/** Speed is an average over about this time. */
+const SPEED_SPAN_MS = 5_000;
+const BAR_WIDTH = 24;
+const ERASE_LINE = "\r\u001B[K";
+
+/** Shows a pull's progress: one moving line on a terminal, now and then a line elsewhere. */
+export class PullProgressView {
+  readonly #output: ProgressOutput;
+  readonly #style: Style;
+  readonly #nowMs: () => number;
+  #shownMs = Number.NEGATIVE_INFINITY;
+  #shownPercent = -1;
+  #isDrawn = false;
+  #sample: { readonly atMs: number; readonly bytes: number } | undefined;
+  #speed: number | undefined;
+
+  constructor(options: {
+    readonly output: ProgressOutput;
+    readonly style: Style;
+    readonly nowMs: () => number;
+  }) {
+    this.#output = options.output;
+    this.#style = options.style;
+    this.#nowMs = options.nowMs;
+  }
+
+  /** A line of its own above the bar. */
+  note(text: string): void {
+    this.clear();
+    this.#output.write(`${text}\n`);
+  }
+
+  show(progress: PullProgress): void {
+    const atMs = this.#nowMs();
+    const isEnd = progress.doneBytes >= progress.totalBytes;
+    if (this.#output.isTTY === true) {
+      if (atMs - this.#shownMs < DRAW_MS && !isEnd) return;
+      this.#measure(atMs, progress.doneBytes);
+      this.#shownMs = atMs;
+      const columns = Math.max(20, (this.#output.columns ?? 80) - 1);
+      this.#output.write(ERASE_LINE + this.#line(progress, columns));
+      this.#isDrawn = true;
+      return;
+    }
+    const percent = percentOf(progress);
+    const step = percent - (percent % LINE_PERCENT);
+    if (step <= this.#shownPercent) return;
+    this.#measure(atMs, progress.doneBytes);
+    const isFirst = this.#shownPercent < 0;
+    this.#shownPercent = step;
+    if (!isFirst || step > 0) this.#output.write(`${this.#figures(progress)}\n`);
+  }
+
+  /** Takes the bar away; call at the end and before anything else is written. */
+  clear(): void {
+    if (this.#isDrawn) this.#output.write(ERASE_LINE);
+    this.#isDrawn = false;
+  }
+
+  #line(progress: PullProgress, columns: number): string {
+    const filled = Math.round((percentOf(progress) / 100) * BAR_WIDTH);
+    const bar = `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)}`;
+    const figures = this.#figures(progress);
+    const room = columns - BAR_WIDTH - figures.length - 3;
+    const name = progress.file.length > room ? `…${progress.file.slice(-room + 1)}` : progress.file;
+    if (room < 8) return figures.slice(0, columns);
+    return `${this.#style.green(bar)}  ${figures} ${this.#style.dim(name)}`;
+  }
+
+  /** `43 %  1.2 GiB of 2.8 GiB  85 MiB/s  19 s left`. */
+  #figures(progress: PullProgress): string {
+    const { doneBytes, totalBytes } = progress;
+    const parts = [
+      `${percentOf(progress)} %`,
+      `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`,
+    ];
+    if (this.#speed !== undefined && this.#speed > 0) {
+      parts.push(`${formatBytes(this.#speed)}/s`);
+      const leftSeconds = Math.ceil((totalBytes - doneBytes) / this.#speed);
+      if (leftSeconds > 0) parts.push(`${formatSeconds(leftSeconds)} left`);
+    }
+    return parts.join("  ");
+  }
+
+  #measure(atMs: number, bytes: number): void {
+    const before = this.#sample;
+    this.#sample = { atMs, bytes };
+    // The first sample has in it what an earlier run left.
+    if (before === undefined || atMs <= before.atMs || bytes < before.bytes) return;
+    const elapsedMs = atMs - before.atMs;
+    const now = ((bytes - before.bytes) * 1000) / elapsedMs;
+    const weight = Math.min(1, elapsedMs / SPEED_SPAN_MS);
+    this.#speed = this.#speed === undefined ? now : this.#speed + weight * (now - this.#speed);
+  }
+}
+
+function percentOf({ doneBytes, totalBytes }: PullProgress): number {
+  return totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
+}
+
+function formatSeconds(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
