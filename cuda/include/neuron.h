@@ -191,9 +191,9 @@ NRN_API int32_t nrn_drain(uint8_t * out, uint32_t capacity, uint32_t * written);
 NRN_API int32_t nrn_rpc_serve(const char * options, uint32_t options_length);
 
 /*
- * CHUNK and RESULT of chat or completion are OpenAI's, and beyond it: choices[].stop_reason in the last chunk of a choice
- * and in a RESULT is the client's stop string that was hit, else null; with stream_options.prompt_usage the first chunk
- * of a request has "usage" with completion_tokens 0.
+ * CHUNK and RESULT of chat or completion are OpenAI's, and beyond it: choices[].stop_reason in the last chunk of a
+ * choice and in a RESULT is the client's stop string that was hit, else null; with stream_options.prompt_usage the
+ * first chunk of a request has "usage" with completion_tokens 0.
  *
  * END payload and the "cortex" member of a RESULT of chat or completion:
  * {"usage":{"prompt_tokens","completion_tokens","total_tokens","prompt_tokens_details":{"cached_tokens"},

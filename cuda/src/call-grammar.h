@@ -17,18 +17,20 @@ struct answer_shape {
 
 /*
  * Puts the parser and the grammar of our own convention into parameters made by
- * oaicompat_chat_params_parse: <tool_call>{"name": …, "arguments": …}</tool_call>, after the reasoning
- * where the template has one. With text the grammar waits for the tag.
+ * oaicompat_chat_params_parse: <tool_call>{"name": …, "arguments": …}</tool_call>, after the
+ * reasoning where the template has one. With text the grammar waits for the tag.
  */
 void set_own_grammar(
     json & params, const json & tools, const answer_shape & shape, bool extract_reasoning);
 
-/* Whether a template's parser, as oaicompat_chat_params_parse made it for these tools, finds calls. */
+/* Whether a template's parser, as oaicompat_chat_params_parse made it for these tools, finds calls.
+ */
 bool parses_calls(const json & params, const json & tools);
 
 /*
- * Makes the grammar of a template's required calls allow nothing before the first call but reasoning. False when
- * that cannot be: where text is part of the format, or where the format does not hold the arguments to their schema.
+ * Makes the grammar of a template's required calls allow nothing before the first call but
+ * reasoning. False when that cannot be: where text is part of the format, or where the format does
+ * not hold the arguments to their schema.
  */
 bool force_native_calls(json & params, const json & tools);
 

@@ -30,12 +30,12 @@ static json find_tool(const json & tools, const std::string & name) {
     throw failure(NRN_E_ARGUMENT, "'tool_choice' names '" + name + "', which is not in 'tools'");
 }
 
-/* A schema that the grammar compiler refuses means any object: clients cannot change their tools' schemas. */
+/* A schema that the grammar compiler refuses means any object: clients cannot change their tools'
+ * schemas. */
 static void soften_schemas(json & tools) {
     for (auto & tool : tools) {
         if (!tool.is_object() || !tool.contains("function") || !tool.at("function").is_object() ||
-            !tool.at("function").contains("name") ||
-            !tool.at("function").at("name").is_string()) {
+            !tool.at("function").contains("name") || !tool.at("function").at("name").is_string()) {
             throw failure(NRN_E_ARGUMENT, "Each of 'tools' must be a function with a name");
         }
         try {
@@ -99,8 +99,8 @@ static void forget(json & body, std::initializer_list<const char *> keys) {
 }
 
 static bool wants_no_thinking(const json & body, const server_chat_params & options) {
-    const json arguments = body.contains("chat_template_kwargs") ? body.at("chat_template_kwargs")
-                                                                 : json::object();
+    const json arguments =
+        body.contains("chat_template_kwargs") ? body.at("chat_template_kwargs") : json::object();
     return get_or<std::string>(body, "reasoning_effort", "") == "none" ||
            !get_or<bool>(arguments, "enable_thinking", options.enable_thinking);
 }
@@ -124,8 +124,9 @@ static bool thinks(const json & params, const json & body, const server_chat_par
 }
 
 /*
- * A template that does not heed the wish not to think has begun the reasoning: it is closed, as templates that do
- * heed it close it. A budget of no tokens will not do, since the prompt's own tokens count against its end.
+ * A template that does not heed the wish not to think has begun the reasoning: it is closed, as
+ * templates that do heed it close it. A budget of no tokens will not do, since the prompt's own
+ * tokens count against its end.
  */
 static void end_unwanted_reasoning(
     json & params, const json & body, const server_chat_params & options) {
@@ -220,7 +221,8 @@ class chat_planner {
         const bool own_text =
             !knows_tools || (schema.is_object() && source.find(CALL_START) == std::string::npos);
         if (!own_text) {
-            /* A template may throw at a conversation that it cannot express; text can express all. */
+            /* A template may throw at a conversation that it cannot express; text can express all.
+             */
             try {
                 return with_native_tools();
             } catch (const failure &) {
@@ -232,7 +234,8 @@ class chat_planner {
         return with_tools_as_text();
     }
 
-    /* Whether the engine takes the grammar: what no check foresaw about a tool's schema must not end a request. */
+    /* Whether the engine takes the grammar: what no check foresaw about a tool's schema must not
+     * end a request. */
     bool parses(const json & params) const {
         const std::string grammar = get_or<std::string>(params, "grammar", "");
         log_capture quiet(true);
@@ -255,9 +258,9 @@ class chat_planner {
 
     bool extracts_reasoning() const {
         const std::string format = get_or<std::string>(body, "reasoning_format", "");
-        return (format.empty() ? options.reasoning_format
-                               : common_reasoning_format_from_name(format)) !=
-               COMMON_REASONING_FORMAT_NONE;
+        return (format.empty()
+                       ? options.reasoning_format
+                       : common_reasoning_format_from_name(format)) != COMMON_REASONING_FORMAT_NONE;
     }
 
     void fit_ids(json & messages) const {
@@ -368,10 +371,9 @@ class chat_planner {
 };
 
 static void check_grammar(const json & params) {
-    const size_t bytes =
-        params.contains("grammar") && params.at("grammar").is_string()
-            ? params.at("grammar").get<std::string>().size()
-            : 0;
+    const size_t bytes = params.contains("grammar") && params.at("grammar").is_string()
+                             ? params.at("grammar").get<std::string>().size()
+                             : 0;
     if (bytes > GRAMMAR_BYTES_MAX) {
         throw failure(NRN_E_ARGUMENT, "The tools or the schema make a grammar of " +
                                           std::to_string(bytes) + " bytes, at most " +

@@ -11,9 +11,10 @@ namespace nrn {
 constexpr const char * CALLS_ONLY = "nrn_calls_only";
 
 /*
- * What llama.cpp's oaicompat_chat_params_parse does, and beyond it: a required or named tool is enforced from the
- * first token after the reasoning, tools and their history work with templates that know neither, and a tool call or
- * a JSON answer can be asked for together. May change the body. Throws failure or what llama.cpp throws.
+ * What llama.cpp's oaicompat_chat_params_parse does, and beyond it: a required or named tool is
+ * enforced from the first token after the reasoning, tools and their history work with templates
+ * that know neither, and a tool call or a JSON answer can be asked for together. May change the
+ * body. Throws failure or what llama.cpp throws.
  */
 json chat_params(const model & owner, json & body, std::vector<raw_buffer> & files);
 

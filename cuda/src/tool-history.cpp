@@ -77,7 +77,8 @@ void repair_calls(json & messages) {
     }
 }
 
-/* FNV-1a, written in base 36: the same id gives the same nine characters in the call and in its result. */
+/* FNV-1a, written in base 36: the same id gives the same nine characters in the call and in its
+ * result. */
 static std::string nine_characters(const std::string & id) {
     if (id.size() == 9 &&
         id.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") ==
@@ -149,7 +150,8 @@ static json render_call_turn(const json & message) {
         text += text.empty() ? "" : "\n";
         text += std::string(CALL_START) + "\n{\"name\": ";
         append_json_string(text, function.at("name").get<std::string>());
-        text += ", \"arguments\": " + function.at("arguments").get<std::string>() + "}\n" + CALL_END;
+        text +=
+            ", \"arguments\": " + function.at("arguments").get<std::string>() + "}\n" + CALL_END;
     }
     json turn = message;
     turn.erase("tool_calls");
@@ -162,7 +164,8 @@ void render_history(json & messages) {
     std::string results;
     json media = json::array();
     const auto flush = [&](const std::string & following) {
-        const std::string text = results + (results.empty() || following.empty() ? "" : "\n") + following;
+        const std::string text =
+            results + (results.empty() || following.empty() ? "" : "\n") + following;
         results.clear();
         if (media.empty()) {
             rendered.push_back(json{ { "role", "user" }, { "content", text } });
@@ -210,13 +213,16 @@ void add_system_text(json & messages, const std::string & text) {
 }
 
 void describe_tools(json & messages, const json & tools) {
-    std::string text = "# Tools\n\nYou can call functions to help with the request. Each line within "
-                       "<tools></tools> describes one of them:\n<tools>\n";
+    std::string text =
+        "# Tools\n\nYou can call functions to help with the request. Each line within "
+        "<tools></tools> describes one of them:\n<tools>\n";
     for (const json & tool : tools) {
         text += tool.dump_safe() + "\n";
     }
-    text += "</tools>\n\nTo call a function, write a JSON object with its name and its arguments within "
-            "<tool_call></tool_call>:\n<tool_call>\n{\"name\": \"the function's name\", \"arguments\": {}}\n"
+    text += "</tools>\n\nTo call a function, write a JSON object with its name and its arguments "
+            "within "
+            "<tool_call></tool_call>:\n<tool_call>\n{\"name\": \"the function's name\", "
+            "\"arguments\": {}}\n"
             "</tool_call>\n\nThe result comes back within <tool_response></tool_response>.";
     add_system_text(messages, text);
 }
