@@ -31,7 +31,10 @@ test("tools of other types are not shown to the model", () => {
 
 test("of tools with the same name the first one counts", () => {
   const first = named("f", { type: "object", properties: { a: {} } });
-  expect(toolsRule([first, named("f"), named("g")], "tools")).toMatchObject([first, { function: { name: "g" } }]);
+  expect(toolsRule([first, named("f"), named("g")], "tools")).toMatchObject([
+    first,
+    { function: { name: "g" } },
+  ]);
 });
 
 test("a tool that is no function and says nothing else is refused with its place", () => {
