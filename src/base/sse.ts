@@ -60,8 +60,9 @@ export class SseReader {
         this.#readLine(this.#line + text.slice(start, end));
         this.#line = "";
       } else if (end === start) this.#dispatch(events);
-      // Nearly every line of a model's stream is one of these: no need to take it apart.
+      // Nearly every line of a model's stream is one of these two: no need to take it apart.
       else if (text.startsWith("data: ", start)) this.#addData(text.slice(start + 6, end));
+      else if (text.startsWith("event: ", start)) this.#event = text.slice(start + 7, end);
       else this.#readLine(text.slice(start, end));
       start = end + 1;
     }

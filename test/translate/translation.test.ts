@@ -149,13 +149,23 @@ describe("a stream that breaks", () => {
     const done = call('{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}');
     const late = call('{"index":0,"function":{"arguments":"{}"}}');
     const failure = expect.objectContaining({ code: "neuron_failed" });
-    expect(() =>
-      open()
-        .openStream()
-        .push(bytesOf(done + SAID + late)),
-    ).toThrow(failure);
-    const nameless = `${late}data: [DONE]\n\n`;
-    expect(() => open().openStream().push(bytesOf(nameless))).toThrow(failure);
+    for (const [good, bad] of [
+      [done + SAID, late],
+      [late, "data: [DONE]\n\n"],
+    ] as const) {
+      const stream = open().openStream();
+      stream.push(bytesOf(good));
+      expect(() => stream.push(bytesOf(bad))).toThrow(failure);
+      expect(typesOf(stream.fail(new CortexError("neuron_failed", "Broken"))).at(-1)).toBe("error");
+    }
+  });
+
+  test("gives what came before the failure first, though both come at once", () => {
+    const stream = open().openStream();
+    const types = typesOf(stream.push(bytesOf(`${SAID}data: oops\n\n`)));
+    expect(types).toEqual(["message_start", "content_block_start", "content_block_delta"]);
+    expect(() => stream.push(bytesOf(SAID))).toThrow("no JSON");
+    expect(stream.end()).toMatchObject({ ending: "error", error: { code: "neuron_failed" } });
   });
 
   test("nothing after the end mark is read", () => {

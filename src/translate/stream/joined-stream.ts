@@ -16,6 +16,8 @@ export class JoinedStream implements StreamTranslator {
   #contentChunks = 0;
   #hasFinished = false;
   #isClosed = false;
+  /** What broke the stream, while what came before it is still on its way to the client. */
+  #broken: CortexError | undefined;
 
   constructor(reader: ChatStreamReader, writer: StreamWriter) {
     this.#reader = reader;
@@ -34,11 +36,14 @@ export class JoinedStream implements StreamTranslator {
     return this.#writer.finalResponse;
   }
 
+  /** Throws CortexError `neuron_failed`; what was written before the failure is returned first. */
   push(bytes: Uint8Array): string {
+    if (this.#broken !== undefined) throw this.#broken;
     return this.#pushText(this.#decoder.decode(bytes, { stream: true }));
   }
 
   end(): ReturnType<StreamTranslator["end"]> {
+    if (this.#broken !== undefined) return { text: "", ending: "error", error: this.#broken };
     let text = this.#pushText(this.#decoder.decode());
     const last = this.#events.end();
     if (last !== undefined && this.#reader.ending === "open") text += this.#pushLast(last);
@@ -60,7 +65,15 @@ export class JoinedStream implements StreamTranslator {
   #pushText(text: string): string {
     if (text === "") return "";
     let written = "";
-    for (const event of this.#readEvents(text)) written += this.#pushEvent(event);
+    for (const event of this.#readEvents(text)) {
+      try {
+        written += this.#pushEvent(event);
+      } catch (thrown) {
+        if (written === "" || !(thrown instanceof CortexError)) throw thrown;
+        this.#broken = thrown;
+        break;
+      }
+    }
     return written;
   }
 
@@ -105,7 +118,9 @@ export class JoinedStream implements StreamTranslator {
 
   #close(): string {
     if (this.#isClosed) return "";
+    // A writer that cannot end must still be able to fail.
+    const text = this.#writer.end();
     this.#isClosed = true;
-    return this.#writer.end();
+    return text;
   }
 }
