@@ -74,20 +74,27 @@ export const CHAT_WIRE: Wire = {
     usage: USAGE,
   }),
 
-  writeError: () => ({
-    error: {
-      message: "The server is overloaded",
-      type: "server_error",
-      param: null,
-      code: "server_overloaded",
-    },
-  }),
+  writeRefusal: (reason) =>
+    reason === "overloaded"
+      ? { status: 503, body: errorBody("The server is overloaded", "server_overloaded") }
+      : { status: 400, body: errorBody(OVERFLOW, "context_length_exceeded") },
+
+  writeErrorEvent: () => sse(errorBody("The server is overloaded", "server_overloaded")),
 
   writeModels: (ids) => ({
     object: "list",
     data: ids.map((id) => ({ id, object: "model", created: 1_800_000_000, owned_by: "script" })),
   }),
 };
+
+const OVERFLOW =
+  "This model's maximum context length is 128000 tokens. However, your messages resulted in 130001 tokens. " +
+  "Please reduce the length of the messages.";
+
+function errorBody(message: string, code: string): JsonObject {
+  const type = code === "context_length_exceeded" ? "invalid_request_error" : "server_error";
+  return { error: { message, type, param: null, code } };
+}
 
 function finishOf(answer: Answer): string {
   return answer.calls.length === 0 ? "stop" : "tool_calls";

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { runClaudeCode } from "./run-claude-code.ts";
+import { type ClaudeCodeRun, runClaudeCode } from "./run-claude-code.ts";
 import {
-  CUT_FIRST,
+  brokenFirst,
   expectScenario,
-  FAILING_COMMAND,
   FINAL_TEXT,
   LONG_LOOP,
-  overloadedFirst,
-  PARALLEL_CALLS,
+  OVERFLOW,
+  OVERLOADED_FIRST,
   PROMPT,
   type Scenario,
   THINKING,
@@ -60,52 +59,56 @@ for (const dialect of ["chat", "messages"] as const) {
       });
     });
 
-    test("is served with its key in x-api-key as well", async () => {
+    test("thinks, runs two commands of one turn and shows its key in x-api-key", async () => {
       await play(stage.target(dialect), LONG_LOOP, { auth: "x-api-key" });
     });
 
-    test("runs two commands of one turn", async () => {
-      const report = await play(stage.target(dialect), PARALLEL_CALLS);
-      expect(report["num_turns"]).toBe(3);
-    });
-
-    test("reports a command that failed", async () => {
-      await play(stage.target(dialect), FAILING_COMMAND);
-    });
-
     test("gets over an overloaded upstream", async () => {
-      await play(stage.target(dialect), overloadedFirst(dialect === "chat" ? 503 : 529));
+      await play(stage.target(dialect), OVERLOADED_FIRST);
     });
 
-    test("gets over an answer that breaks off", async () => {
-      await play(stage.target(dialect), CUT_FIRST);
+    test("gets over an answer that breaks off in a command", async () => {
+      await play(stage.target(dialect), brokenFirst("cut"));
     });
 
-    test("goes on after thinking", async () => {
-      await play(stage.target(dialect), THINKING);
+    test("gets over an error in the middle of a command", async () => {
+      await play(stage.target(dialect), brokenFirst("error"));
+    });
+
+    test("understands that its prompt is too long", async () => {
+      const { upstream, ...way } = stage.target(dialect);
+      upstream.begin(OVERFLOW.steps);
+      let run: ClaudeCodeRun | undefined;
+      await inWorkplace(async (place) => {
+        run = await runClaudeCode({ place, prompt: PROMPT, ...way });
+      });
+      expect(String(run?.report["result"])).toContain("Prompt is too long");
+      expect(run?.code).toBe(1);
+      expect(upstream.mainRequests).toHaveLength(1);
     });
   });
 }
 
 test("Claude Code gives an Anthropic upstream its thinking back with the signature", async () => {
   const target = stage.target("messages");
-  await play(target, THINKING);
+  await play(target, LONG_LOOP);
   const messages = listOf(target.upstream.mainRequests.at(-1)?.body["messages"]).map(objectOf);
   const turn = messages.find((message) => message["role"] === "assistant");
-  expect(listOf(turn?.["content"])[0]).toEqual({
-    type: "thinking",
-    thinking: "The user wants a file: I make it.",
-    signature: "c2lnbmVkLWJ5LXNjcmlwdA==",
-  });
+  const { text, signature } = THINKING;
+  expect(listOf(turn?.["content"])[0]).toEqual({ type: "thinking", thinking: text, signature });
+});
+
+test("Claude Code's search for tools reaches a chat upstream as text", async () => {
+  const target = stage.target("chat");
+  const search = { tool: /^ToolSearch$/, input: { query: "select:WebFetch", max_results: 5 } };
+  await play(target, { ...TOOL_LOOP, steps: [{ calls: [search] }, ...TOOL_LOOP.steps] });
 });
 
 test("what Claude Code says of itself alone does not reach a chat upstream", async () => {
   const target = stage.target("chat");
   await play(target, TOOL_LOOP);
-  const text = JSON.stringify(
-    target.upstream.requests.map(({ headers, body }) => ({ headers, body })),
-  );
+  const seen = target.upstream.requests.map(({ headers, body }) => ({ headers, body }));
   for (const own of ["x-anthropic-billing-header", "cache_control", CLIENT_KEY]) {
-    expect(text).not.toContain(own);
+    expect(JSON.stringify(seen)).not.toContain(own);
   }
 });

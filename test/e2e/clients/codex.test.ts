@@ -2,13 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ClientRun, parseJsonLines } from "./client-process.ts";
 import { runCodex } from "./run-codex.ts";
 import {
-  CUT_FIRST,
+  brokenFirst,
   expectScenario,
-  FAILING_COMMAND,
   FINAL_TEXT,
   LONG_LOOP,
-  overloadedFirst,
-  PARALLEL_CALLS,
+  OVERFLOW,
+  OVERLOADED_FIRST,
   PROMPT,
   type Scenario,
   THINKING,
@@ -16,7 +15,7 @@ import {
 } from "./scenarios.ts";
 import { type JsonObject, listOf, objectOf, SCRIPTED_USAGE } from "./script.ts";
 import { ScriptedUpstream } from "./scripted-upstream.ts";
-import { directTarget, inWorkplace, Stage, type Target } from "./stage.ts";
+import { directTarget, inWorkplace, MODEL_KNOWN_TO_CODEX, Stage, type Target } from "./stage.ts";
 
 let stage: Stage;
 
@@ -32,11 +31,12 @@ afterAll(async () => {
 async function play(
   { upstream, ...way }: Target,
   scenario: Scenario,
+  config: Readonly<Record<string, string>> = {},
 ): Promise<readonly JsonObject[]> {
   upstream.begin(scenario.steps);
   let run: ClientRun | undefined;
   await inWorkplace(async (place) => {
-    run = await runCodex({ place, prompt: PROMPT, ...way });
+    run = await runCodex({ place, prompt: PROMPT, config, ...way });
     await expectScenario(scenario, { upstream, place, run });
   });
   const events = parseJsonLines(run?.stdout ?? "");
@@ -70,37 +70,64 @@ for (const dialect of ["chat", "messages"] as const) {
       });
     });
 
-    test("runs one command after the other", async () => {
+    test("thinks and runs two commands of one turn", async () => {
       await play(stage.target(dialect), LONG_LOOP);
     });
 
-    test("runs two commands of one turn", async () => {
-      await play(stage.target(dialect), PARALLEL_CALLS);
-    });
-
-    test("reports a command that failed", async () => {
-      await play(stage.target(dialect), FAILING_COMMAND);
-    });
-
     test("gets over an overloaded upstream", async () => {
-      await play(stage.target(dialect), overloadedFirst(dialect === "chat" ? 503 : 529));
+      await play(stage.target(dialect), OVERLOADED_FIRST);
     });
 
-    test("gets over an answer that breaks off", async () => {
-      await play(stage.target(dialect), CUT_FIRST);
+    test("gets over an answer that breaks off in a command", async () => {
+      await play(stage.target(dialect), brokenFirst("cut"));
     });
 
-    test("goes on after thinking", async () => {
-      await play(stage.target(dialect), THINKING);
+    test("gets over an error in the middle of a command", async () => {
+      await play(stage.target(dialect), brokenFirst("error"));
+    });
+
+    test("understands that its prompt is too long", async () => {
+      const { upstream, ...way } = stage.target(dialect);
+      upstream.begin(OVERFLOW.steps);
+      let run: ClientRun | undefined;
+      await inWorkplace(async (place) => {
+        run = await runCodex({ place, prompt: PROMPT, ...way });
+      });
+      expect(run?.stdout).toContain("ran out of room in the model's context window");
+      expect(run?.code).toBe(1);
+      expect(upstream.mainRequests).toHaveLength(1);
+    });
+
+    test("is called by the names of its namespaces", async () => {
+      const target = stage.target(dialect);
+      const call = { tool: /spawn_agent|close_agent/, input: { target: "nobody" } };
+      const steps = [{ calls: [call] }, ...TOOL_LOOP.steps];
+      await play(target, { ...TOOL_LOOP, steps });
+      const request = JSON.stringify(target.upstream.mainRequests[1]?.body["messages"]);
+      expect(request).not.toMatch(/unsupported call|unknown tool/i);
     });
   });
 }
 
-test("tools in Codex's namespaces reach a chat upstream as functions of their own", async () => {
-  const target = stage.target("chat");
-  await play(target, TOOL_LOOP);
-  const tools = listOf(target.upstream.mainRequests[0]?.body["tools"]);
-  const names = tools.map((tool) => String(objectOf(objectOf(tool)["function"])["name"]));
-  expect(names).toContain("exec_command");
-  expect(names.filter((name) => name.endsWith("spawn_agent"))).toHaveLength(1);
+test("Codex's thinking comes back to an Anthropic upstream with its signature", async () => {
+  const target = stage.target("messages");
+  await play(target, LONG_LOOP, { model_reasoning_effort: "medium" });
+  const [, second, third] = target.upstream.mainRequests;
+  const { text, signature } = THINKING;
+  for (const request of [second, third]) {
+    const turn = listOf(request?.body["messages"])
+      .map(objectOf)
+      .find((message) => message["role"] === "assistant");
+    expect(listOf(turn?.["content"])[0]).toEqual({ type: "thinking", thinking: text, signature });
+  }
+});
+
+test("Codex applies a patch, a tool of free text, that a chat upstream gives as JSON", async () => {
+  const target = { ...stage.target("chat"), model: MODEL_KNOWN_TO_CODEX };
+  const input = '*** Begin Patch\n*** Add File: patched.txt\n+of one "line"\n*** End Patch\n';
+  await play(target, {
+    steps: [{ calls: [{ tool: /^apply_patch$/, input: { input } }] }, ...TOOL_LOOP.steps],
+    files: { ...TOOL_LOOP.files, "patched.txt": 'of one "line"\n' },
+    printed: [...TOOL_LOOP.printed, "patched.txt"],
+  });
 });

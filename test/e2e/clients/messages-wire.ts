@@ -43,11 +43,12 @@ export const MESSAGES_WIRE: Wire = {
 
   writeWhole: messageOf,
 
-  writeError: () => ({
-    type: "error",
-    error: { type: "overloaded_error", message: "Overloaded" },
-    request_id: "req_scripted",
-  }),
+  writeRefusal: (reason) =>
+    reason === "overloaded"
+      ? { status: 529, body: errorBody("overloaded_error", "Overloaded") }
+      : { status: 400, body: errorBody("invalid_request_error", OVERFLOW) },
+
+  writeErrorEvent: () => sse(errorBody("overloaded_error", "Overloaded"), "error"),
 
   writeModels: (ids) => ({
     data: ids.map((id) => ({
@@ -61,6 +62,12 @@ export const MESSAGES_WIRE: Wire = {
     last_id: ids.at(-1) ?? null,
   }),
 };
+
+const OVERFLOW = "prompt is too long: 200001 tokens > 200000 maximum";
+
+function errorBody(type: string, message: string): JsonObject {
+  return { type: "error", error: { type, message }, request_id: "req_scripted" };
+}
 
 function messageOf(answer: Answer, body: JsonObject): JsonObject {
   return {

@@ -2,16 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ClientRun, parseJsonLines } from "./client-process.ts";
 import { type OpencodeProvider, runOpencode } from "./run-opencode.ts";
 import {
-  CUT_FIRST,
+  brokenFirst,
   expectScenario,
-  FAILING_COMMAND,
   FINAL_TEXT,
   LONG_LOOP,
-  overloadedFirst,
-  PARALLEL_CALLS,
+  OVERLOADED_FIRST,
   PROMPT,
   type Scenario,
-  THINKING,
   TOOL_LOOP,
 } from "./scenarios.ts";
 import { objectOf, SCRIPTED_USAGE } from "./script.ts";
@@ -19,6 +16,9 @@ import { directTarget, inWorkplace, Stage, type Target } from "./stage.ts";
 
 const OPENAI: OpencodeProvider = "@ai-sdk/openai-compatible";
 const ANTHROPIC: OpencodeProvider = "@ai-sdk/anthropic";
+
+/** The provider package gives thoughts back as open models want it, to every server of that dialect. */
+const OWN_EXTENSION = /reasoning_content: is unknown/;
 
 let stage: Stage;
 
@@ -40,7 +40,7 @@ async function play(
   let run: ClientRun | undefined;
   await inWorkplace(async (place) => {
     run = await runOpencode({ place, prompt: PROMPT, provider, ...way });
-    await expectScenario(scenario, { upstream, place, run });
+    await expectScenario(scenario, { upstream, place, run, borne: OWN_EXTENSION });
   });
   const parts = parseJsonLines(run?.stdout ?? "").map((event) => objectOf(event["part"]));
   expect(parts.filter((part) => part["type"] === "text").at(-1)?.["text"]).toBe(FINAL_TEXT);
@@ -49,10 +49,14 @@ async function play(
 
 type Part = Readonly<Record<string, unknown>>;
 
-test("opencode plays the tool loop without a gateway, in both dialects", async () => {
-  await play(directTarget(stage.upstreams.chat), TOOL_LOOP, OPENAI);
-  await play(directTarget(stage.upstreams.messages), TOOL_LOOP, ANTHROPIC);
-});
+for (const [provider, dialect] of [
+  [OPENAI, "chat"],
+  [ANTHROPIC, "messages"],
+] as const) {
+  test(`opencode with ${provider} plays the tool loop without a gateway`, async () => {
+    await play(directTarget(stage.upstreams[dialect]), TOOL_LOOP, provider);
+  });
+}
 
 for (const [provider, dialect] of [
   [OPENAI, "chat"],
@@ -60,41 +64,23 @@ for (const [provider, dialect] of [
   [ANTHROPIC, "chat"],
   [ANTHROPIC, "messages"],
 ] as const) {
-  describe(`opencode with ${provider} over an upstream that speaks ${dialect}`, () => {
-    test("runs a command, sends its result and prints the answer, with the upstream's usage", async () => {
-      const parts = await play(stage.target(dialect), TOOL_LOOP, provider);
-      const finish = parts.filter((part) => part["type"] === "step-finish").at(-1);
-      expect(finish?.["tokens"]).toMatchObject({
-        input: SCRIPTED_USAGE.input - SCRIPTED_USAGE.cached,
-        output: SCRIPTED_USAGE.output,
-        cache: { read: SCRIPTED_USAGE.cached },
-      });
-    });
-
-    test("runs two commands of one turn", async () => {
-      await play(stage.target(dialect), PARALLEL_CALLS, provider);
-    });
-
-    test("goes on after thinking", async () => {
-      await play(stage.target(dialect), THINKING, provider);
+  test(`opencode with ${provider} runs commands over an upstream that speaks ${dialect}`, async () => {
+    const parts = await play(stage.target(dialect), LONG_LOOP, provider);
+    const finish = parts.filter((part) => part["type"] === "step-finish").at(-1);
+    expect(finish?.["tokens"]).toMatchObject({
+      input: SCRIPTED_USAGE.input - SCRIPTED_USAGE.cached,
+      output: SCRIPTED_USAGE.output,
+      cache: { read: SCRIPTED_USAGE.cached },
     });
   });
 }
 
 describe("opencode over an upstream of the other dialect", () => {
-  test("runs one command after the other", async () => {
-    await play(stage.target("messages"), LONG_LOOP, OPENAI);
-  });
-
-  test("reports a command that failed", async () => {
-    await play(stage.target("messages"), FAILING_COMMAND, OPENAI);
-  });
-
   test("gets over an overloaded upstream", async () => {
-    await play(stage.target("messages"), overloadedFirst(529), OPENAI);
+    await play(stage.target("messages"), OVERLOADED_FIRST, OPENAI);
   });
 
-  test("gets over an answer that breaks off", async () => {
-    await play(stage.target("messages"), CUT_FIRST, OPENAI);
+  test("gets over an error in the middle of a command", async () => {
+    await play(stage.target("messages"), brokenFirst("error"), OPENAI);
   });
 });

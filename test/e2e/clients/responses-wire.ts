@@ -31,10 +31,14 @@ export const RESPONSES_WIRE: Wire = {
 
   writeWhole: responseOf,
 
-  writeError: () => ({ error: { message: "Overloaded", type: "server_error", code: null } }),
+  writeRefusal: () => ({ status: 503, body: ERROR }),
+
+  writeErrorEvent: () => sse({ type: "error", ...ERROR }, "error"),
 
   writeModels: (ids) => ({ object: "list", data: ids.map((id) => ({ id, object: "model" })) }),
 };
+
+const ERROR = { error: { message: "Overloaded", type: "server_error", code: null } };
 
 function responseOf(answer: Answer, body: JsonObject): JsonObject {
   return {

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import type { ClientRun, Workplace } from "./client-process.ts";
-import type { Step } from "./script.ts";
+import type { Spoken, Step } from "./script.ts";
 import type { ScriptedUpstream } from "./scripted-upstream.ts";
 
 /** What every client is told; the script does not read it. */
@@ -8,20 +8,21 @@ export const PROMPT = "Make the file and say what its number is";
 /** The last words of every script. */
 export const FINAL_TEXT = "All is done, and the number is 4711.";
 
-const FINAL: Step = { kind: "text", text: FINAL_TEXT };
+const FINAL: Step = { text: FINAL_TEXT };
 
 /** A script and what it has to leave behind. */
 export interface Scenario {
   readonly steps: readonly Step[];
-  /** Files in the working folder with their content. */
-  readonly files: Readonly<Record<string, string>>;
+  /** Files in the working folder with their content, undefined for one that must not be there. */
+  readonly files: Readonly<Record<string, string | undefined>>;
   /** What the commands print: it must come back to the upstream as the results of its calls. */
   readonly printed: readonly string[];
 }
 
 const WRITE = "echo 4711 > made.txt && echo first-$((40 + 2))";
 const WRITE_OTHER = "echo 4712 > other.txt && echo second-$((40 + 3))";
-const LOOP: Step = { kind: "calls", commands: [WRITE], text: "I make the file." };
+const FAIL = "echo third-$((40 + 4)); exit 3";
+const LOOP: Spoken = { calls: [WRITE], text: "I make the file." };
 
 /** One command, its result, a last text. */
 export const TOOL_LOOP: Scenario = {
@@ -30,58 +31,37 @@ export const TOOL_LOOP: Scenario = {
   printed: ["first-42"],
 };
 
-/** Two commands at once, with no text before them. */
-export const PARALLEL_CALLS: Scenario = {
-  steps: [{ kind: "calls", commands: [WRITE, WRITE_OTHER] }, FINAL],
-  files: { "made.txt": "4711\n", "other.txt": "4712\n" },
-  printed: ["first-42", "second-43"],
-};
+/** What the thinking steps say; Anthropic wants it back as it was. */
+export const THINKING = {
+  text: "The user wants a file: I make it.",
+  signature: "c2lnbmVkLWJ5LXNjcmlwdA==",
+} as const;
 
-/** Three commands, one turn after the other: the history grows. */
+/** Thinking, text and a command; two commands at once without a text, of which one fails; the end. */
 export const LONG_LOOP: Scenario = {
-  steps: [LOOP, { kind: "calls", commands: [WRITE_OTHER] }, FINAL],
+  steps: [{ ...LOOP, thinking: THINKING }, { calls: [WRITE_OTHER, FAIL] }, FINAL],
   files: { "made.txt": "4711\n", "other.txt": "4712\n" },
-  printed: ["first-42", "second-43"],
-};
-
-/** A command that fails without a word. */
-export const FAILING_COMMAND: Scenario = {
-  steps: [{ kind: "calls", commands: ["echo 4711 > made.txt; exit 3"] }, FINAL],
-  files: { "made.txt": "4711\n" },
-  printed: [],
+  printed: ["first-42", "second-43", "third-44"],
 };
 
 /** The upstream has too much to do, then it serves. */
-export function overloadedFirst(status: number): Scenario {
-  return { ...TOOL_LOOP, steps: [{ kind: "overloaded", status }, ...TOOL_LOOP.steps] };
+export const OVERLOADED_FIRST: Scenario = {
+  ...TOOL_LOOP,
+  steps: [{ refusal: "overloaded" }, ...TOOL_LOOP.steps],
+};
+
+/** The first answer breaks off in the middle of a command, which must not be run. */
+export function brokenFirst(ending: "cut" | "error"): Scenario {
+  const broken = "echo never > never.txt; echo never > never.txt; echo never > never.txt";
+  return {
+    ...TOOL_LOOP,
+    steps: [{ text: "I will", calls: [broken], ending }, ...TOOL_LOOP.steps],
+    files: { ...TOOL_LOOP.files, "never.txt": undefined },
+  };
 }
 
-/** The first answer breaks off in the middle of its text. */
-export const CUT_FIRST: Scenario = {
-  ...TOOL_LOOP,
-  steps: [
-    {
-      kind: "cut",
-      text: "This sentence is long enough to be sent in many pieces, but never ends.",
-    },
-    ...TOOL_LOOP.steps,
-  ],
-};
-
-/** The model thinks before it calls. */
-export const THINKING: Scenario = {
-  ...TOOL_LOOP,
-  steps: [
-    {
-      ...LOOP,
-      thinking: {
-        text: "The user wants a file: I make it.",
-        signature: "c2lnbmVkLWJ5LXNjcmlwdA==",
-      },
-    },
-    FINAL,
-  ],
-};
+/** The prompt does not fit: to try again would not help. */
+export const OVERFLOW: Scenario = { steps: [{ refusal: "overflow" }], files: {}, printed: [] };
 
 /** Checks what a run must leave: its end, files, an upstream that saw no fault and the results of all calls. */
 export async function expectScenario(
@@ -90,12 +70,15 @@ export async function expectScenario(
     readonly upstream: ScriptedUpstream;
     readonly place: Workplace;
     readonly run: ClientRun;
+    /** Complaints that the client itself, not the gateway, gives reason for. */
+    readonly borne?: RegExp;
   },
 ): Promise<void> {
-  const { upstream, place, run } = after;
+  const { upstream, place, run, borne } = after;
+  const complaints = upstream.complaints.filter((line) => borne?.test(line) !== true);
   // One comparison, so that a failure shows all of them.
   expect({
-    complaints: upstream.complaints,
+    complaints,
     stepsLeft: upstream.stepsLeft,
     code: run.code,
     output: run.code === 0 ? "" : `${run.stdout}\n${run.stderr}`,

@@ -1,17 +1,26 @@
 /** One answer of the scripted model to a request of a client's main conversation. */
-export type Step =
-  /** Asks for shell commands, all in one turn. */
-  | {
-      readonly kind: "calls";
-      readonly commands: readonly string[];
-      readonly text?: string;
-      readonly thinking?: Thinking;
-    }
-  | { readonly kind: "text"; readonly text: string; readonly thinking?: Thinking }
-  /** Refuses with the dialect's own body for a server that has too much to do. */
-  | { readonly kind: "overloaded"; readonly status: number }
-  /** Starts to stream this text and closes the connection in the middle. */
-  | { readonly kind: "cut"; readonly text: string };
+export type Step = Spoken | Refusal;
+
+/** A whole answer, or one that breaks off before its end. */
+export interface Spoken {
+  readonly thinking?: Thinking;
+  readonly text?: string;
+  /** Shell commands and other calls, all in one turn. */
+  readonly calls?: readonly (string | NamedCall)[];
+  /** "cut" closes the connection in the middle of the stream, "error" sends the dialect's error event there. */
+  readonly ending?: "whole" | "cut" | "error";
+}
+
+/** A call of another tool than the shell. */
+export interface NamedCall {
+  readonly tool: RegExp;
+  readonly input: JsonObject;
+}
+
+/** "overloaded" may be tried again, "overflow" says that the prompt is too long. */
+export interface Refusal {
+  readonly refusal: "overloaded" | "overflow";
+}
 
 /** What a model thought; Anthropic signs it and wants it back unchanged. */
 export interface Thinking {
@@ -49,27 +58,35 @@ const SHELL_NAMES = /^(bash|shell|shell_command|exec_command|local_shell)$/i;
 /** The argument that takes the command line. */
 const COMMAND_ARGUMENTS = ["command", "cmd"];
 
-/** Builds the answer of a step that asks for commands; fails where the request offers no shell. */
+/** Builds the answer of a step; fails where the request does not offer what it calls. */
 export function toAnswer(
-  step: Extract<Step, { kind: "calls" | "text" }>,
+  { thinking, text, calls = [] }: Spoken,
   request: { readonly tools: readonly DeclaredTool[]; readonly callPrefix: string },
 ): Answer {
-  const { text, thinking } = step;
-  const common = {
+  return {
     ...(text === undefined ? {} : { text }),
     ...(thinking === undefined ? {} : { thinking }),
+    calls: calls.map((call, index) => ({
+      id: `${request.callPrefix}${index + 1}`,
+      ...(typeof call === "string"
+        ? shellCall(call, request.tools)
+        : namedCall(call, request.tools)),
+    })),
   };
-  if (step.kind === "text") return { ...common, calls: [] };
-  const shell = findShell(request.tools);
-  if (shell === undefined) {
-    throw new Error(`No shell among the tools ${request.tools.map((tool) => tool.name).join()}`);
+}
+
+function shellCall(command: string, tools: readonly DeclaredTool[]): Omit<ToolCall, "id"> {
+  const shell = findShell(tools);
+  if (shell === undefined) throw new Error(`No shell among [${tools.map((tool) => tool.name)}]`);
+  return { name: shell.name, arguments: JSON.stringify(argumentsFor(shell, command)) };
+}
+
+function namedCall(call: NamedCall, tools: readonly DeclaredTool[]): Omit<ToolCall, "id"> {
+  const found = tools.find((tool) => call.tool.test(tool.name));
+  if (found === undefined) {
+    throw new Error(`No tool ${call.tool} among [${tools.map((tool) => tool.name)}]`);
   }
-  const calls = step.commands.map((command, index) => ({
-    id: `${request.callPrefix}${index + 1}`,
-    name: shell.name,
-    arguments: JSON.stringify(argumentsFor(shell, command)),
-  }));
-  return { ...common, calls };
+  return { name: found.name, arguments: JSON.stringify(call.input) };
 }
 
 /** The tool that runs commands: what sets the main conversation apart from titles and other side requests. */

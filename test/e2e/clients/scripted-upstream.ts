@@ -149,22 +149,30 @@ export class ScriptedUpstream {
   }
 
   #answer({ body, isMain }: RecordedRequest, response: ServerResponse): void {
-    const step = isMain ? this.#takeStep() : { kind: "text" as const, text: SIDE_ANSWER };
-    if (step.kind === "overloaded") {
-      sendJson(response, this.#wire.writeError(step.status), step.status);
+    const step = isMain ? this.#takeStep() : { text: SIDE_ANSWER };
+    if ("refusal" in step) {
+      const { status, body: error } = this.#wire.writeRefusal(step.refusal);
+      sendJson(response, error, status);
       return;
     }
-    const spoken = step.kind === "cut" ? { kind: "text" as const, text: step.text } : step;
-    const answer = toAnswer(spoken, {
+    const answer = toAnswer(step, {
       tools: this.#wire.readTools(body),
       callPrefix: `${this.#wire.callPrefix}scripted_${this.#nextStep}_`,
     });
-    if (body["stream"] === true) {
-      const events = this.#wire.writeStream(answer, body);
-      sendStream(response, events, { isCut: step.kind === "cut" });
-    } else {
+    if (body["stream"] !== true) {
       sendJson(response, this.#wire.writeWhole(answer, body));
+      return;
     }
+    const events = this.#wire.writeStream(answer, body);
+    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+    if (step.ending === undefined || step.ending === "whole") {
+      response.end(events.join(""));
+      return;
+    }
+    const half = events.slice(0, Math.ceil(events.length / 2)).join("");
+    if (step.ending === "error") response.end(half + this.#wire.writeErrorEvent());
+    // What is written must leave before the connection goes.
+    else response.write(half, () => response.destroy());
   }
 
   #takeStep(): Step {
@@ -172,7 +180,7 @@ export class ScriptedUpstream {
     this.#nextStep += 1;
     if (step !== undefined) return step;
     this.complaints.push(`Request ${this.#nextStep} of the main conversation is beyond the script`);
-    return { kind: "text", text: BEYOND_SCRIPT };
+    return { text: BEYOND_SCRIPT };
   }
 }
 
@@ -198,19 +206,4 @@ async function readBody(request: IncomingMessage): Promise<JsonObject> {
 
 function sendJson(response: ServerResponse, body: JsonObject, status = 200): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-}
-
-function sendStream(
-  response: ServerResponse,
-  events: readonly string[],
-  options: { readonly isCut: boolean },
-): void {
-  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
-  if (!options.isCut) {
-    response.end(events.join(""));
-    return;
-  }
-  // What is written must leave before the connection goes.
-  const half = events.slice(0, Math.ceil(events.length / 2)).join("");
-  response.write(half, () => response.destroy());
 }

@@ -10,6 +10,8 @@ export const MODEL_NAMES = {
   chat: "model-behind-chat",
   messages: "model-behind-messages",
 } as const;
+/** A name that Codex knows and offers more tools to, of the types custom and tool_search; the chat upstream has it. */
+export const MODEL_KNOWN_TO_CODEX = "gpt-5.5";
 /** What clients show to the gateway; it must never reach an upstream. */
 export const CLIENT_KEY = "sk-of-the-client";
 
@@ -68,9 +70,11 @@ export class Stage {
   }
 
   async #startGateway(): Promise<void> {
-    const entry = (kind: string, endpoint: string, name: string) =>
+    const entry = (kind: string, endpoint: string, names: readonly string[]) =>
       `[[neurons]]\nname = "${kind}-api"\nkind = "${kind}"\nendpoint = "${endpoint}"\n` +
-      `api_key_env = "SCRIPTED_KEY"\nmodels = [{ id = "${SCRIPTED_MODEL}", name = "${name}" }]\n`;
+      `api_key_env = "SCRIPTED_KEY"\nmodels = [${names
+        .map((name) => `{ id = "${SCRIPTED_MODEL}", name = "${name}" }`)
+        .join()}]\n`;
     const config = join(this.folder, "cortex.toml");
     const listen = `[gateway]\nlisten = "127.0.0.1:${this.port}"\n`;
     const metrics = `metrics_listen = "127.0.0.1:${findFreePort()}"\n\n`;
@@ -78,15 +82,15 @@ export class Stage {
       config,
       listen +
         metrics +
-        entry("openai", `${this.upstreams.chat.url}/v1`, MODEL_NAMES.chat) +
-        entry("anthropic", this.upstreams.messages.url, MODEL_NAMES.messages),
+        entry("openai", `${this.upstreams.chat.url}/v1`, [MODEL_NAMES.chat, MODEL_KNOWN_TO_CODEX]) +
+        entry("anthropic", this.upstreams.messages.url, [MODEL_NAMES.messages]),
     );
     const gateway = new CortexProcess(["gateway", "--config", config], {
       SCRIPTED_KEY: UPSTREAM_KEY,
     });
     this.#gateway = gateway;
-    await waitUntil(async () => (await this.#modelIds()).length === 2, {
-      what: () => `both models in the catalogue, the gateway printed:\n${gateway.output}`,
+    await waitUntil(async () => (await this.#modelIds()).length === 3, {
+      what: () => `all models in the catalogue, the gateway printed:\n${gateway.output}`,
     });
   }
 

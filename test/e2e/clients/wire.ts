@@ -1,4 +1,4 @@
-import type { Answer, DeclaredTool, JsonObject } from "./script.ts";
+import type { Answer, DeclaredTool, JsonObject, Refusal } from "./script.ts";
 
 /** How the scripted upstream reads and writes one dialect. */
 export interface Wire {
@@ -12,7 +12,9 @@ export interface Wire {
   /** The events of a stream, in order, ready to send. */
   writeStream(answer: Answer, body: JsonObject): readonly string[];
   writeWhole(answer: Answer, body: JsonObject): JsonObject;
-  writeError(status: number): JsonObject;
+  writeRefusal(reason: Refusal["refusal"]): { readonly status: number; readonly body: JsonObject };
+  /** The event that says in mid-stream that the answer will not be finished. */
+  writeErrorEvent(): string;
   writeModels(ids: readonly string[]): JsonObject;
 }
 
