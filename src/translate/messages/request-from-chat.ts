@@ -150,15 +150,23 @@ function chooseTools({
   return { tools: [...tools, format.tool], choice: any, isForced: true };
 }
 
-/** Whether the conversation ends in results of calls whose thinking nobody has kept. */
+/**
+ * Whether the conversation ends in a run of calls and results before which nobody has kept any thinking. A model that
+ * thinks by a budget does so at the run's begin and not before each call.
+ */
 function hasForgotten(messages: unknown, recall: FromChatContext["recallThinking"]): boolean {
   const turns = Array.isArray(messages) ? messages.filter(isJsonObject) : [];
   if (turns.at(-1)?.["role"] !== "tool") return false;
-  const caller = turns.findLast(({ role }) => role === "assistant");
-  if (caller === undefined) return false;
-  if (readThinkingBlocks(caller["thinking_blocks"]).length > 0) return false;
+  const isOfRun = ({ role }: JsonObject) => role === "assistant" || role === "tool";
+  const run = turns.slice(turns.findLastIndex((turn) => !isOfRun(turn)) + 1);
+  const callers = run.filter(({ role }) => role === "assistant");
+  return callers.length > 0 && !callers.some((caller) => isRemembered(caller, recall));
+}
+
+function isRemembered(caller: JsonObject, recall: FromChatContext["recallThinking"]): boolean {
+  if (readThinkingBlocks(caller["thinking_blocks"]).length > 0) return true;
   const id = firstCallId(caller);
-  return id === undefined || recall(id) === undefined;
+  return id !== undefined && recall(id) !== undefined;
 }
 
 /** Text alone is joined; with a cache mark the blocks stay what they are. */

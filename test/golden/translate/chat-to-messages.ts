@@ -209,6 +209,31 @@ export const chatToMessagesCases: readonly FromChatCase[] = [
     },
   },
   {
+    name: "thinking before the first call of a run is enough",
+    in: {
+      max_tokens: 10000,
+      reasoning_effort: "low",
+      messages: [
+        asked,
+        { role: "assistant", content: null, tool_calls: [called("call_kept")] },
+        { role: "tool", tool_call_id: "call_kept", content: "x" },
+        { role: "assistant", content: null, tool_calls: [called("call_1")] },
+        { role: "tool", tool_call_id: "call_1", content: "y" },
+      ],
+    },
+    out: {
+      max_tokens: 10000,
+      thinking: { type: "enabled", budget_tokens: 2048 },
+      messages: [
+        asked,
+        { role: "assistant", content: [{ type: "thinking", thinking: "Kept", signature: "sig" }, use("call_kept")] },
+        { role: "user", content: [{ type: "tool_result", tool_use_id: "call_kept", content: "x" }] },
+        { role: "assistant", content: [use("call_1")] },
+        { role: "user", content: [{ type: "tool_result", tool_use_id: "call_1", content: "y" }] },
+      ],
+    },
+  },
+  {
     name: "thinking that was lost: this turn goes on without",
     in: {
       max_tokens: 10000,
