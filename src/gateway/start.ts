@@ -8,7 +8,7 @@ import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { measureFleet } from "./fleet/status.ts";
-import { describeForLog, ERROR_FORMATS } from "./http/errors.ts";
+import { ERROR_FORMATS } from "./http/errors.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
 import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
@@ -74,8 +74,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     random,
     errors: ERROR_FORMATS,
     memory: { thinking: new ThinkingCache(), responses },
-    onBug: (thrown, request) =>
-      log.error("Request failed", { request, cause: describeForLog(thrown) }),
+    log,
     queueMax: config.limits.queue_max,
     keepaliveMs: config.limits.keepalive_seconds * 1_000,
     poke: (neuron) => poller.wake(neuron),

@@ -22,6 +22,8 @@ const POLL_MS = 30_000;
 /** While it is down: soon for a server that restarts, seldom for a provider with an outage. */
 const BACKOFF_MS_FIRST = 250;
 const BACKOFF_MS_MAX = 10_000;
+/** An API that limits requests must not be asked for its models with each one that it refuses. */
+const WAKE_MS = 5_000;
 /** Part of each pause by which it varies, so that many gateways do not beat together. */
 const JITTER = 0.2;
 
@@ -31,6 +33,7 @@ export class ApiPoller {
   readonly #stop = new AbortController();
   readonly #contacted = Promise.withResolvers<void>();
   #wake = new AbortController();
+  #polledMs = Number.NEGATIVE_INFINITY;
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
 
@@ -47,14 +50,15 @@ export class ApiPoller {
     const { fleet, upstream } = this.#options;
     this.#unsubscribe = fleet.subscribe((change) => {
       if (change.neuron !== upstream.name || change.model !== undefined) return;
-      if (fleet.neuron(upstream.name).reachability === "down") this.wake();
+      if (fleet.neuron(upstream.name).reachability === "down") this.#wake.abort();
     });
     this.#running = this.#run();
   }
 
-  /** Polls now rather than at the next turn. */
+  /** Polls now rather than at the next turn, unless it just did: every refused request asks for it. */
   wake(): void {
-    this.#wake.abort();
+    const { clock } = this.#options;
+    if (clock.monotonicMs() - this.#polledMs >= WAKE_MS) this.#wake.abort();
   }
 
   async stop(): Promise<void> {
@@ -69,6 +73,7 @@ export class ApiPoller {
     let failures = 0;
     while (!this.#stop.signal.aborted) {
       this.#wake = new AbortController();
+      this.#polledMs = clock.monotonicMs();
       const answered = await this.#poll();
       this.#contacted.resolve();
       if (this.#stop.signal.aborted) return;

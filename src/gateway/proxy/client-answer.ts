@@ -98,12 +98,11 @@ export class ClientAnswer {
   }
 
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
-  fail(error: CortexError, lastEvent: string | undefined): void {
-    const { errors } = this.#context;
+  fail(error: CortexError, lastEvent: string): void {
     if (this.#opened) {
-      this.#reply.write(lastEvent ?? errors.formatEvent(error, this.#context));
+      this.#reply.write(lastEvent);
       this.#reply.end();
-    } else errors.send(this.#reply, error, this.#context);
+    } else this.#context.errors.send(this.#reply, error, this.#context);
   }
 
   /** Stops the timer; nothing is sent. */

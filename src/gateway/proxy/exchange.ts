@@ -161,7 +161,9 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   /** What is no expected error is a bug: it ends this request, and the log says where it is. */
   toError(thrown: unknown): CortexError {
     if (thrown instanceof CortexError) return thrown;
-    this.#parts.onBug(thrown, this.#request.requestId);
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    const cause = `${describeError(thrown)}\n${stack ?? ""}`;
+    this.#parts.log.error("Request failed", { request: this.requestId, cause });
     return new CortexError("internal", describeError(thrown), { cause: thrown });
   }
 
@@ -226,7 +228,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     if (code === "model_not_loaded") {
       fleet.noteNotLoaded(upstream.name, this.#request.entry.source);
     } else if (replica !== undefined) {
-      if (status !== 429) fleet.noteRequestFailed(replica);
+      if (isUpstreamsFault(status)) fleet.noteRequestFailed(replica);
       const pauseSeconds = Number(refusal.retryAfter);
       if (pauseSeconds > 0 && upstream.kind !== "neuron") fleet.noteBusy(replica, pauseSeconds);
     }
@@ -258,14 +260,16 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   /** The answer is given whether or not it can be kept. */
   #keepResponse(response: JsonObject): void {
-    const { memory, onBug } = this.#parts;
+    const { memory, log } = this.#parts;
     const stored = this.#attempt?.stored;
     if (stored === undefined) return;
+    let cause = "it is larger than the store";
     try {
-      memory.responses.keep(response, stored);
+      if (memory.responses.keep(response, stored)) return;
     } catch (thrown) {
-      onBug(thrown, this.#request.requestId);
+      cause = describeError(thrown);
     }
+    log.warn("Response not kept", { request: this.requestId, cause });
   }
 
   // 3. To the client.
@@ -337,12 +341,18 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
   #fail(error: CortexError): void {
     const { metrics, errors } = this.#parts;
-    const relay = this.#answer?.relay;
     this.#finish(errors.statusOf(error, this.dialect), () => {
       if (!this.#client.opened && this.#attempts === 0) metrics.countRejection(error.code);
-      if (relay === undefined && this.#firstByteMs > 0) this.#client.breakOff();
-      else this.#client.fail(error, relay?.fail(error));
+      if (this.#answer?.relay === undefined && this.#firstByteMs > 0) this.#client.breakOff();
+      else this.#client.fail(error, this.#formatLastEvent(error));
     });
+  }
+
+  /** A stream may have broken within an event, which has to be ended first. */
+  #formatLastEvent(error: CortexError): string {
+    const relay = this.#answer?.relay;
+    const gap = relay?.atBoundary === false ? "\n\n" : "";
+    return relay?.fail(error) ?? gap + this.errors.formatEvent(error, this);
   }
 
   onPause(): void {
@@ -383,6 +393,11 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     });
     this.#lease?.release();
   }
+}
+
+/** A missing model, a limit or a late client say nothing of the next request. */
+function isUpstreamsFault(status: number): boolean {
+  return status >= 500 || status === 401 || status === 403;
 }
 
 function formatDropped(names: readonly string[]): string {

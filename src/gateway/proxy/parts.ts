@@ -1,4 +1,5 @@
 import type { CortexError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -36,6 +37,5 @@ export interface DataPlaneParts {
   /** Asks for a poll of a neuron that behaved oddly. */
   readonly poke: (neuron: string) => void;
   readonly errors: ErrorFormats;
-  /** Logs what was thrown and is no expected error. */
-  readonly onBug: (thrown: unknown, requestId: string) => void;
+  readonly log: Log;
 }

@@ -160,6 +160,20 @@ describe("APIs beside neurons", () => {
       expect((await errorOf(response)).message).toBe("Slow down");
       expect(api.asked).toHaveLength(turn);
     }
+    // Its list of models was asked for once, at the start.
+    expect(api.requests).toHaveLength(3);
+  });
+
+  test("an API that fails again and again is left alone for a while, one that lacks a model is not", async () => {
+    const api = fakeApi("openai", ["m"]);
+    const gateway = await gatewayOver([], { apis: [{ api, name: "cloud" }] });
+    api.answer = () => api.refuse(404, "invalid_request_error", "No such model");
+    for (let turn = 0; turn < 5; turn += 1) expect((await gateway.chat("m")).status).toBe(404);
+    api.answer = () => api.refuse(500, "server_error", "Broken");
+    const statuses: number[] = [];
+    for (let turn = 0; turn < 5; turn += 1) statuses.push((await gateway.chat("m")).status);
+    expect(statuses).toEqual([500, 500, 500, 503, 503]);
+    expect(api.asked).toHaveLength(8);
   });
 
   test("a redirect is not followed, and its answer is no answer", async () => {

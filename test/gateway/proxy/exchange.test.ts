@@ -81,6 +81,29 @@ describe("exchange", () => {
     expect(rest).not.toContain("half");
   });
 
+  test("a neuron that dies within a long event gets an error event that can be read", async () => {
+    const neuron = fakeNeuron().addModel("m", { state: "ready" });
+    const held = new HeldStream();
+    neuron.answer = () => held.response;
+    const gateway = await gatewayOver([neuron]);
+    const half = `data: {"long":"${"x".repeat(40_000)}`;
+    held.write(half);
+    const response = await gateway.chat("m", { stream: true });
+    const reader = response.body?.getReader();
+    let text = "";
+    while (text.length < half.length) {
+      text += new TextDecoder().decode((await reader?.read())?.value);
+    }
+    await neuron.kill();
+    for (;;) {
+      const piece = await reader?.read();
+      if (piece === undefined || piece.done) break;
+      text += new TextDecoder().decode(piece.value);
+    }
+    expect(text.slice(0, half.length)).toBe(half);
+    expect(text.slice(half.length)).toStartWith('\n\ndata: {"error":');
+  });
+
   test("an error event of the neuron passes as it is, without a second one", async () => {
     const neuron = fakeNeuron().addModel("m", { state: "ready" });
     const broken = `${chunk("Hel")}data: {"error":{"message":"engine failed","code":"internal"}}\n\n`;
