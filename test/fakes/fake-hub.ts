@@ -107,14 +107,14 @@ export class FakeHub {
   }
 
   #resolve(repository: Repository, rest: string): Response {
-    const [, revision = "", ...names] = rest.split("/");
+    const [, , ...names] = rest.split("/");
     const bytes = repository.files.get(names.map(decodeURIComponent).join("/"));
     if (bytes === undefined) return refused(404, "EntryNotFound", "Entry not found");
     return new Response(null, {
       status: 302,
       headers: {
         location: `${this.cdn.url}${cdnPath(bytes)}`,
-        "x-repo-commit": revision,
+        "x-repo-commit": repository.commit,
         "x-linked-etag": `"${sha256(bytes)}"`,
         "x-linked-size": String(bytes.length),
       },

@@ -42,6 +42,8 @@ export interface FixtureOptions extends FakeEngineOptions {
   readonly neuron?: Readonly<Record<string, unknown>>;
   readonly memory?: Readonly<Record<string, unknown>>;
   readonly defaults?: Readonly<Record<string, unknown>>;
+  readonly supply?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A small valid model file. */
@@ -78,9 +80,11 @@ export class NeuronFixture {
       neuron: { listen: "127.0.0.1:0", models_dir: folder, ...options.neuron },
       memory: { margin_mib: 0, ...options.memory },
       defaults: { context: 100, slots: 2, queue_max: 3, ...options.defaults },
+      supply: { ...options.supply },
     }) as NeuronConfig;
     const [engine, clock, log] = [new FakeEngine(options), new FakeClock(), new RecordingLog()];
-    const neuron = await startNeuron({ config, log, clock, engine, testFaults: true });
+    const env = options.env ?? {};
+    const neuron = await startNeuron({ config, log, clock, engine, env, testFaults: true });
     return new NeuronFixture(neuron, engine, clock, log, folder);
   }
 
