@@ -17,7 +17,7 @@ import { grammarRule } from "./grammar-rule.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 import { messagesRule } from "./message-rules.ts";
 import { cleanSchema } from "./schema-rules.ts";
-import { responseFormatRule, toolChoiceRule, toolsRule } from "./tool-rules.ts";
+import { checkToolChoice, responseFormatRule, toolChoiceRule, toolsRule } from "./tool-rules.ts";
 
 /** A request that the engine can be given. */
 export interface CheckedRequest {
@@ -223,6 +223,7 @@ export function checkRequest(
   }
   const picked = pickFields(body, RULES[kind]);
   if (kind === "embeddings") checkDimensions(picked, options.embeddingLength);
+  checkToolChoice(picked);
   if (kind === "chat" || kind === "count_tokens") checkChat(picked, options);
   // One name for the engine; the newer one wins where a client sends both.
   if (picked["max_completion_tokens"] !== undefined) {

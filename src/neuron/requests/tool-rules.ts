@@ -86,6 +86,24 @@ export const toolChoiceRule: FieldRule = (value, param) => {
   );
 };
 
+/** A call can only be demanded of tools that are there. @throws CortexError when none fits */
+export function checkToolChoice(picked: JsonObject): void {
+  const { tools, tool_choice: choice } = picked;
+  if (choice === undefined || choice === "auto" || choice === "none") return;
+  const names = Array.isArray(tools)
+    ? (tools as FunctionTool[]).map((tool) => tool.function.name)
+    : [];
+  if (names.length === 0) {
+    throw invalid("tool_choice", "'tool_choice' demands a call, but there are no 'tools'");
+  }
+  const wanted = isObject(choice) && isObject(choice["function"]) ? choice["function"]["name"] : "";
+  if (choice === "required" || names.includes(String(wanted))) return;
+  throw invalid(
+    "tool_choice",
+    `'tool_choice' names ${showValue(wanted)}, which is not among the ${names.length} 'tools'`,
+  );
+}
+
 /** text, json_object or json_schema; what cannot be enforced is refused. */
 export const responseFormatRule: FieldRule = (value, param) => {
   const type = isObject(value) ? value["type"] : undefined;

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { CortexError } from "../../../src/base/errors.ts";
-import { toolChoiceRule, toolsRule } from "../../../src/neuron/requests/tool-rules.ts";
+import {
+  checkToolChoice,
+  toolChoiceRule,
+  toolsRule,
+} from "../../../src/neuron/requests/tool-rules.ts";
 
 const named = (name: string, parameters?: unknown) => ({
   type: "function",
@@ -50,4 +54,17 @@ test("a choice of one function may be written in the form of chat or of Response
   expect(toolChoiceRule(wanted, "tool_choice")).toEqual(wanted);
   expect(toolChoiceRule({ type: "function", name: "f" }, "tool_choice")).toEqual(wanted);
   expect(toolChoiceRule("any", "tool_choice")).toBe("required");
+});
+
+test("a call is demanded of tools that are there", () => {
+  const tools = toolsRule([named("f")], "tools");
+  const choose = (name: string) => ({ type: "function", function: { name } });
+  for (const choice of [undefined, "auto", "none"]) {
+    expect(() => checkToolChoice({ tool_choice: choice })).not.toThrow();
+  }
+  expect(() => checkToolChoice({ tools, tool_choice: "required" })).not.toThrow();
+  expect(() => checkToolChoice({ tools, tool_choice: choose("f") })).not.toThrow();
+  expect(() => checkToolChoice({ tools, tool_choice: choose("g") })).toThrow('"g"');
+  expect(() => checkToolChoice({ tools: [], tool_choice: "required" })).toThrow("no 'tools'");
+  expect(() => checkToolChoice({ tool_choice: choose("f") })).toThrow("no 'tools'");
 });
