@@ -141,7 +141,7 @@ test("the same name in two repositories gets the owner in front", async () => {
   await cached("aaa/n/x-q8_0.gguf", { bytes: await bytesOf("1") });
   await cached("zZz/n/x-q8_0.gguf", { bytes: await bytesOf("2") });
   await catalogue.scan();
-  expect(ids().toSorted()).toEqual(["zzz-x-q8_0", "x-q8_0"]);
+  expect(ids().toSorted()).toEqual(["x-q8_0", "zzz-x-q8_0"]);
   expect(catalogue.find("zZz/n:Q8_0")?.id).toBe("zzz-x-q8_0");
   expect(catalogue.find("aaa/n:Q8_0")?.id).toBe("x-q8_0");
 });
