@@ -13,7 +13,7 @@ export const BLOCKS_MAX = 100_000;
 
 /** Blocks that only Anthropic's own servers make and read; an answer without them still is one. */
 const SERVER_BLOCKS =
-  /^(server_tool_use|mcp_tool_use|mcp_tool_result|container_upload|tool_reference|browser_state|fallback|[a-z_]+_tool_result)$/;
+  /^(server_tool_use|mcp_tool_use|mcp_tool_result|container_upload|browser_state|fallback|[a-z_]+_tool_result)$/;
 
 const BASE64 = /^[A-Za-z0-9+/_\s-]*={0,2}\s*$/;
 const MEDIA_TYPE = /^[a-z]+\/[a-z0-9.+-]+$/i;
@@ -36,6 +36,9 @@ export function readBlock(
       return readSearchResult(block, param);
     case "compaction":
       return textParts(optionalString(block["content"], `${param}.content`) ?? "");
+    case "tool_reference":
+      // What a client's own search for tools finds; the tool itself comes with the request's others.
+      return textParts(`Found: ${requireString(block["tool_name"], `${param}.tool_name`)}`);
     default:
       if (SERVER_BLOCKS.test(type)) {
         conversion.dropped.add(`messages.content.${type}`);

@@ -187,6 +187,25 @@ export const messagesToChatCases: readonly ToChatCase[] = [
     },
   },
   {
+    name: "a client's search for tools says what it found",
+    in: {
+      tools: [tool],
+      messages: [
+        asked,
+        { role: "assistant", content: [call] },
+        { role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "tool_reference", tool_name: "WebFetch" }, { type: "tool_reference", tool_name: "Edit" }] }] },
+      ],
+    },
+    out: {
+      tools: [fn],
+      messages: [
+        asked,
+        { role: "assistant", content: null, tool_calls: [called] },
+        { role: "tool", tool_call_id: "toolu_1", content: "Found: WebFetch\nFound: Edit" },
+      ],
+    },
+  },
+  {
     name: "several results are a message each, a failed one says so, a missing one is empty",
     in: {
       messages: [
