@@ -98,10 +98,17 @@ test("Claude Code gives an Anthropic upstream its thinking back with the signatu
   expect(listOf(turn?.["content"])[0]).toEqual({ type: "thinking", thinking: text, signature });
 });
 
-test("Claude Code's search for tools reaches a chat upstream as text", async () => {
+test("Claude Code's search for tools tells a chat upstream what it found", async () => {
   const target = stage.target("chat");
   const search = { tool: /^ToolSearch$/, input: { query: "select:WebFetch", max_results: 5 } };
-  await play(target, { ...TOOL_LOOP, steps: [{ calls: [search] }, ...TOOL_LOOP.steps] });
+  await play(target, {
+    ...TOOL_LOOP,
+    steps: [{ calls: [search] }, ...TOOL_LOOP.steps],
+    printed: [...TOOL_LOOP.printed, "Found: WebFetch"],
+  });
+  const tools = listOf(target.upstream.mainRequests.at(-1)?.body["tools"]);
+  const names = tools.map((tool) => objectOf(objectOf(tool)["function"])["name"]);
+  expect(names).toContain("WebFetch");
 });
 
 test("what Claude Code says of itself alone does not reach a chat upstream", async () => {
