@@ -6,6 +6,12 @@ import { cleanSchema } from "./schema-rules.ts";
 const TOOLS_MAX = 512;
 
 /**
+ * Of all tools' schemas together: objects, and values that are listed. 200 tools of a real client's size have 3,000;
+ * a slow template takes 0.25 s for each 1,000, in which no other request of the device is prepared.
+ */
+const SCHEMA_PARTS_MAX = 20_000;
+
+/**
  * Functions that the model may call; schema constraints that cannot be enforced are left out. Tools of other types
  * are the client's own or another server's: no model here can call them, so they are not shown to it.
  */
@@ -18,6 +24,13 @@ export const toolsRule: FieldRule = (value, param) => {
   }
   const names = new Set<string>();
   const checked = value.map((tool, index) => checkTool(tool, `${param}[${index}]`));
+  const parts = checked.reduce((sum, tool) => sum + countParts(tool?.function.parameters), 0);
+  if (parts > SCHEMA_PARTS_MAX) {
+    throw invalid(
+      param,
+      `The schemas of '${param}' have ${parts} parts, at most ${SCHEMA_PARTS_MAX} are allowed`,
+    );
+  }
   return checked.filter((tool) => {
     // Of tools with the same name the first one counts: a call could not tell them apart.
     if (tool === undefined || names.has(tool.function.name)) return false;
@@ -25,6 +38,13 @@ export const toolsRule: FieldRule = (value, param) => {
     return true;
   });
 };
+
+function countParts(value: unknown): number {
+  if (Array.isArray(value))
+    return value.reduce<number>((sum, item) => sum + 1 + countParts(item), 0);
+  if (!isObject(value)) return 0;
+  return Object.values(value).reduce<number>((sum, item) => sum + countParts(item), 1);
+}
 
 interface FunctionTool {
   readonly type: "function";

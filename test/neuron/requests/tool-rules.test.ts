@@ -68,3 +68,12 @@ test("a call is demanded of tools that are there", () => {
   expect(() => checkToolChoice({ tools: [], tool_choice: "required" })).toThrow("no 'tools'");
   expect(() => checkToolChoice({ tool_choice: choose("f") })).toThrow("no 'tools'");
 });
+
+test("schemas that would keep the engine busy for many seconds are refused, all tools together", () => {
+  const values = Array.from({ length: 900 }, (_, index) => index);
+  const large = (index: number) =>
+    named(`f${index}`, { type: "object", properties: { a: { enum: values } } });
+  const tools = (count: number) => Array.from({ length: count }, (_, index) => large(index));
+  expect(toolsRule(tools(20), "tools")).toHaveLength(20);
+  expect(() => toolsRule(tools(23), "tools")).toThrow("20769 parts, at most 20000");
+});
