@@ -400,6 +400,8 @@ function isUpstreamsFault(status: number): boolean {
   return status >= 500 || status === 401 || status === 403;
 }
 
+/** Clients invent names; what is none must not end the header line. */
 function formatDropped(names: readonly string[]): string {
-  return `X-Cortex-Dropped: ${names.join(", ").slice(0, DROPPED_CHARACTERS_MAX)}\r\n`;
+  const plain = names.filter((name) => /^[A-Za-z0-9_.[\]-]{1,64}$/.test(name)).join(", ");
+  return plain === "" ? "" : `X-Cortex-Dropped: ${plain.slice(0, DROPPED_CHARACTERS_MAX)}\r\n`;
 }

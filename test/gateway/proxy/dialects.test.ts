@@ -116,6 +116,17 @@ describe.each(PAIRS)("pair %#", (dialect, kind) => {
     );
   });
 
+  test(`${title}: names of fields that a client invents do not become headers of their own`, async () => {
+    const { gateway } = await over(kind);
+    const response = await gateway.post(dialect.path, {
+      ...dialect.body("m"),
+      "evil\r\nX-Evil: 1": true,
+      tools: [{ type: "evil\r\nX-Evil: 1", name: "evil\r\nX-Evil: 1" }],
+    });
+    expect(response.headers.get("x-evil")).toBeNull();
+    expect(response.headers.get("x-cortex-dropped") ?? "").not.toContain("evil");
+  });
+
   test(`${title}: a stream comes in the client's dialect and ends as it should`, async () => {
     const { gateway } = await over(kind);
     const text = await (await stream(gateway, dialect)).text();
