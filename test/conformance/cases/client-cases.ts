@@ -1,4 +1,4 @@
-import { askBody, type Mode } from "../ask.ts";
+import { askBody, DIALECTS, type Mode } from "../ask.ts";
 import {
   AGENT_TOOL_SCHEMA,
   claudeCodeBody,
@@ -109,6 +109,32 @@ export const CLIENT_CASES: readonly ConformanceCase[] = [
     },
   },
   ...unknownFieldCases(),
+  ...DIALECTS.map(
+    (dialect): ConformanceCase => ({
+      name: "an empty list of tools is as good as none",
+      topic: "clients",
+      dialect: dialect.name,
+      async run(target) {
+        const body = dialect.write({ user: "Hello.", maxTokens: 2, tools: [] }, target.model);
+        const reply = await askBody(target, dialect, { body });
+        expectThat(reply.usage.output > 0, `The answer is empty: ${show(reply)}`);
+      },
+    }),
+  ),
+  {
+    name: "a budget for thinking is let go where the model does not think",
+    topic: "clients",
+    dialect: "messages",
+    async run(target) {
+      const { temperature, ...body } = messagesDialect.write(
+        { user: "Tell me about the sea.", maxTokens: 2_048, stop: ["e"] },
+        target.model,
+      );
+      const thinking = { type: "enabled", budget_tokens: 1_024 };
+      const reply = await askBody(target, messagesDialect, { body: { ...body, thinking } });
+      expectThat(reply.usage.output > 0, `The answer is empty: ${show(reply)}`);
+    },
+  },
 ];
 
 /** Every request gets fields that no server knows, at each level. */

@@ -228,6 +228,26 @@ export const CONVERSATION_CASES: readonly ConformanceCase[] = [
     }),
   ),
   {
+    name: "a document of plain text is a part of the prompt",
+    topic: "conversation",
+    dialect: "messages",
+    async run(target) {
+      const count = async (data: string) => {
+        const source = { type: "text", media_type: "text/plain", data };
+        const content = [
+          { type: "document", source, title: "Notes", citations: { enabled: false } },
+          { type: "text", text: "Sum it up." },
+        ];
+        const body = { model: target.model, messages: [{ role: "user", content }] };
+        const { headers } = messagesDialect;
+        const { input_tokens } = await target.json("/v1/messages/count_tokens", body, { headers });
+        return Number(input_tokens);
+      };
+      const [short, long] = [await count("Sea."), await count("Sea and wind. ".repeat(20))];
+      expectThat(long > short + 40, `The counts are ${short} and ${long}`);
+    },
+  },
+  {
     name: "an answer that is kept can be fetched, followed and deleted",
     topic: "conversation",
     dialect: "responses",

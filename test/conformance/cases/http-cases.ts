@@ -127,6 +127,69 @@ export const HTTP_CASES: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "a body is JSON whatever its content type says",
+    topic: "http",
+    dialect: "chat",
+    async run(target) {
+      // What curl says of a body unless told otherwise.
+      const headers = { "content-type": "application/x-www-form-urlencoded" };
+      const body = chatDialect.write({ user: "Hello.", maxTokens: 1 }, target.model);
+      const { status } = await target.send(chatDialect.path, body, { headers });
+      expectEqual(status, 200, "Status");
+    },
+  },
+  {
+    name: "messages are answered without a version of their API",
+    topic: "http",
+    dialect: "messages",
+    async run(target) {
+      const body = messagesDialect.write({ user: "Hello.", maxTokens: 1 }, target.model);
+      messagesDialect.readWhole(await target.json(messagesDialect.path, body));
+    },
+  },
+  {
+    name: "two requests that are sent at once on a connection are answered in turn",
+    topic: "http",
+    dialect: "http",
+    async run(target) {
+      const connection = await RawConnection.open(target.url);
+      const get = (path: string) =>
+        `GET ${path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${target.key}\r\n\r\n`;
+      try {
+        connection.write(get("/v1/models") + get("/v1/nothing"));
+        const statuses = [await connection.readAnswer(), await connection.readAnswer()].map(
+          ({ status }) => status,
+        );
+        expectEqual(statuses, [200, 404], "Statuses");
+      } finally {
+        connection.close();
+      }
+    },
+  },
+  {
+    name: "a client that waits for leave to send its body gets it",
+    topic: "http",
+    dialect: "chat",
+    async run(target) {
+      const body = JSON.stringify(
+        chatDialect.write({ user: "Hello.", maxTokens: 1 }, target.model),
+      );
+      const connection = await RawConnection.open(target.url);
+      try {
+        connection.write(
+          `POST ${chatDialect.path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n` +
+            `Authorization: Bearer ${target.key}\r\nContent-Length: ${body.length}\r\n` +
+            "Expect: 100-continue\r\n\r\n",
+        );
+        expectEqual((await connection.readAnswer()).status, 100, "First status");
+        connection.write(body);
+        expectEqual((await connection.readAnswer()).status, 200, "Second status");
+      } finally {
+        connection.close();
+      }
+    },
+  },
+  {
     name: "a body in chunks and in small pieces is put together",
     topic: "http",
     dialect: "chat",
