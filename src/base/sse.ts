@@ -23,7 +23,7 @@ export function formatSseEvent(event: string, data: unknown, id?: number): strin
 
 /** A comment: keeps a connection alive, ignored by every client. */
 export function formatSseComment(text: string): string {
-  return `: ${text.replaceAll("\n", " ")}\n\n`;
+  return `: ${text.replace(/[\r\n]+/g, " ")}\n\n`;
 }
 
 export interface SseEvent {

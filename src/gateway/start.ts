@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../base/clock.ts";
+import { CortexError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { GatewayConfig } from "../config/gateway-schema.ts";
@@ -130,7 +131,11 @@ function createUpstreams(config: GatewayConfig, log: Log): ReadonlyMap<string, U
   const upstreams = new Map<string, Upstream>();
   for (const neuron of config.neurons) {
     const variable = neuron.kind === "neuron" ? neuron.token_env : neuron.api_key_env;
-    const secret = variable === undefined ? undefined : process.env[variable];
+    // A secret that was read from a file mostly ends in a newline.
+    const secret = variable === undefined ? undefined : process.env[variable]?.trim();
+    if (secret !== undefined && /[^\x21-\x7e]/.test(secret)) {
+      throw new CortexError("invalid_config", `${variable} holds what no header may hold`);
+    }
     if (variable !== undefined && !secret) {
       log.warn("Token or key is not set", { neuron: neuron.name, variable });
     }

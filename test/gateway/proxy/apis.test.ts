@@ -69,7 +69,8 @@ describe("APIs beside neurons", () => {
     openai.key = "openai-secret";
     anthropic.key = "anthropic-secret";
     const neuron = fakeNeuron().addModel("m", { state: "ready" });
-    const gateway = await withEnv({ KEY_ONE: "openai-secret", KEY_TWO: "anthropic-secret" }, () =>
+    const env = { KEY_ONE: "openai-secret\n", KEY_TWO: "anthropic-secret" };
+    const gateway = await withEnv(env, () =>
       gatewayOver([neuron], {
         apis: [
           { api: openai, name: "one", entry: { api_key_env: "KEY_ONE" } },
@@ -106,6 +107,14 @@ describe("APIs beside neurons", () => {
     expect(JSON.stringify(anthropic.requests)).not.toContain("openai-secret");
     expect(anthropic.asked[0]?.headers["anthropic-beta"]).toBe("beta-1,beta-2");
     expect(anthropic.asked[0]?.headers["anthropic-version"]).toBe("2023-06-01");
+  });
+
+  test("a key that would end its header line is refused at the start", async () => {
+    const api = fakeApi("openai", ["gpt"]);
+    const apis = [{ api, name: "one", entry: { api_key_env: "KEY_ONE" } }];
+    const started = withEnv({ KEY_ONE: "key\r\nX-Evil: 1" }, () => gatewayOver([], { apis }));
+    const error = await started.catch((thrown: unknown) => thrown);
+    expect(String(error)).toContain("KEY_ONE holds what no header may hold");
   });
 
   test("an API that refuses the key is down, and a client is not told that its own is wrong", async () => {
