@@ -119,3 +119,17 @@ test("what Claude Code says of itself alone does not reach a chat upstream", asy
     expect(JSON.stringify(seen)).not.toContain(own);
   }
 });
+
+test("Claude Code counts the tokens of its parts at an Anthropic upstream", async () => {
+  const { upstream, ...way } = stage.target("messages");
+  upstream.begin([]);
+  await inWorkplace(async (place) => {
+    const { report, code } = await runClaudeCode({ place, prompt: "/context", ...way });
+    expect(code).toBe(0);
+    expect(String(report["result"])).toContain("Context Usage");
+  });
+  expect(upstream.complaints).toEqual([]);
+  expect(new Set(upstream.requests.map(({ path }) => path))).toEqual(
+    new Set(["/v1/messages/count_tokens"]),
+  );
+});
