@@ -7,6 +7,7 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   gateway: 3,
   neuron: 3,
   translate: 2,
+  "api-docs": 1,
   hub: 1,
   protocol: 1,
   config: 1,
@@ -25,7 +26,11 @@ interface Home {
 const HOMES: readonly Home[] = [
   { name: "elysia", where: "*/http", isHome: (path) => /^src\/\w+\/http\//.test(path) },
   { name: "@elysiajs/swagger", where: "*/http", isHome: (path) => /^src\/\w+\/http\//.test(path) },
-  { name: "swagger-ui-dist", where: "*/http", isHome: (path) => /^src\/\w+\/http\//.test(path) },
+  {
+    name: "swagger-ui-dist",
+    where: "api-docs",
+    isHome: (path) => path.startsWith("src/api-docs/"),
+  },
   { name: "prom-client", where: "metrics", isHome: (path) => path.startsWith("src/metrics/") },
   { name: "citty", where: "cli and main", isHome: (path) => /^src\/(cli\/|main\.ts)/.test(path) },
   { name: "@iarna/toml", where: "config", isHome: (path) => path.startsWith("src/config/") },

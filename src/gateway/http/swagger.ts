@@ -1,5 +1,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import { describeOperation } from "../../api-docs/describe-operation.ts";
+import { swaggerPage, swaggerScript, swaggerStyle } from "../../api-docs/swagger-page.ts";
 import { VERSION } from "../../base/version.ts";
 import {
   AdminLoadRequestSchema,
@@ -11,31 +13,14 @@ import {
   GatewayHealthSchema,
   StatusSchema,
 } from "../../protocol/status.ts";
-import { SWAGGER_SCRIPT, SWAGGER_STYLE } from "./swagger-files.ts";
-
-const PAGE = `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>cortex API</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/swagger/style.css"></head>
-<body><div id="ui"></div><script src="/swagger/script.js"></script>
-<script>SwaggerUIBundle({ url: "/swagger/json", dom_id: "#ui", validatorUrl: null });</script></body>
-</html>
-`;
 
 /** The API's description as a page and as OpenAPI 3.0. */
 export function swaggerRoutes() {
   return new Elysia({ name: "swagger", prefix: "/swagger" })
-    .get("/", () => new Response(PAGE, { headers: { "content-type": "text/html; charset=utf-8" } }))
+    .get("/", () => swaggerPage("cortex API"))
     .get("/json", () => describeApi())
-    .get("/script.js", () => file(SWAGGER_SCRIPT, "text/javascript; charset=utf-8"))
-    .get("/style.css", () => file(SWAGGER_STYLE, "text/css; charset=utf-8"));
-}
-
-function file(path: string, contentType: string): Response {
-  return new Response(Bun.file(path), {
-    headers: { "content-type": contentType, "cache-control": "max-age=86400" },
-  });
+    .get("/script.js", swaggerScript)
+    .get("/style.css", swaggerStyle);
 }
 
 const ID = { name: "id", in: "path", required: true, schema: { type: "string" } } as const;
@@ -156,14 +141,6 @@ function describeApi() {
 }
 
 function operation(summary: string, schemas: { body?: object; answer?: TSchema } = {}) {
-  const { body, answer } = schemas;
-  const content = (schema: unknown) => ({ "application/json": { schema } });
-  return {
-    summary,
-    ...(body === undefined ? {} : { requestBody: { required: true, content: content(body) } }),
-    responses: {
-      200: { description: "OK", ...(answer === undefined ? {} : { content: content(answer) }) },
-      default: { description: "An error in the envelope of the path's dialect" },
-    },
-  };
+  const errors = "An error in the envelope of the path's dialect";
+  return describeOperation({ summary, errors, ...schemas });
 }

@@ -1,3 +1,4 @@
+import { describeOperation } from "../../api-docs/describe-operation.ts";
 import { VERSION } from "../../base/version.ts";
 import type { Route } from "./route.ts";
 
@@ -19,9 +20,8 @@ export function describeRoutes(routes: readonly Route[]): object {
 
 function describeRoute(route: Route): object {
   const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
-  const json = (schema: object) => ({ content: { "application/json": { schema } } });
   return {
-    summary: route.summary,
+    ...describeOperation({ ...route, errors: "An error in OpenAI's envelope" }),
     tags: [route.tag],
     parameters: names.map((name) => ({
       name,
@@ -29,11 +29,6 @@ function describeRoute(route: Route): object {
       required: true,
       schema: { type: "string" },
     })),
-    ...(route.body === undefined ? {} : { requestBody: json(route.body) }),
     ...(route.isOpen === true ? {} : { security: [{ token: [] }, {}] }),
-    responses: {
-      200: { description: "Success", ...(route.answer === undefined ? {} : json(route.answer)) },
-      default: { description: "An error in OpenAI's envelope" },
-    },
   };
 }
