@@ -113,7 +113,7 @@ function readDigest(lfs: unknown, oid: unknown): Digest | undefined {
   return undefined;
 }
 
-/** The list goes on at the hub itself or not at all: the token travels with the question. */
+/** The list goes on at the hub itself: the token travels with the question. @throws CortexError load_failed */
 function nextPage(
   link: string | null,
   at: { readonly current: string; readonly endpoint: string },
@@ -121,7 +121,8 @@ function nextPage(
   const found = /<([^>]+)>\s*;\s*rel="next"/.exec(link ?? "")?.[1];
   if (found === undefined) return undefined;
   const next = URL.parse(found, at.current);
-  return next?.origin === new URL(at.endpoint).origin ? next.href : undefined;
+  if (next?.origin === new URL(at.endpoint).origin) return next.href;
+  throw new CortexError("load_failed", `${at.current} goes on at another address: ${next?.host}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

