@@ -12,7 +12,7 @@ const POLL_MS = 250;
  * Runs `work` while nobody else on this host, in this process or another, runs work under the same lock file. The
  * operating system gives the lock of a process that ends free, so that none is left behind; the file itself, which is
  * empty, stays, because removing it would let two hold locks of the same name.
- * @throws CortexError timeout after a day; the signal's reason when it aborts a wait
+ * @throws CortexError timeout after a day, load_failed where the file cannot be locked; the signal's reason when it aborts a wait
  */
 export async function withFileLock<T>(
   path: string,
@@ -27,10 +27,9 @@ export async function withFileLock<T>(
   const { clock, signal } = options;
   await mkdir(dirname(path), { recursive: true });
   const deadlineMs = clock.monotonicMs() + WAIT_MAX_MS;
-  // SQLite's lock on a file, used for that alone: Bun has no other lock that the kernel frees.
-  const file = new Database(path, { create: true });
+  const file = openLock(path);
   try {
-    while (!tryLock(file)) {
+    while (!tryLock(file, path)) {
       if (clock.monotonicMs() > deadlineMs) {
         throw new CortexError("timeout", `Another process holds ${path} for 24 hours`);
       }
@@ -43,12 +42,26 @@ export async function withFileLock<T>(
   }
 }
 
-function tryLock(file: Database): boolean {
+/** SQLite's lock on a file, used for that alone: Bun has no other lock that the kernel frees. */
+function openLock(path: string): Database {
+  try {
+    return new Database(path, { create: true });
+  } catch (cause) {
+    throw cannotLock(path, cause);
+  }
+}
+
+function tryLock(file: Database, path: string): boolean {
   try {
     file.run("BEGIN EXCLUSIVE");
     return true;
-  } catch (error) {
-    if ((error as { code?: string }).code === "SQLITE_BUSY") return false;
-    throw error;
+  } catch (cause) {
+    if ((cause as { code?: string }).code === "SQLITE_BUSY") return false;
+    throw cannotLock(path, cause);
   }
+}
+
+/** Mostly a file of another user. */
+function cannotLock(path: string, cause: unknown): CortexError {
+  return new CortexError("load_failed", `Cannot lock ${path}`, { cause, hint: `ls -l ${path}` });
 }

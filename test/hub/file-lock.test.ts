@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withFileLock } from "../../src/hub/file-lock.ts";
@@ -56,6 +56,13 @@ test("the lock of a process that was killed is free", async () => {
   const result = await withFileLock(path, async () => "mine", { clock, onWait });
   expect(result).toBe("mine");
   expect(waits).toBeGreaterThan(0);
+});
+
+test("a lock that cannot be one is an error that names it", async () => {
+  const path = join(folder, "lock");
+  await mkdir(path);
+  const work = withFileLock(path, async () => undefined, { clock });
+  await expect(work).rejects.toThrow(`Cannot lock ${path}`);
 });
 
 test("a wait ends when the signal aborts", async () => {
