@@ -16,6 +16,8 @@ const LINE_PERCENT = 10;
 /** Speed is an average over about this time. */
 const SPEED_SPAN_MS = 5_000;
 const BAR_WIDTH = 24;
+/** Of a terminal that does not say, or says 0. */
+const COLUMNS_DEFAULT = 80;
 const ERASE_LINE = "\r\u001B[K";
 
 /** Shows a pull's progress: one moving line on a terminal, now and then a line elsewhere. */
@@ -52,7 +54,7 @@ export class PullProgressView {
       if (atMs - this.#shownMs < DRAW_MS && !isEnd) return;
       this.#measure(atMs, progress.doneBytes);
       this.#shownMs = atMs;
-      const columns = Math.max(20, (this.#output.columns ?? 80) - 1);
+      const columns = Math.max(20, (this.#output.columns || COLUMNS_DEFAULT) - 1);
       this.#output.write(ERASE_LINE + this.#line(progress, columns));
       this.#isDrawn = true;
       return;

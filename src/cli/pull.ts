@@ -38,7 +38,7 @@ export const pullCommand = defineCliCommand({
     projector: {
       type: "boolean",
       default: true,
-      description: "fetch the projector of a model with eyes or ears",
+      description: "fetch a model's projector, too; --no-projector leaves it out",
     },
     json: { type: "boolean", description: "print what was pulled as JSON" },
   },

@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { CortexError } from "../base/errors.ts";
+import { formatBytes } from "../base/units.ts";
 import { withFileLock } from "./file-lock.ts";
 import { askHub, type HubAnswer, type HubConnection } from "./hub-request.ts";
 import { isStrongTag, PartFile, partBytes } from "./part-file.ts";
@@ -73,7 +74,7 @@ type Receiving = DownloadOptions & {
 
 async function receive(part: PartFile, options: Receiving): Promise<void> {
   const { wanted, connection, signal } = options;
-  if (part.size > 0) options.onNote?.(`${wanted.name} goes on after ${part.size} bytes`);
+  if (part.size > 0) options.onNote?.(`${wanted.name} goes on after ${formatBytes(part.size)}`);
   let before = part.size;
   options.onProgress?.(part.size);
   await withRetries(

@@ -42,6 +42,19 @@ export async function withFileLock<T>(
   }
 }
 
+/** Runs `work` as {@link withFileLock} does if nobody holds the lock now; false when somebody does. */
+export async function tryFileLock(path: string, work: () => Promise<void>): Promise<boolean> {
+  await mkdir(dirname(path), { recursive: true });
+  const file = openLock(path);
+  try {
+    if (!tryLock(file, path)) return false;
+    await work();
+    return true;
+  } finally {
+    file.close();
+  }
+}
+
 /** SQLite's lock on a file, used for that alone: Bun has no other lock that the kernel frees. */
 function openLock(path: string): Database {
   try {

@@ -14,6 +14,7 @@ import {
   touchRecord,
   writeRecord,
 } from "./pull-record.ts";
+import { removeStaleParts } from "./stale-parts.ts";
 
 /** Well within {@link RECENT_USE_MS}. */
 const USE_NOTE_MS = 60_000;
@@ -109,6 +110,7 @@ export async function runPull(plan: PullPlan, options: PullOptions): Promise<Pul
   }
   await store.linkSnapshot(listing, files);
   await store.writeRef(listing, plan.source.revision);
+  await removeStaleParts(store, recordOf(plan, []));
   return {
     source: formatHubSource(plan.source),
     commit: listing.commit,

@@ -153,6 +153,11 @@ describe("a broken transfer", () => {
     const { paths } = await fixture.pull(`hf:${REPOSITORY}`);
     expect((await bytesAt(paths[0])).equals(next)).toBe(true);
     expect(fixture.hub.cdn.requests.at(-1)?.range).toBeUndefined();
+    // Nobody would go on with the old one's part.
+    expect(await readdir(blobsFolder())).toEqual([sha256(next)]);
+    expect(await readdir(join(dirname(blobsFolder()), ".cortex"))).toEqual([
+      `${sha256(next)}.json`,
+    ]);
   });
 
   test("without ranges starts from the beginning", async () => {
