@@ -41,6 +41,18 @@ export class Workplace {
   }
 }
 
+/** What every client has to be told. */
+export interface ClientOptions {
+  readonly place: Workplace;
+  /** The base address without a path. */
+  readonly endpoint: string;
+  readonly key: string;
+  readonly model: string;
+  readonly prompt: string;
+  /** After which it is ended; a real model may need more than the default. */
+  readonly deadlineMs?: number;
+}
+
 /** What came of a client's run. */
 export interface ClientRun {
   readonly code: number;
@@ -54,9 +66,11 @@ export interface ClientRun {
  */
 export async function runClient(
   command: readonly string[],
-  options: { readonly place: Workplace; readonly env: Readonly<Record<string, string>> },
+  options: Pick<ClientOptions, "place" | "deadlineMs"> & {
+    readonly env: Readonly<Record<string, string>>;
+  },
 ): Promise<ClientRun> {
-  const { place, env } = options;
+  const { place, env, deadlineMs = RUN_DEADLINE_MS } = options;
   const child = Bun.spawn([...command], {
     cwd: place.work,
     stdin: "ignore",
@@ -78,7 +92,7 @@ export async function runClient(
     },
   });
   const endGroup = () => endProcessGroup(child.pid);
-  const timer = setTimeout(endGroup, RUN_DEADLINE_MS);
+  const timer = setTimeout(endGroup, deadlineMs);
   try {
     const [stdout, stderr, code] = await Promise.all([
       new Response(child.stdout).text(),

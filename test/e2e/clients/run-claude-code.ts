@@ -1,5 +1,5 @@
 import { ensureClients } from "../../../scripts/testing/ensure-clients.ts";
-import { type ClientRun, runClient, type Workplace } from "./client-process.ts";
+import { type ClientOptions, type ClientRun, runClient } from "./client-process.ts";
 import { isObject, type JsonObject } from "./script.ts";
 
 /** A run of Claude Code and what it reports of itself. */
@@ -9,17 +9,14 @@ export interface ClaudeCodeRun extends ClientRun {
 }
 
 /** `claude -p` against an Anthropic endpoint. */
-export async function runClaudeCode(options: {
-  readonly place: Workplace;
-  readonly endpoint: string;
-  readonly key: string;
-  readonly model: string;
-  readonly prompt: string;
-  /** Which header carries the key. */
-  readonly auth?: "authorization" | "x-api-key";
-  readonly env?: Readonly<Record<string, string>>;
-}): Promise<ClaudeCodeRun> {
-  const { place, endpoint, key, model, prompt, auth = "authorization" } = options;
+export async function runClaudeCode(
+  options: ClientOptions & {
+    /** Which header carries the key. */
+    readonly auth?: "authorization" | "x-api-key";
+    readonly env?: Readonly<Record<string, string>>;
+  },
+): Promise<ClaudeCodeRun> {
+  const { endpoint, key, model, prompt, auth = "authorization" } = options;
   const clients = await ensureClients();
   const run = await runClient(
     [
@@ -33,7 +30,7 @@ export async function runClaudeCode(options: {
       "--dangerously-skip-permissions",
     ],
     {
-      place,
+      ...options,
       env: {
         ANTHROPIC_BASE_URL: endpoint,
         [auth === "x-api-key" ? "ANTHROPIC_API_KEY" : "ANTHROPIC_AUTH_TOKEN"]: key,

@@ -1,15 +1,12 @@
 import { ensureClients } from "../../../scripts/testing/ensure-clients.ts";
-import { type ClientRun, runClient, type Workplace } from "./client-process.ts";
+import { type ClientOptions, type ClientRun, runClient } from "./client-process.ts";
 
 /** `codex exec` against an OpenAI Responses endpoint. */
-export async function runCodex(options: {
-  readonly place: Workplace;
-  readonly endpoint: string;
-  readonly key: string;
-  readonly model: string;
-  readonly prompt: string;
-  readonly config?: Readonly<Record<string, string>>;
-}): Promise<ClientRun> {
+export async function runCodex(
+  options: ClientOptions & {
+    readonly config?: Readonly<Record<string, string>>;
+  },
+): Promise<ClientRun> {
   const { place, endpoint, key, model, prompt } = options;
   const clients = await ensureClients();
   const config: Record<string, string> = {
@@ -37,7 +34,7 @@ export async function runCodex(options: {
       prompt,
     ],
     {
-      place,
+      ...options,
       // The launcher is a script for Node; whatever runs this test runs it as well, also when compiled.
       env: { CORTEX_API_KEY: key, CODEX_HOME: place.home, BUN_BE_BUN: "1" },
     },

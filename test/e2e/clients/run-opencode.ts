@@ -1,21 +1,18 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureClients } from "../../../scripts/testing/ensure-clients.ts";
-import { type ClientRun, runClient, type Workplace } from "./client-process.ts";
+import { type ClientOptions, type ClientRun, runClient } from "./client-process.ts";
 
 /** The package of opencode's own that speaks the dialect. */
 export type OpencodeProvider = "@ai-sdk/openai-compatible" | "@ai-sdk/anthropic";
 
 /** `opencode run` against an endpoint that a provider package of its speaks to. */
-export async function runOpencode(options: {
-  readonly place: Workplace;
-  readonly provider: OpencodeProvider;
-  readonly endpoint: string;
-  readonly key: string;
-  readonly model: string;
-  readonly prompt: string;
-  readonly limit?: { readonly context: number; readonly output: number };
-}): Promise<ClientRun> {
+export async function runOpencode(
+  options: ClientOptions & {
+    readonly provider: OpencodeProvider;
+    readonly limit?: { readonly context: number; readonly output: number };
+  },
+): Promise<ClientRun> {
   const { place, provider, endpoint, key, model, prompt } = options;
   const clients = await ensureClients();
   const config = join(place.folder, "opencode.json");
@@ -42,7 +39,7 @@ export async function runOpencode(options: {
   return await runClient(
     [...clients.opencode, "run", "--format", "json", "--model", `cortex/${model}`, prompt],
     {
-      place,
+      ...options,
       env: {
         OPENCODE_CONFIG: config,
         OPENCODE_PURE: "1",
