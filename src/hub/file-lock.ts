@@ -12,7 +12,8 @@ const POLL_MS = 250;
  * Runs `work` while nobody else on this host, in this process or another, runs work under the same lock file. The
  * operating system gives the lock of a process that ends free, so that none is left behind; the file itself, which is
  * empty, stays, because removing it would let two hold locks of the same name.
- * @throws CortexError timeout after a day, load_failed where the file cannot be locked; the signal's reason when it aborts a wait
+ * @throws CortexError timeout after a day, load_failed where the file cannot be locked; the signal's reason when it
+ * aborts a wait
  */
 export async function withFileLock<T>(
   path: string,

@@ -343,6 +343,21 @@ describe("room on the disk", () => {
 });
 
 describe("two pulls at once", () => {
+  test("of one repository leave each other's parts and records alone", async () => {
+    const other = patternBytes(MIB, 42);
+    fixture.hub.commit(REPOSITORY, { "t-Q8_0.gguf": MODEL, "t-Q4_0.gguf": other });
+    fixture.hub.cdn.fail(cdnPath(MODEL), { kind: "hold", afterBytes: MIB });
+    const slow = fixture.pull(`hf:${REPOSITORY}:Q8_0`);
+    await fixture.hub.cdn.waitForHold();
+    await fixture.pull(`hf:${REPOSITORY}:Q4_0`);
+    fixture.hub.cdn.release();
+    expect((await bytesAt((await slow).paths[0])).equals(MODEL)).toBe(true);
+    const records = await readdir(join(dirname(blobsFolder()), ".cortex"));
+    expect(records.toSorted()).toEqual(
+      [MODEL, other].map((bytes) => `${sha256(bytes)}.json`).toSorted(),
+    );
+  });
+
   test("of the same file fetch it once", async () => {
     fixture.hub.commit(REPOSITORY, { "t.gguf": MODEL });
     fixture.hub.cdn.fail(cdnPath(MODEL), { kind: "hold", afterBytes: MIB });
