@@ -69,7 +69,13 @@ test("a wait ends when the signal aborts", async () => {
   const path = join(folder, "lock");
   const abort = new AbortController();
   const held = Promise.withResolvers<void>();
-  const first = withFileLock(path, () => held.promise, { clock });
+  const started = Promise.withResolvers<void>();
+  const work = () => {
+    started.resolve();
+    return held.promise;
+  };
+  const first = withFileLock(path, work, { clock });
+  await started.promise;
   const options = { clock, signal: abort.signal, onWait: () => abort.abort(new Error("left")) };
   await expect(withFileLock(path, async () => undefined, options)).rejects.toThrow("left");
   held.resolve();
