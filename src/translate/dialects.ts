@@ -92,7 +92,7 @@ export interface Translation {
   readonly body: JsonObject;
   /** Undefined where the answer goes to the client as it comes. */
   readonly answer: AnswerTranslator | undefined;
-  /** Names of request fields that were let go, for a debug header. */
+  /** Names of request fields that were let go, for a debug header: plain names, each once. */
   readonly dropped: readonly string[];
   /** What a store keeps beside the answer; undefined where the client does not want it kept, and in other dialects. */
   readonly stored?: StoredRequest | undefined;

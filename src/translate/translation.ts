@@ -112,15 +112,16 @@ function translateResponses({ to, body, context, earlier }: TranslationRequest):
   const read = toChatRequest(body, earlier);
   const client = responsesClient(read, context);
   const stored = read.stored === undefined ? {} : { stored: read.stored };
-  if (to === "anthropic") {
-    const chat: JsonObject = { ...read.chat };
-    const { body: messages, toolNames, answerTool, dropped } = messagesFromChat(chat, context);
-    const answer = joinAnthropic({ context, toolNames, answerTool }, client);
-    const all = [...new Set([...read.dropped, ...dropped])];
-    return { path: MESSAGES_PATH, body: messages, answer, dropped: all, ...stored };
-  }
   const dropped = new DroppedFields();
   for (const name of read.dropped) dropped.add(name);
+  if (to === "anthropic") {
+    const chat: JsonObject = { ...read.chat };
+    const translated = messagesFromChat(chat, context);
+    const { body: messages, toolNames, answerTool } = translated;
+    const answer = joinAnthropic({ context, toolNames, answerTool }, client);
+    for (const name of translated.dropped) dropped.add(name);
+    return { path: MESSAGES_PATH, body: messages, answer, dropped: dropped.toNames(), ...stored };
+  }
   const sent = to === "neuron" ? toNeuronRequest(read.chat) : toOpenAiRequest(read.chat, dropped);
   const answer: AnswerTranslator = {
     whole: (answered) => client.whole(readCompletion(answered)),

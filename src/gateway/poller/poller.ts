@@ -1,25 +1,19 @@
-import type { Clock } from "../../base/clock.ts";
-import type { Log } from "../../base/log.ts";
-import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { ApiPoller } from "./api-poller.ts";
+import { createApiPoller } from "./api-poller.ts";
 import { NeuronPoller } from "./neuron-poller.ts";
+import type { PollLoop, PollParts } from "./poll-loop.ts";
 
-export interface PollerOptions {
+export interface PollerOptions extends PollParts {
   /** The control planes of the neurons. */
   readonly apis: ReadonlyMap<string, NeuronApi>;
   /** Those that are no neurons; what is in {@link apis} is passed over. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
-  readonly fleet: Fleet;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: () => number;
 }
 
 /** One watcher for each neuron and each API, side by side. */
 export class Poller {
-  readonly #pollers = new Map<string, NeuronPoller | ApiPoller>();
+  readonly #pollers = new Map<string, NeuronPoller | PollLoop>();
 
   constructor(options: PollerOptions) {
     const { apis, upstreams, ...shared } = options;
@@ -27,7 +21,7 @@ export class Poller {
       this.#pollers.set(name, new NeuronPoller({ name, api, ...shared }));
     }
     for (const [name, upstream] of upstreams) {
-      if (!apis.has(name)) this.#pollers.set(name, new ApiPoller({ upstream, ...shared }));
+      if (!apis.has(name)) this.#pollers.set(name, createApiPoller(upstream, shared));
     }
   }
 

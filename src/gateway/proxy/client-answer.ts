@@ -1,5 +1,6 @@
 import type { CortexError } from "../../base/errors.ts";
 import { formatSseComment, SSE_HEADERS } from "../../base/sse.ts";
+import { MESSAGES_PING } from "../../translate/messages/stream-from-chat.ts";
 import type { Reply } from "../listener/reply.ts";
 import type { ErrorAddress, ErrorFormats } from "./parts.ts";
 
@@ -18,8 +19,6 @@ export interface AnswerContext extends ErrorAddress {
 const STREAM_HEADERS = Object.entries(SSE_HEADERS)
   .map(([name, value]) => `${name}: ${value}\r\n`)
   .join("");
-/** Anthropic's clients drop it wherever it comes; a comment would not keep their timers from running out. */
-const PING = 'event: ping\ndata: {"type": "ping"}\n\n';
 
 /**
  * A client's side of an exchange: opens its answer once, keeps it alive while nothing comes, and ends it in the
@@ -60,7 +59,7 @@ export class ClientAnswer {
     const context = this.#context;
     if (!this.#opened) this.open("text/event-stream");
     const isMessages = context.dialect === "messages";
-    this.#reply.write(isMessages ? PING : formatSseComment(context.describeWait()));
+    this.#reply.write(isMessages ? MESSAGES_PING : formatSseComment(context.describeWait()));
   }
 
   /** A slow client gets no keep-alives on top of what it has not read. */

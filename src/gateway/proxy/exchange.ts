@@ -335,7 +335,8 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     if (choice === undefined) return id;
     const route = `${id}X-Cortex-Route: neuron=${choice.neuron}; reason=${choice.reason}\r\n`;
     const dropped = this.#attempt?.dropped;
-    return dropped === undefined || dropped.length === 0 ? route : route + formatDropped(dropped);
+    if (dropped === undefined || dropped.length === 0) return route;
+    return `${route}X-Cortex-Dropped: ${dropped.join(", ").slice(0, DROPPED_CHARACTERS_MAX)}\r\n`;
   }
 
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
@@ -398,10 +399,4 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 /** A missing model, a limit or a late client say nothing of the next request. */
 function isUpstreamsFault(status: number): boolean {
   return status >= 500 || status === 401 || status === 403;
-}
-
-/** Clients invent names; what is none must not end the header line. */
-function formatDropped(names: readonly string[]): string {
-  const plain = names.filter((name) => /^[A-Za-z0-9_.[\]-]{1,64}$/.test(name)).join(", ");
-  return plain === "" ? "" : `X-Cortex-Dropped: ${plain.slice(0, DROPPED_CHARACTERS_MAX)}\r\n`;
 }

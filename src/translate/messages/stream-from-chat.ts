@@ -12,7 +12,7 @@ import { toMessagesUsage } from "./usage.ts";
 /** What waits for an open call to end; a longer answer beside it is a broken upstream's. In characters. */
 const HELD_CHARACTERS_MAX = 8 * 1024 * 1024;
 
-/** What keeps an idle connection open; clients drop it wherever it comes. */
+/** Keeps an idle connection open: clients drop it wherever it comes, and a comment would not feed their timers. */
 export const MESSAGES_PING = 'event: ping\ndata: {"type":"ping"}\n\n';
 
 interface Call {
