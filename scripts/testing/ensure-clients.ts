@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { run, say } from "../native-progress.ts";
 import { cacheFolder, exists, hashOf, withLock } from "../native-source.ts";
@@ -7,6 +7,9 @@ const FOLDER = join(import.meta.dir, "../../test/e2e/clients");
 const PIN_FILES = ["package.json", "bun.lock"] as const;
 /** What bun leaves to run by hand: each puts the binary of this platform in the place of a stub. */
 const INSTALLERS = ["@anthropic-ai/claude-code/install.cjs", "opencode-ai/postinstall.mjs"];
+
+/** A gigabyte for each version is worth keeping for some weeks, not for ever. */
+const KEEP_DAYS = 30;
 
 /** The programs to start. */
 export interface Clients {
@@ -25,6 +28,8 @@ export async function ensureClients(): Promise<Clients> {
   if (!(await exists(join(folder, "package.json")))) {
     await withLock(`${folder}.lock`, () => install(folder));
   }
+  const now = Date.now() / 1000;
+  await utimes(folder, now, now);
   const modules = join(folder, "node_modules");
   return {
     claudeCode: [join(modules, "@anthropic-ai/claude-code/bin/claude.exe")],
@@ -46,6 +51,16 @@ async function install(folder: string): Promise<void> {
   await bun(["install", "--frozen-lockfile", "--ignore-scripts", "--no-progress"]);
   for (const installer of INSTALLERS) await bun([join(part, "node_modules", installer)]);
   await rename(part, folder);
+  await forgetOldClients(join(folder, ".."));
+}
+
+async function forgetOldClients(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    if (!name.startsWith("clients-")) continue;
+    const path = join(cache, name);
+    const ageDays = (Date.now() - (await stat(path)).mtimeMs) / 86_400_000;
+    if (ageDays > KEEP_DAYS) await rm(path, { recursive: true, force: true });
+  }
 }
 
 if (import.meta.main) process.stdout.write(`${JSON.stringify(await ensureClients(), null, 2)}\n`);

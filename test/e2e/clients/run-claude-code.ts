@@ -45,6 +45,7 @@ export async function runClaudeCode(
         DISABLE_TELEMETRY: "1",
         DISABLE_ERROR_REPORTING: "1",
         DISABLE_AUTOUPDATER: "1",
+        CLAUDE_CODE_TMPDIR: options.place.temporary,
         // Permissions may be skipped by root only where it is said to be shut in.
         IS_SANDBOX: "1",
         ...options.env,
