@@ -129,21 +129,26 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *  {"op":"load","model","path","context"?,"slots"?,"threads"?,"threads_batch"?,"batch"?,"ubatch"?,"gpu_layers"?,
  *   "split_mode"?:"layer"|"row"|"tensor"|"none","tensor_split"?:[…],"main_device"?,"cache_type_k"?,"cache_type_v"?,
  *   "flash_attention"?:"auto"|"on"|"off","embedding"?:bool,"reranking"?:bool,"pooling"?,"mmproj"?,"draft"?:{"path",…},
- *   "lora"?:[{"path","scale"}],"prompt_cache_mib"?,"weight"?: n (share of the device, default 1),
+ *   "ngram"?:{"type","lookup"?,"tokens_max"?,"hits_min"?},"lora"?:[{"path","scale"}],"prompt_cache_mib"?,"weight"?: n (share of the device, default 1),
  *   "warmup"?:bool,"poll"?: 0..100 (spinning of CPU threads),"chat_template"?: text that replaces the model's}
  *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
  *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 50. draft also takes
- *     tokens_max and tokens_min. A name whose model is poisoned may be loaded again; what the old one held is leaked.
+ *     tokens_max and tokens_min. ngram drafts from the text so far; its types are ngram-simple, ngram-map-k,
+ *     ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be loaded again; what the old one held is leaked.
  *     NRN_E_MEMORY carries "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
  *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
+ *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],
+ *     "taken":[{"index","bytes"}] (by how much less is free than before, by the device's own word),
  *     "parameters","capabilities":["chat","completion","embeddings","rerank","vision","audio"],"template_caps":{…}}
  *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}
  *  {"op":"estimate", same fields as load}  a load without allocation; {"bytes":{"weights","context","compute"},
- *     "devices":[{"index","bytes","free_bytes"}],"context","slots"}
- *  {"op":"memory"}                  {"devices":[{"index","memory_total_bytes","memory_free_bytes"}],
+ *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],"context","slots"}
+ *  {"op":"memory"}   of the loop's devices and the host: {"devices":[{"index","memory_total_bytes","memory_free_bytes"}],
  *     "models":[{"model","bytes"}]}
- *  {"op":"kv_save"|"kv_restore","model","path"}   slots' KV and prompt cache; {"tokens","bytes","ms"}; a damaged or
- *     foreign file is an error of its own, and nothing is restored
+ *  {"op":"kv_save","model","path","bytes_max"?}   slots' KV and prompt cache; {"tokens","left_out","bytes","ms"}, in
+ *     tokens; prompts that would make the file larger than bytes_max are left out
+ *  {"op":"kv_restore","model","path"}   {"tokens","bytes","ms"}; a damaged or foreign file is an error of its own, and
+ *     nothing is restored
  *  {"op":"fault","model"|null,"phase":"load"|"prefill"|"decode"|"unload"|"kv_save"|"kv_restore","after":n,
  *   "kind":"abort"|"exception"|"device"}          test hook: the n-th evaluated tensor (or step) of that phase aborts
  *     through ggml's real abort path, or throws in our own code; refused unless nrn_init allowed it
@@ -198,7 +203,8 @@ NRN_API int32_t nrn_rpc_serve(const char * options, uint32_t options_length);
  * END payload and the "cortex" member of a RESULT of chat or completion:
  * {"usage":{"prompt_tokens","completion_tokens","total_tokens","prompt_tokens_details":{"cached_tokens"},
  *  "completion_tokens_details"?:{"reasoning_tokens"}},
- *  "finish_reason","stop_sequence":string|null,"queue_ms","prefill_ms","decode_ms","truncated":bool}
+ *  "finish_reason","stop_sequence":string|null,"queue_ms","prefill_ms","decode_ms","truncated":bool,
+ *  "drafted_tokens","accepted_tokens" (of those, what the model agreed to; 0 without speculation)}
  */
 
 #ifdef __cplusplus

@@ -67,8 +67,16 @@ json cortex_json(const request & request, const totals & sum) {
         stop_sequence = first.stops.stop();
     }
     const server_slot_stats & stats = first.ended.stats;
+    uint64_t drafted = 0;
+    uint64_t accepted = 0;
+    for (const choice & each : request.choices) {
+        drafted += each.ended.stats.n_draft_tokens;
+        accepted += each.ended.stats.n_draft_accepted;
+    }
     return json{
         { "usage", usage_json(sum) },
+        { "drafted_tokens", drafted },
+        { "accepted_tokens", accepted },
         { "finish_reason", finish_reason(request, first) },
         { "stop_sequence", stop_sequence },
         { "queue_ms", stats.is_set()

@@ -122,7 +122,8 @@ void run_result_thread(device & self);
 void hand_over_results(device & self, const model_ptr & owner);
 
 /* kv-file.cpp */
-json save_prompts(model & target, const std::string & path);
+/* Prompts that would make the file larger than bytes_max are left out. */
+json save_prompts(model & target, const std::string & path, uint64_t bytes_max);
 json restore_prompts(model & target, const std::string & path);
 
 } // namespace nrn

@@ -6,6 +6,8 @@
 #include "faults.h"
 
 #include <fstream>
+#include <map>
+#include <set>
 
 namespace nrn {
 
@@ -48,12 +50,17 @@ static std::string fingerprint_of(const model & loaded) {
             hash = (hash ^ (unsigned char)block[k]) * 0x100000001b3ull;
         }
     }
+    std::string adapters; /* keys and values are other ones with each of them */
+    for (const common_adapter_lora_info & each : loaded.params.lora_adapters) {
+        adapters += "-" + each.path + "*" + std::to_string(each.scale);
+    }
     return std::to_string(size) + "-" + std::to_string(hash) + "-" +
            ggml_type_name(loaded.params.cache_type_k) + "-" +
            ggml_type_name(loaded.params.cache_type_v) + "-" +
            std::to_string((int)loaded.params.flash_attn_type) + "-" +
            (loaded.params.speculative.has_dft() ? loaded.params.speculative.draft.mparams.path
-                                                : "");
+                                                : "") +
+           adapters;
 }
 
 static void report_progress(const request & job, const std::string & name, const json & payload) {
@@ -161,6 +168,25 @@ static void connect(const model_ptr & loaded) {
     target->fingerprint = fingerprint_of(*target);
 }
 
+static std::map<int, uint64_t> free_by_device(const memory_plan & plan) {
+    std::map<int, uint64_t> free;
+    for (const auto & entry : plan) {
+        free[entry.first] = free_memory(entry.first);
+    }
+    return free;
+}
+
+/* What the devices themselves say: drivers take more than the buffers that they are asked for. */
+static json taken_since(const std::map<int, uint64_t> & before) {
+    json list = json::array();
+    for (const auto & entry : before) {
+        const uint64_t free = free_memory(entry.first);
+        list.push_back(json{ { "index", entry.first },
+            { "bytes", entry.second > free ? entry.second - free : 0 } });
+    }
+    return list;
+}
+
 static json load(device & self, const request & job) {
     const int64_t start = ggml_time_us();
     const std::string name = model_name_of(job.parsed);
@@ -180,7 +206,9 @@ static json load(device & self, const request & job) {
     }
     loaded->params = params_from_job(job.parsed, self.indices);
     check_context(name, loaded->params);
-    check_fits(name, measure_memory(loaded->params));
+    const memory_plan planned = measure_memory(loaded->params);
+    check_fits(name, planned);
+    const std::map<int, uint64_t> before = free_by_device(planned);
     if (g_test_faults) {
         loaded->params.cb_eval = on_tensor;
         loaded->params.cb_eval_user_data =
@@ -189,6 +217,7 @@ static json load(device & self, const request & job) {
     load_server(self, job, *loaded);
     connect(loaded);
     loaded->speed.virtual_time = self.virtual_now;
+    const json taken = taken_since(before);
     {
         std::lock_guard<std::mutex> lock(self.mutex);
         self.models[name] = loaded;
@@ -199,6 +228,8 @@ static json load(device & self, const request & job) {
         { "context", loaded->meta->slot_n_ctx },
         { "slots", loaded->figures.n_slots },
         { "bytes", to_json(loaded->bytes) },
+        { "devices", to_json_by_device(loaded->bytes) },
+        { "taken", taken },
         { "parameters", loaded->meta->model_n_params },
         { "capabilities", capabilities_of(*loaded) },
         { "template_caps", loaded->meta->chat_template_caps },
@@ -275,14 +306,9 @@ static json estimate(device & self, const request & job) {
     const common_params params = params_from_job(job.parsed, self.indices);
     check_context(get_or<std::string>(job.parsed, "model", params.model.path), params);
     const memory_plan plan = measure_memory(params);
-    json devices = json::array();
-    for (const auto & entry : plan) {
-        devices.push_back(json{ { "index", entry.first }, { "bytes", entry.second.total() },
-            { "free_bytes", free_memory(entry.first) } });
-    }
     return json{
         { "bytes", to_json(plan) },
-        { "devices", devices },
+        { "devices", to_json_by_device(plan) },
         { "context", params.n_ctx / params.n_parallel },
         { "slots", params.n_parallel },
     };
@@ -290,7 +316,9 @@ static json estimate(device & self, const request & job) {
 
 static json memory(device & self) {
     json devices = json::array();
-    for (int index : self.indices) {
+    std::set<int> indices(self.indices.begin(), self.indices.end());
+    indices.insert(host_index()); /* part of a model may lie there */
+    for (int index : indices) {
         const host_bytes bytes = device_memory(index);
         devices.push_back(json{ { "index", index }, { "memory_total_bytes", bytes.total },
             { "memory_free_bytes", bytes.free } });
@@ -318,7 +346,9 @@ static json kv_file(device & self, const request & job, bool save) {
     const bool alive = run_guarded(
         [&] {
             fire_fault(self, self.phase, target->name);
-            answer = save ? save_prompts(*target, path) : restore_prompts(*target, path);
+            answer = save ? save_prompts(*target, path,
+                                (uint64_t)get_or(job.parsed, "bytes_max", INT64_MAX, 0, INT64_MAX))
+                          : restore_prompts(*target, path);
         },
         cause);
     if (!alive) {

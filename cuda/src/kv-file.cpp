@@ -15,6 +15,9 @@ namespace nrn {
  */
 static const char MAGIC[8] = { 'N', 'R', 'N', 'K', 'V', '0', '0', '2' };
 
+/* An entry's three lengths, and the checksum behind the last one. */
+static constexpr uint64_t ENTRY_BYTES = 4 * sizeof(uint64_t);
+
 /* Eight bytes per round: 90 MB take about 20 ms. Guards against damage, not against intent. */
 struct checksum {
     uint64_t hash = 0x9e3779b97f4a7c15ull;
@@ -88,16 +91,22 @@ class file_writer {
     checksum sum;
 };
 
-json save_prompts(model & target, const std::string & path) {
+json save_prompts(model & target, const std::string & path, uint64_t bytes_max) {
     const int64_t start = ggml_time_us();
     file_writer file(path);
     file.put(MAGIC, sizeof(MAGIC));
     file.put_number(target.fingerprint.size());
     file.put(target.fingerprint.data(), target.fingerprint.size());
     uint64_t tokens_saved = 0;
+    uint64_t left_out = 0;
     target.server->export_prompts(
         [&](const llama_tokens & tokens, const std::vector<uint8_t> & main,
             const std::vector<uint8_t> & draft) {
+            const uint64_t size = tokens.size() * sizeof(llama_token) + main.size() + draft.size();
+            if (file.written + size + ENTRY_BYTES > bytes_max) {
+                left_out += tokens.size();
+                return;
+            }
             file.put_number(tokens.size());
             file.put_number(main.size());
             file.put_number(draft.size());
@@ -107,7 +116,7 @@ json save_prompts(model & target, const std::string & path) {
             tokens_saved += tokens.size();
         });
     file.commit();
-    return json{ { "tokens", tokens_saved }, { "bytes", file.written },
+    return json{ { "tokens", tokens_saved }, { "left_out", left_out }, { "bytes", file.written },
         { "ms", (ggml_time_us() - start) / 1000.0 } };
 }
 

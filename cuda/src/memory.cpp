@@ -8,6 +8,7 @@
 #include "speculative.h"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace nrn {
 
@@ -69,6 +70,20 @@ static void add_projector(memory_plan & plan, const common_params & params) {
     }
 }
 
+/* Adapters lie where the tensors lie that they change; without a load only the whole is known. */
+static void add_adapters(memory_plan & plan, const common_params & params) {
+    if (params.lora_adapters.empty()) {
+        return;
+    }
+    ggml_backend_dev_t first = params.devices.empty() ? nullptr : params.devices[0];
+    memory_bytes & home = plan[first ? index_of(first) : host_index()];
+    for (const common_adapter_lora_info & adapter : params.lora_adapters) {
+        std::error_code error;
+        const uintmax_t size = std::filesystem::file_size(adapter.path, error);
+        home.weights += error ? 0 : (uint64_t)size;
+    }
+}
+
 /* The server core limits outputs the same way; a plan without it would count logits for whole
  * batches. */
 static void limit_outputs(common_params & params) {
@@ -113,6 +128,7 @@ memory_plan measure_memory(const common_params & params) {
         add_unallocated(plan, common_base_params_to_speculative(params), "draft model");
     }
     add_projector(plan, params);
+    add_adapters(plan, params);
     return plan;
 }
 
@@ -124,6 +140,7 @@ memory_plan used_memory(
         add_context(plan, draft, params, params.speculative.has_dft());
     }
     add_projector(plan, params);
+    add_adapters(plan, params);
     return plan;
 }
 
@@ -140,6 +157,17 @@ json to_json(const memory_plan & plan) {
     }
     return json{ { "weights", sum.weights }, { "context", sum.context },
         { "compute", sum.compute } };
+}
+
+json to_json_by_device(const memory_plan & plan) {
+    json devices = json::array();
+    for (const auto & entry : plan) {
+        const memory_bytes & each = entry.second;
+        devices.push_back(json{ { "index", entry.first }, { "bytes", each.total() },
+            { "weights", each.weights }, { "context", each.context }, { "compute", each.compute },
+            { "free_bytes", free_memory(entry.first) } });
+    }
+    return devices;
 }
 
 static std::string mebibytes(uint64_t bytes) {

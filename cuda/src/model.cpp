@@ -4,6 +4,7 @@
 #include "discovery.h"
 
 #include "gguf.h"
+#include "speculative.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -149,25 +150,62 @@ static void set_embedding(common_params & params, const json & job, const file_f
             { "rank", LLAMA_POOLING_TYPE_RANK } });
 }
 
+static void set_draft(common_params & params, const json & draft) {
+    auto & own = params.speculative.draft;
+    own.mparams.path = get_or<std::string>(draft, "path", "");
+    own.n_max = (int32_t)get_or(draft, "tokens_max", own.n_max, 1, 64);
+    own.n_min = (int32_t)get_or(draft, "tokens_min", own.n_min, 0, own.n_max);
+    own.n_gpu_layers = params.n_gpu_layers;
+    read_facts(own.mparams.path); /* refuses what is no GGUF */
+    params.speculative.types = common_speculative_types_from_gguf(own.mparams.path);
+    if (params.speculative.types.empty()) {
+        params.speculative.types = { COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE };
+    }
+}
+
+/* Drafts from the text so far, without a draft model. */
+static void set_ngram(common_params & params, const json & ngram) {
+    auto & all = params.speculative;
+    const auto type = choose<common_speculative_type>(ngram, "type", "ngram-simple",
+        { { "ngram-simple", COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE },
+            { "ngram-map-k", COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K },
+            { "ngram-map-k4v", COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K4V },
+            { "ngram-mod", COMMON_SPECULATIVE_TYPE_NGRAM_MOD },
+            { "ngram-cache", COMMON_SPECULATIVE_TYPE_NGRAM_CACHE } });
+    for (auto * map : { &all.ngram_simple, &all.ngram_map_k, &all.ngram_map_k4v }) {
+        map->size_n = (uint16_t)get_or(ngram, "lookup", map->size_n, 1, 256);
+        map->size_m = (uint16_t)get_or(ngram, "tokens_max", map->size_m, 1, 256);
+        map->min_hits = (uint16_t)get_or(ngram, "hits_min", map->min_hits, 1, 256);
+    }
+    all.ngram_mod.n_match = (int32_t)get_or(ngram, "lookup", all.ngram_mod.n_match, 1, 256);
+    all.ngram_mod.n_max = (int32_t)get_or(ngram, "tokens_max", all.ngram_mod.n_max, 1, 256);
+    all.ngram_mod.n_min = std::min(all.ngram_mod.n_min, all.ngram_mod.n_max);
+    if (!all.has_dft()) {
+        all.types.clear();
+    }
+    all.types.push_back(type);
+}
+
+static void set_adapters(common_params & params, const json & list) {
+    for (const json & entry : list) {
+        common_adapter_lora_info adapter = {};
+        adapter.path = get_or<std::string>(entry, "path", "");
+        adapter.scale = get_or<float>(entry, "scale", 1.0f);
+        read_facts(adapter.path);
+        params.lora_adapters.push_back(adapter);
+    }
+}
+
 static void set_extras(common_params & params, const json & job) {
     params.mmproj.path = get_or<std::string>(job, "mmproj", "");
     if (job.contains("draft") && job.at("draft").is_object()) {
-        const json & draft = job.at("draft");
-        params.speculative.draft.mparams.path = get_or<std::string>(draft, "path", "");
-        params.speculative.draft.n_max =
-            (int32_t)get_or(draft, "tokens_max", params.speculative.draft.n_max, 1, 64);
-        params.speculative.draft.n_min =
-            (int32_t)get_or(draft, "tokens_min", params.speculative.draft.n_min, 0, 64);
-        params.speculative.draft.n_gpu_layers = params.n_gpu_layers;
-        params.speculative.types = { COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE };
+        set_draft(params, job.at("draft"));
+    }
+    if (job.contains("ngram") && job.at("ngram").is_object()) {
+        set_ngram(params, job.at("ngram"));
     }
     if (job.contains("lora") && job.at("lora").is_array()) {
-        for (const json & entry : job.at("lora")) {
-            common_adapter_lora_info adapter = {};
-            adapter.path = get_or<std::string>(entry, "path", "");
-            adapter.scale = get_or<float>(entry, "scale", 1.0f);
-            params.lora_adapters.push_back(adapter);
-        }
+        set_adapters(params, job.at("lora"));
     }
     params.prefill_assistant = false; /* settle_continuation says what is continued */
     params.chat_template = get_or<std::string>(job, "chat_template", "");
