@@ -8,6 +8,7 @@ import {
   OVERFLOW,
   OVERLOADED_FIRST,
   PROMPT,
+  picture,
   type Scenario,
   THINKING,
   TOOL_LOOP,
@@ -118,6 +119,15 @@ test("what Claude Code says of itself alone does not reach a chat upstream", asy
   for (const own of ["x-anthropic-billing-header", "cache_control", CLIENT_KEY]) {
     expect(JSON.stringify(seen)).not.toContain(own);
   }
+});
+
+test("a picture that Claude Code reads follows its result at a chat upstream", async () => {
+  const target = stage.target("chat");
+  await play(target, picture({ tool: /^Read$/, input: { file_path: "red.png" } }));
+  const messages = listOf(target.upstream.mainRequests.at(-1)?.body["messages"]).map(objectOf);
+  const shown = messages.findIndex((message) => JSON.stringify(message).includes("image_url"));
+  expect(messages[shown]?.["role"]).toBe("user");
+  expect(messages[shown - 1]?.["role"]).toBe("tool");
 });
 
 test("Claude Code counts the tokens of its parts at an Anthropic upstream", async () => {

@@ -9,6 +9,7 @@ import {
   OVERFLOW,
   OVERLOADED_FIRST,
   PROMPT,
+  picture,
   type Scenario,
   THINKING,
   TOOL_LOOP,
@@ -108,6 +109,15 @@ for (const dialect of ["chat", "messages"] as const) {
     });
   });
 }
+
+test("a picture that Codex views stands in its result at an Anthropic upstream", async () => {
+  const target = stage.target("messages");
+  await play(target, picture({ tool: /^view_image$/, input: { path: "red.png" } }));
+  const messages = listOf(target.upstream.mainRequests.at(-1)?.body["messages"]).map(objectOf);
+  const results = messages.flatMap((message) => listOf(message["content"]).map(objectOf));
+  const shown = results.filter((block) => JSON.stringify(block["content"])?.includes('"image"'));
+  expect(shown.map((block) => block["type"])).toEqual(["tool_result"]);
+});
 
 test("Codex's thinking comes back to an Anthropic upstream with its signature", async () => {
   const target = stage.target("messages");

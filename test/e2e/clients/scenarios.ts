@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import type { ClientRun, Workplace } from "./client-process.ts";
-import type { Spoken, Step } from "./script.ts";
+import type { NamedCall, Spoken, Step } from "./script.ts";
 import type { ScriptedUpstream } from "./scripted-upstream.ts";
 
 /** What every client is told; the script does not read it. */
@@ -43,6 +43,17 @@ export const LONG_LOOP: Scenario = {
   files: { "made.txt": "4711\n", "other.txt": "4712\n" },
   printed: ["first-42", "second-43", "third-44"],
 };
+
+/** Eight times eight red pixels. */
+const PNG_BASE64 =
+  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFTEMLQkAKP8/wc53" +
+  "yE8AAAAASUVORK5CYII=";
+
+/** A picture is made and looked at, by the tool that the client has for it. */
+export function picture(look: NamedCall): Scenario {
+  const make = `echo ${PNG_BASE64} | base64 -d > red.png`;
+  return { ...TOOL_LOOP, steps: [{ calls: [make] }, { calls: [look] }, ...TOOL_LOOP.steps] };
+}
 
 /** The upstream has too much to do, then it serves. */
 export const OVERLOADED_FIRST: Scenario = {
