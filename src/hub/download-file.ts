@@ -45,8 +45,7 @@ export async function downloadFile(
   const { connection, signal } = options;
   let waiting = false;
   const onWait = () => {
-    if (!waiting)
-      options.onNote?.(`${wanted.name} is being downloaded by another process: waiting`);
+    if (!waiting) options.onNote?.(`${wanted.name} is being downloaded already: waiting`);
     waiting = true;
     void partBytes(wanted.target).then((bytes) => options.onProgress?.(bytes));
   };

@@ -8,6 +8,16 @@ import { CortexError } from "../base/errors.ts";
 const WAIT_MAX_MS = 24 * 60 * 60 * 1000;
 const POLL_MS = 250;
 
+/** Locks that this process holds or is about to: within it nobody needs to poll. */
+const held = new Map<string, Promise<void>>();
+
+export interface LockOptions {
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+  /** Called when a wait begins and at each further look at a lock that another process holds. */
+  readonly onWait?: (() => void) | undefined;
+}
+
 /**
  * Runs `work` while nobody else on this host, in this process or another, runs work under the same lock file. The
  * operating system gives the lock of a process that ends free, so that none is left behind; the file itself, which is
@@ -18,12 +28,44 @@ const POLL_MS = 250;
 export async function withFileLock<T>(
   path: string,
   work: () => Promise<T>,
-  options: {
-    readonly clock: Clock;
-    readonly signal?: AbortSignal | undefined;
-    /** Called at each look at a lock that another one holds. */
-    readonly onWait?: (() => void) | undefined;
-  },
+  options: LockOptions,
+): Promise<T> {
+  const release = await takeTurn(path, options);
+  try {
+    return await withKernelLock(path, work, options);
+  } finally {
+    release();
+  }
+}
+
+/** Waits for whoever has the lock in this process; the next one of several is the first to wake. */
+async function takeTurn(path: string, options: LockOptions): Promise<() => void> {
+  const { signal } = options;
+  for (let other = held.get(path); other !== undefined; other = held.get(path)) {
+    options.onWait?.();
+    const left = Promise.withResolvers<void>();
+    const leave = () => left.resolve();
+    signal?.addEventListener("abort", leave, { once: true });
+    if (signal?.aborted !== true) await Promise.race([other, left.promise]);
+    signal?.removeEventListener("abort", leave);
+    signal?.throwIfAborted();
+  }
+  return takeFree(path);
+}
+
+function takeFree(path: string): () => void {
+  const end = Promise.withResolvers<void>();
+  held.set(path, end.promise);
+  return () => {
+    held.delete(path);
+    end.resolve();
+  };
+}
+
+async function withKernelLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  options: LockOptions,
 ): Promise<T> {
   const { clock, signal } = options;
   await mkdir(dirname(path), { recursive: true });
@@ -45,14 +87,20 @@ export async function withFileLock<T>(
 
 /** Runs `work` as {@link withFileLock} does if nobody holds the lock now; false when somebody does. */
 export async function tryFileLock(path: string, work: () => Promise<void>): Promise<boolean> {
-  await mkdir(dirname(path), { recursive: true });
-  const file = openLock(path);
+  if (held.has(path)) return false;
+  const release = takeFree(path);
   try {
-    if (!tryLock(file, path)) return false;
-    await work();
-    return true;
+    await mkdir(dirname(path), { recursive: true });
+    const file = openLock(path);
+    try {
+      if (!tryLock(file, path)) return false;
+      await work();
+      return true;
+    } finally {
+      file.close();
+    }
   } finally {
-    file.close();
+    release();
   }
 }
 

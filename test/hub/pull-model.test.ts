@@ -367,7 +367,7 @@ describe("two pulls at once", () => {
     ];
     await fixture.hub.cdn.waitForHold();
     const second = fixture.pull(`hf:${REPOSITORY}/t.gguf`);
-    while (!fixture.notes.some((note) => note.includes("another process"))) {
+    while (!fixture.notes.some((note) => note.includes("downloaded already"))) {
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     fixture.hub.cdn.release();
