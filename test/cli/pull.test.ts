@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +6,9 @@ import { styleFor } from "../../src/cli/frame/style.ts";
 import { PullProgressView } from "../../src/cli/pull-progress.ts";
 import { cdnPath, FakeHub, patternBytes, sha256 } from "../fakes/fake-hub.ts";
 import { runMain } from "./run-main.ts";
+
+/** Each test starts up to four processes, on machines that may be busy. */
+setDefaultTimeout(60_000);
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const MIB = 1024 * 1024;
