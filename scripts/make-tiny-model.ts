@@ -24,7 +24,7 @@ export interface TinyModelOptions {
   readonly template?: boolean;
   /** Adds the tokens of models that fill in text between two others. Default false. */
   readonly fills?: boolean;
-  /** True ends every answer with its first full stop, after some forty tokens at temperature 1. Default false. */
+  /** True ends every answer after some tokens: with the first that ends in a full stop or a to m. Default false. */
   readonly ends?: boolean;
 }
 
@@ -229,24 +229,28 @@ function makeTensors(shape: Shape, vocabulary: readonly string[]): GgufTensor[] 
     }
   }
   if (shape.kind === "rerank") tensors.push(matrix("cls.output.weight", embedding, 2));
-  if (shape.ends) endAtFullStop(tensors, vocabulary);
+  if (shape.ends) endSoon(tensors, vocabulary);
   return tensors;
 }
 
 /** Far above what a welcome token can reach. */
 const END_WEIGHT = 20;
 
-/** Arranges dimension 1, too: only the full stop has it, no layer writes to it, and only the end token asks for it. */
-function endAtFullStop(tensors: readonly GgufTensor[], vocabulary: readonly string[]): void {
-  const stop = vocabulary.indexOf(".");
+/**
+ * Arranges dimension 1, too: the last tokens have it, no layer writes to it, and only the end token asks for it. Half of
+ * what is welcome may be the last one, so that low temperatures find no long way around them.
+ */
+function endSoon(tensors: readonly GgufTensor[], vocabulary: readonly string[]): void {
+  const isLast = (row: number) => /^Ġ?[a-z]{0,2}[a-m.]$/.test(vocabulary[row] ?? "");
   const end = vocabulary.indexOf("<|im_end|>");
   for (const { name, shape, data } of tensors) {
     const columns = shape[0] ?? 0;
     if (/attn_output|ffn_down/.test(name)) data.fill(0, columns, 2 * columns);
     if (!/^(token_embd|output)\.weight$/.test(name)) continue;
     for (let row = 0; row * columns < data.length; row++) {
-      const own = name === "output.weight" ? [end, END_WEIGHT] : [stop, 1];
-      data[row * columns + 1] = row === own[0] ? (own[1] ?? 0) : 0;
+      const isOutput = name === "output.weight";
+      const own = isOutput ? row === end && END_WEIGHT : isLast(row) && 1;
+      data[row * columns + 1] = Number(own);
     }
   }
 }
