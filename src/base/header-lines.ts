@@ -1,3 +1,5 @@
+import type { ByteSpan } from "./byte-span.ts";
+
 const TAB = 9;
 const LF = 10;
 const CR = 13;
@@ -28,11 +30,11 @@ export class HeaderLines {
   #valueTo = 0;
   #problem: string | undefined;
 
-  /** `from` is behind the first line's CRLF, `end` as of {@link findHeadEnd}. */
-  constructor(bytes: Buffer, from: number, end: number) {
-    this.#bytes = bytes;
-    this.#at = from;
-    this.#end = end;
+  /** From behind the first line's CRLF to what {@link findHeadEnd} found. */
+  constructor(lines: ByteSpan) {
+    this.#bytes = lines.bytes;
+    this.#at = lines.from;
+    this.#end = lines.to;
   }
 
   /** What made the walk stop before the end. */

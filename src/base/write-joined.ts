@@ -1,3 +1,5 @@
+import { ByteSpan, type Writable } from "./byte-span.ts";
+
 /** Anything that takes bytes at once and says how many. */
 export interface ByteSink {
   write(bytes: Uint8Array, byteOffset?: number, byteLength?: number): number;
@@ -13,7 +15,7 @@ const scratch = Buffer.allocUnsafe(SCRATCH_BYTES);
 
 export interface WriteParts {
   readonly head: string;
-  readonly body?: Uint8Array | string | undefined;
+  readonly body?: Writable | undefined;
   readonly tail?: string;
 }
 
@@ -42,16 +44,17 @@ export function joinParts({ head, body = "", tail = "" }: WriteParts): Buffer {
 }
 
 /** Bytes on the wire: text goes as UTF-8. */
-export function byteCountOf(body: Uint8Array | string): number {
+export function byteCountOf(body: Writable): number {
   return typeof body === "string" ? Buffer.byteLength(body) : body.length;
 }
 
 function fill(
   target: Buffer,
-  { head, body, tail }: { head: string; body: Uint8Array | string; tail: string },
+  { head, body, tail }: { head: string; body: Writable; tail: string },
 ): void {
   let at = target.write(head, 0, "latin1");
   if (typeof body === "string") at += target.write(body, at, "utf8");
+  else if (body instanceof ByteSpan) at += body.bytes.copy(target, at, body.from, body.to);
   else {
     target.set(body, at);
     at += body.length;

@@ -118,10 +118,10 @@ class ClientHandler implements RequestHandler {
 }
 
 /** Both dialects have a list of models at one path; the header tells them apart. */
-function dialectOfQuiet({ path, headerBytes }: ClientRequest): ClientDialect {
+function dialectOfQuiet({ path, headerLines }: ClientRequest): ClientDialect {
   const isModels = path.startsWith("/v1/models") || path.startsWith("/models");
   if (!isModels) return dialectOf(path);
-  const lines = new HeaderLines(headerBytes, 0, headerBytes.length);
+  const lines = new HeaderLines(headerLines);
   while (lines.next()) if (lines.is("anthropic-version")) return "messages";
   return "chat";
 }
@@ -133,8 +133,8 @@ function toWebRequest(request: ClientRequest, signal: AbortSignal): Request {
   const prefix = /^\/(models|responses)(\/|\?|$)/.test(request.target) ? "/v1" : "";
   return new Request(`http://gateway${prefix}${request.target}`, {
     method,
-    headers: listHeaders(request.headerBytes),
+    headers: listHeaders(request.headerLines),
     signal,
-    ...(method === "GET" || request.body.length === 0 ? {} : { body: request.body }),
+    ...(method === "GET" || request.body.length === 0 ? {} : { body: request.body.toBuffer() }),
   });
 }

@@ -1,10 +1,16 @@
+import { ByteSpan, joinSpans, type Writable } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { findHeadEnd } from "../../base/header-lines.ts";
 import { byteCountOf, joinParts, type WriteParts, writeJoined } from "../../base/write-joined.ts";
 import { ChunkedBody } from "./chunked-body.ts";
 import type { Reply, ReplyEvents, RequestHandler } from "./reply.ts";
 import { formatChunkHead, formatReplyHead, formatWholeHead, LAST_CHUNK } from "./reply-format.ts";
-import { HEAD_BYTES_MAX, parseRequestHead, type RequestHead } from "./request-parser.ts";
+import {
+  HEAD_BYTES_MAX,
+  LastRequestLine,
+  parseRequestHead,
+  type RequestHead,
+} from "./request-parser.ts";
 
 export type ClientSocket = Bun.Socket<ClientConnection>;
 
@@ -19,7 +25,6 @@ export interface ConnectionOptions {
 /** `idle` waits for a request, `reading` has begun one, `busy` answers it, `closing` lets the client go. */
 export type ConnectionState = "idle" | "reading" | "busy" | "closing";
 
-const EMPTY = Buffer.alloc(0);
 const UPPER_A = 65;
 const UPPER_Z = 90;
 /** Bytes of the next request that are kept while one is answered; more stay in the socket. */
@@ -36,7 +41,7 @@ export class ClientConnection implements Reply {
   #sinceSeconds: number;
   #ahead: Buffer | undefined;
   #head: RequestHead | undefined;
-  #body: Buffer[] = [];
+  #body: ByteSpan[] = [];
   #bodyBytes = 0;
   #chunked: ChunkedBody | undefined;
   #events: ReplyEvents | undefined;
@@ -46,6 +51,7 @@ export class ClientConnection implements Reply {
   #lastRequest = false;
   #dead = false;
   readonly #peerAddress: string;
+  readonly #lastLine = new LastRequestLine();
 
   constructor(socket: ClientSocket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -88,7 +94,7 @@ export class ClientConnection implements Reply {
 
   #read(piece: Buffer): void {
     if (this.#head !== undefined) {
-      this.#readBody(this.#head, piece);
+      this.#readBody(this.#head, piece, 0);
       return;
     }
     // Some clients send an empty line after a body (RFC 9112, 2.2).
@@ -105,44 +111,44 @@ export class ClientConnection implements Reply {
       this.#ahead = piece;
       return;
     }
-    const head = parseRequestHead(piece, from, end);
+    const head = parseRequestHead(new ByteSpan(piece, from, end), this.#lastLine);
     this.#head = head;
     this.#lastRequest ||= !head.keepAlive;
     const { bodyBytesMax } = this.#options;
     if (head.bodyBytes > bodyBytesMax) throw tooLarge(bodyBytesMax);
     if (head.bodyBytes < 0) this.#chunked = new ChunkedBody();
-    const rest = piece.subarray(end + 4);
-    if (head.expectsContinue && rest.length === 0 && head.bodyBytes !== 0) {
+    const bodyFrom = end + 4;
+    if (head.expectsContinue && bodyFrom === piece.length && head.bodyBytes !== 0) {
       this.#write({ head: "HTTP/1.1 100 Continue\r\n\r\n" });
     }
-    this.#readBody(head, rest);
+    this.#readBody(head, piece, bodyFrom);
   }
 
-  #readBody(head: RequestHead, piece: Buffer): void {
-    let used = piece.length;
+  #readBody(head: RequestHead, piece: Buffer, from: number): void {
+    let to: number;
     let whole: boolean;
     if (this.#chunked === undefined) {
-      used = Math.min(piece.length, head.bodyBytes - this.#bodyBytes);
-      this.#keep(used === piece.length ? piece : piece.subarray(0, used));
+      to = Math.min(piece.length, from + head.bodyBytes - this.#bodyBytes);
+      this.#keep(new ByteSpan(piece, from, to));
       whole = this.#bodyBytes === head.bodyBytes;
     } else {
-      used = this.#chunked.push(piece, (content) => this.#keep(content));
+      const rest = from === 0 ? piece : piece.subarray(from);
+      to = from + this.#chunked.push(rest, (content) => this.#keep(new ByteSpan(content)));
       whole = this.#chunked.done;
     }
     if (!whole) return;
-    if (used < piece.length) this.#ahead = piece.subarray(used);
+    if (to < piece.length) this.#ahead = piece.subarray(to);
     this.#dispatch(head);
   }
 
-  #keep(bytes: Buffer): void {
+  #keep(bytes: ByteSpan): void {
     this.#bodyBytes += bytes.length;
     if (this.#bodyBytes > this.#options.bodyBytesMax) throw tooLarge(this.#options.bodyBytesMax);
     if (bytes.length > 0) this.#body.push(bytes);
   }
 
   #dispatch(head: RequestHead): void {
-    const [first = EMPTY] = this.#body;
-    const body = this.#body.length <= 1 ? first : Buffer.concat(this.#body);
+    const body = joinSpans(this.#body);
     this.#body = [];
     this.#bodyBytes = 0;
     this.#chunked = undefined;
@@ -168,7 +174,7 @@ export class ClientConnection implements Reply {
     if (this.#dead) events.onGone();
   }
 
-  send(status: number, headers: string, body: Uint8Array | string): void {
+  send(status: number, headers: string, body: Writable): void {
     if (this.#dead || this.#state !== "busy" || this.#streaming) return;
     const bodyBytes = byteCountOf(body);
     const head = formatWholeHead({ status, headers, bodyBytes, close: this.#lastRequest });
@@ -185,7 +191,7 @@ export class ClientConnection implements Reply {
     this.#write({ head: formatReplyHead({ status, headers, chunked, close: this.#lastRequest }) });
   }
 
-  write(bytes: Uint8Array | string): void {
+  write(bytes: Writable): void {
     if (this.#dead || !this.#streaming || bytes.length === 0) return;
     if (this.#head?.isHttp10 === true) this.#write({ head: "", body: bytes });
     else {

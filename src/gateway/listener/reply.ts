@@ -1,8 +1,9 @@
+import type { ByteSpan, Writable } from "../../base/byte-span.ts";
 import type { RequestHead } from "./request-parser.ts";
 
 /** A request whose body has come whole. */
 export interface ClientRequest extends RequestHead {
-  readonly body: Buffer;
+  readonly body: ByteSpan;
   readonly peerAddress: string;
 }
 
@@ -23,9 +24,9 @@ export interface ReplyEvents {
 export interface Reply {
   /** Who is told of the client from now on. */
   listen(events: ReplyEvents): void;
-  send(status: number, headers: string, body: Uint8Array | string): void;
+  send(status: number, headers: string, body: Writable): void;
   begin(status: number, headers: string): void;
-  write(bytes: Uint8Array | string): void;
+  write(bytes: Writable): void;
   end(): void;
   /** Cuts the connection, so that what was written cannot be taken for the whole. */
   break(): void;

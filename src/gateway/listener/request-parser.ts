@@ -1,3 +1,4 @@
+import { ByteSpan } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { HeaderLines } from "../../base/header-lines.ts";
 
@@ -7,7 +8,7 @@ export interface RequestHead {
   readonly target: string;
   readonly path: string;
   /** Header lines without the first line, as sent. */
-  readonly headerBytes: Buffer;
+  readonly headerLines: ByteSpan;
   /** Bytes of the body: 0 without one, -1 when it comes in chunks. */
   readonly bodyBytes: number;
   readonly keepAlive: boolean;
@@ -19,32 +20,59 @@ export interface RequestHead {
 /** Agents send large cookies and tokens; more than this is an attack. */
 export const HEAD_BYTES_MAX = 64 * 1024;
 
+/** What a request line says. */
+interface RequestLine {
+  readonly method: string;
+  readonly target: string;
+  readonly path: string;
+  readonly isHttp10: boolean;
+}
+
+/** The request line of a connection's last request: most clients send the same one again and again. */
+export class LastRequestLine {
+  #bytes: Buffer | undefined;
+  #line: RequestLine | undefined;
+
+  /** Reads the line from `from` to `to`. Throws `invalid_request` when it is none. */
+  read(bytes: Buffer, from: number, to: number): RequestLine {
+    const last = this.#bytes;
+    if (this.#line !== undefined && last !== undefined && isSame(last, bytes, from, to)) {
+      return this.#line;
+    }
+    const text = bytes.toString("latin1", from, to);
+    this.#line = parseRequestLine(text);
+    this.#bytes = Buffer.from(text, "latin1");
+    return this.#line;
+  }
+}
+
+function isSame(last: Buffer, bytes: Buffer, from: number, to: number): boolean {
+  return last.length === to - from && last.compare(bytes, from, to) === 0;
+}
+
 const REQUEST_LINE = /^([A-Z]{1,16}) ([!-~]{1,8192}) HTTP\/1\.([01])$/;
 const CR = 13;
 
 /**
- * Reads the head in `bytes` from `from` to its empty line at `end`, after RFC 9112. Throws `invalid_request` for
+ * Reads a head, up to its empty line, after RFC 9112. Throws `invalid_request` for
  * anything that a proxy in front could have read in another way: two lengths, a length with chunks, folded lines,
  * blanks before a colon, stray control characters.
  */
-export function parseRequestHead(bytes: Buffer, from: number, end: number): RequestHead {
+export function parseRequestHead(head: ByteSpan, last: LastRequestLine): RequestHead {
+  const { bytes, from, to: end } = head;
   let lineEnd = bytes.indexOf(CR, from);
   if (lineEnd < 0 || lineEnd > end) lineEnd = end;
-  const line = REQUEST_LINE.exec(bytes.toString("latin1", from, lineEnd));
-  if (line === null) throw malformed("request line");
-  const [, method = "", rawTarget = "", minor = "1"] = line;
-  const target = toOriginForm(rawTarget);
-  const isHttp10 = minor === "0";
+  const { method, target, path, isHttp10 } = last.read(bytes, from, lineEnd);
   const headersFrom = Math.min(lineEnd + 2, end);
-  const fields = readFields(new HeaderLines(bytes, headersFrom, end));
+  const headerLines = new ByteSpan(bytes, headersFrom, end);
+  const fields = readFields(new HeaderLines(headerLines));
   if (fields.hosts > 1 || (fields.hosts === 0 && !isHttp10)) throw malformed("host header");
   if (fields.chunked && (fields.length !== undefined || isHttp10)) throw malformed("body length");
-  const query = target.indexOf("?");
   return {
     method,
     target,
-    path: query < 0 ? target : target.slice(0, query),
-    headerBytes: bytes.subarray(headersFrom, end),
+    path,
+    headerLines,
     bodyBytes: fields.chunked ? -1 : (fields.length ?? 0),
     keepAlive: !isHttp10 && !isClose(fields.connection),
     isHttp10,
@@ -52,10 +80,20 @@ export function parseRequestHead(bytes: Buffer, from: number, end: number): Requ
   };
 }
 
+function parseRequestLine(text: string): RequestLine {
+  const line = REQUEST_LINE.exec(text);
+  if (line === null) throw malformed("request line");
+  const [, method = "", rawTarget = "", minor = "1"] = line;
+  const target = toOriginForm(rawTarget);
+  const query = target.indexOf("?");
+  const path = query < 0 ? target : target.slice(0, query);
+  return { method, target, path, isHttp10: minor === "0" };
+}
+
 /** Every header, for the framework; repeated ones in their order. */
-export function listHeaders(headerBytes: Buffer): [string, string][] {
+export function listHeaders(headerLines: ByteSpan): [string, string][] {
   const headers: [string, string][] = [];
-  for (const line of headerBytes.toString("latin1").split("\r\n")) {
+  for (const line of headerLines.toBuffer().toString("latin1").split("\r\n")) {
     const colon = line.indexOf(":");
     if (colon > 0) headers.push([line.slice(0, colon), line.slice(colon + 1).trim()]);
   }

@@ -1,9 +1,10 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
 import type { Endpoint } from "./endpoints.ts";
 
 /** What is asked, in the client's words. */
 export interface Ask {
   readonly endpoint: Endpoint;
-  readonly body: Buffer;
+  readonly body: ByteSpan;
   /** The model as the client called it. */
   readonly model: string;
   /** The model as the fleet calls it. */

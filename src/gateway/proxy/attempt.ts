@@ -1,3 +1,4 @@
+import type { Writable } from "../../base/byte-span.ts";
 import type { AnswerTranslator } from "../../translate/dialects.ts";
 import type { StoredRequest } from "../../translate/responses/request-to-chat.ts";
 import { ANTHROPIC_VERSION, type Upstream } from "../upstream/upstream.ts";
@@ -15,7 +16,7 @@ export interface Attempt {
   readonly upstream: Upstream;
   readonly path: string;
   readonly headers: string;
-  readonly body: Uint8Array | string;
+  readonly body: Writable;
   /** Undefined where bytes pass untouched. */
   readonly answer: AnswerTranslator | undefined;
   /** How a stream that passes untouched is read on the way. */

@@ -1,3 +1,4 @@
+import type { Writable } from "../../base/byte-span.ts";
 import type { CortexError } from "../../base/errors.ts";
 import { formatSseComment, SSE_HEADERS } from "../../base/sse.ts";
 import { MESSAGES_PING } from "../../translate/messages/stream-from-chat.ts";
@@ -77,7 +78,7 @@ export class ClientAnswer {
     this.#reply.begin(200, type + this.#context.formatHeaders());
   }
 
-  write(bytes: Uint8Array | string): void {
+  write(bytes: Writable): void {
     this.#quiet = false;
     this.#reply.write(bytes);
   }
@@ -92,7 +93,7 @@ export class ClientAnswer {
   }
 
   /** A whole answer at once. */
-  send(status: number, headerLines: string, body: Uint8Array | string): void {
+  send(status: number, headerLines: string, body: Writable): void {
     this.#reply.send(status, headerLines + this.#context.formatHeaders(), body);
   }
 

@@ -50,7 +50,7 @@ export class DataPlane {
         source: entry.source,
         entry,
         excluded: this.#findIncapable(entry, endpoint),
-        forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerBytes) : "",
+        forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerLines) : "",
         stream: fields.stream,
         promptTokens: fields.promptTokens,
         startMs,

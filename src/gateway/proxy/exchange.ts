@@ -293,7 +293,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       return;
     }
     if (this.#client.opened) {
-      const text = Buffer.from(bytes).toString("utf8").replaceAll("\n", "");
+      const text = bytes.toString().replaceAll("\n", "");
       const name = endpoint.dialect === "messages" ? "event: error\n" : "";
       this.#finish(status, () => this.#client.fail(error, `${name}data: ${text}\n\n`));
       return;

@@ -1,3 +1,4 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
 import { HeaderLines } from "../../base/header-lines.ts";
 import { ANTHROPIC_VERSION } from "../upstream/upstream.ts";
 
@@ -8,8 +9,8 @@ const VALUE_CHARACTERS_MAX = 2_048;
  * What of a client's header lines an Anthropic API gets, too: which version and which betas its body is written in.
  * Never its key, its cookies or anything else.
  */
-export function readForwarded(headerBytes: Buffer): string {
-  const lines = new HeaderLines(headerBytes, 0, headerBytes.length);
+export function readForwarded(headerLines: ByteSpan): string {
+  const lines = new HeaderLines(headerLines);
   let version = ANTHROPIC_VERSION;
   let betas = "";
   while (lines.next()) {

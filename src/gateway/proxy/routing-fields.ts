@@ -1,3 +1,4 @@
+import { ByteSpan, joinSpans } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { TopLevelMembers } from "./top-level-members.ts";
 
@@ -14,7 +15,7 @@ const BYTES_PER_TOKEN = 4;
 const MODEL_CHARACTERS_MAX = 256;
 
 /** Reads the routing fields, or throws `invalid_request` in words that name the field. */
-export function readRoutingFields(body: Buffer): RoutingFields {
+export function readRoutingFields(body: ByteSpan): RoutingFields {
   let model: unknown;
   let stream: unknown;
   const members = new TopLevelMembers(body);
@@ -42,9 +43,9 @@ export function readRoutingFields(body: Buffer): RoutingFields {
 }
 
 /** Says what is wrong with a body that is no JSON object. */
-function refuseBody(body: Buffer): never {
+function refuseBody(body: ByteSpan): never {
   try {
-    JSON.parse(body.toString("utf8"));
+    JSON.parse(body.toString());
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new CortexError("invalid_request", `Body is not valid JSON: ${why}`, { cause });
@@ -56,15 +57,16 @@ function refuseBody(body: Buffer): never {
  * The same body with another model name and every other byte as it was: parsing and printing anew would change
  * numbers. A repeated key is replaced each time, so that no parser reads another model than was routed.
  */
-export function replaceModel(body: Buffer, model: string): Buffer {
-  const name = Buffer.from(JSON.stringify(model));
-  const pieces: Buffer[] = [];
-  let copied = 0;
+export function replaceModel(body: ByteSpan, model: string): ByteSpan {
+  const name = new ByteSpan(Buffer.from(JSON.stringify(model)));
+  const { bytes } = body;
+  const pieces: ByteSpan[] = [];
+  let copied = body.from;
   const members = new TopLevelMembers(body);
   while (members.next()) {
     if (!members.is("model")) continue;
-    pieces.push(body.subarray(copied, members.valueFrom), name);
+    pieces.push(new ByteSpan(bytes, copied, members.valueFrom), name);
     copied = members.valueTo;
   }
-  return Buffer.concat([...pieces, body.subarray(copied)]);
+  return joinSpans([...pieces, new ByteSpan(bytes, copied, body.to)]);
 }

@@ -1,3 +1,5 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
+
 const QUOTE = 34;
 const COMMA = 44;
 const COLON = 58;
@@ -17,15 +19,19 @@ const SHORT_STRING_BYTES = 24;
  */
 export class TopLevelMembers {
   readonly #bytes: Buffer;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
+  #opened = false;
   #keyFrom = 0;
   #keyTo = 0;
   #valueFrom = 0;
   #valueTo = 0;
   #whole = false;
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+  constructor(body: ByteSpan) {
+    this.#bytes = body.bytes;
+    this.#at = body.from;
+    this.#end = body.to;
   }
 
   /** Whether the walk came to the object's end and found nothing behind it. */
@@ -45,25 +51,27 @@ export class TopLevelMembers {
   /** Goes to the next member; false behind the last one and where the bytes are no JSON object. */
   next(): boolean {
     const bytes = this.#bytes;
-    let at = skipBlanks(bytes, this.#at);
-    const opens = this.#at === 0;
-    if (bytes[at] === CLOSING_BRACE && !opens) {
-      this.#whole = skipBlanks(bytes, at + 1) === bytes.length;
+    const end = this.#end;
+    const opens = !this.#opened;
+    this.#opened = true;
+    let at = skipBlanks(bytes, this.#at, end);
+    if (at < end && bytes[at] === CLOSING_BRACE && !opens) {
+      this.#whole = skipBlanks(bytes, at + 1, end) === end;
       return false;
     }
-    if (bytes[at] !== (opens ? OPENING_BRACE : COMMA)) return false;
-    at = skipBlanks(bytes, at + 1);
-    if (opens && bytes[at] === CLOSING_BRACE) {
+    if (at >= end || bytes[at] !== (opens ? OPENING_BRACE : COMMA)) return false;
+    at = skipBlanks(bytes, at + 1, end);
+    if (opens && at < end && bytes[at] === CLOSING_BRACE) {
       this.#at = at;
       return this.next();
     }
-    if (bytes[at] !== QUOTE) return false;
+    if (at >= end || bytes[at] !== QUOTE) return false;
     this.#keyFrom = at;
-    this.#keyTo = skipString(bytes, at);
-    at = skipBlanks(bytes, this.#keyTo);
-    if (bytes[at] !== COLON) return false;
-    this.#valueFrom = skipBlanks(bytes, at + 1);
-    this.#valueTo = skipValue(bytes, this.#valueFrom);
+    this.#keyTo = skipString(bytes, at, end);
+    at = skipBlanks(bytes, this.#keyTo, end);
+    if (at >= end || bytes[at] !== COLON) return false;
+    this.#valueFrom = skipBlanks(bytes, at + 1, end);
+    this.#valueTo = skipValue(bytes, this.#valueFrom, end);
     this.#at = this.#valueTo;
     return this.#valueTo > this.#valueFrom;
   }
@@ -101,23 +109,24 @@ function readJson(text: string): unknown {
   }
 }
 
-function skipBlanks(bytes: Buffer, from: number): number {
+function skipBlanks(bytes: Buffer, from: number, end: number): number {
   let at = from;
-  while (at < bytes.length && (bytes[at] as number) <= BLANK) at += 1;
+  while (at < end && (bytes[at] as number) <= BLANK) at += 1;
   return at;
 }
 
 /** The place behind the value that begins at `from`, or `from` when none does. */
-function skipValue(bytes: Buffer, from: number): number {
+function skipValue(bytes: Buffer, from: number, end: number): number {
+  if (from >= end) return from;
   const first = bytes[from];
-  if (first === QUOTE) return skipString(bytes, from);
+  if (first === QUOTE) return skipString(bytes, from, end);
   let at = from;
   if (first === OPENING_BRACE || first === OPENING_BRACKET) {
     let depth = 0;
-    while (at < bytes.length) {
+    while (at < end) {
       const byte = bytes[at];
       if (byte === QUOTE) {
-        at = skipString(bytes, at);
+        at = skipString(bytes, at, end);
         continue;
       }
       at += 1;
@@ -127,17 +136,17 @@ function skipValue(bytes: Buffer, from: number): number {
     }
     return from;
   }
-  for (; at < bytes.length; at += 1) {
+  for (; at < end; at += 1) {
     const byte = bytes[at] as number;
     if (byte <= BLANK || byte === COMMA || byte === CLOSING_BRACE) break;
   }
   return at;
 }
 
-/** The place behind the closing quote of the string whose opening quote is at `from`; the bytes' end without one. */
-function skipString(bytes: Buffer, from: number): number {
+/** The place behind the closing quote of the string whose opening quote is at `from`; the end without one. */
+function skipString(bytes: Buffer, from: number, end: number): number {
   let at = from + 1;
-  const short = Math.min(bytes.length, at + SHORT_STRING_BYTES);
+  const short = Math.min(end, at + SHORT_STRING_BYTES);
   while (at < short) {
     const byte = bytes[at];
     if (byte === QUOTE) return at + 1;
@@ -145,7 +154,7 @@ function skipString(bytes: Buffer, from: number): number {
   }
   for (;;) {
     const quote = bytes.indexOf(QUOTE, at);
-    if (quote < 0) return bytes.length;
+    if (quote < 0 || quote >= end) return end;
     let backslashes = 0;
     while (quote - 1 - backslashes >= at && bytes[quote - 1 - backslashes] === BACKSLASH) {
       backslashes += 1;

@@ -1,3 +1,4 @@
+import { ByteSpan } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { JsonObject } from "../../translate/chat/types.ts";
 import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/connection.ts";
@@ -36,6 +37,7 @@ export interface AnswerEvents {
 
 /** A full answer up to this size is kept until it is whole, so that a neuron's death costs nothing but time. */
 const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
+const NOTHING = new ByteSpan(Buffer.alloc(0));
 const JSON_TYPE = "Content-Type: application/json\r\n";
 
 /** The answer to one attempt: brings bytes through a tap or a translator to the client. Owner of the call. */
@@ -98,7 +100,7 @@ export class UpstreamAnswer implements UpstreamSink {
     else this.#breakOff(new CortexError("neuron_failed", "it streams what was asked for whole"));
   }
 
-  onBody(bytes: Uint8Array): void {
+  onBody(bytes: ByteSpan): void {
     const relay = this.#relay;
     if (relay === undefined) {
       this.#keep(bytes);
@@ -106,7 +108,7 @@ export class UpstreamAnswer implements UpstreamSink {
     }
     let ready: Uint8Array | string | undefined;
     try {
-      ready = relay.push(bytes);
+      ready = relay.push(bytes.toBuffer());
     } catch (thrown) {
       this.#breakOff(this.#events.toError(thrown));
       return;
@@ -139,7 +141,7 @@ export class UpstreamAnswer implements UpstreamSink {
   }
 
   /** Keeps a piece of an answer that is no stream; a very large one is handed on as it comes. */
-  #keep(bytes: Uint8Array): void {
+  #keep(bytes: ByteSpan): void {
     if (this.#firstByteMs > 0) {
       this.#client.write(bytes);
       return;
@@ -189,7 +191,7 @@ export class UpstreamAnswer implements UpstreamSink {
       this.#events.onAnswered({ status, usage: undefined, response: undefined, deliver });
       return;
     }
-    const bytes = this.#buffer?.take() ?? new Uint8Array();
+    const bytes = this.#buffer?.take() ?? NOTHING;
     const isRedirect = status >= 300 && status < 400;
     if (status >= 400) this.#events.onRefused({ status, retryAfter, bytes }, head);
     else if (isRedirect && this.#attempt.upstream.kind !== "neuron") {
@@ -198,7 +200,7 @@ export class UpstreamAnswer implements UpstreamSink {
     } else this.#endSuccess(head, bytes);
   }
 
-  #endSuccess(head: ResponseHead, bytes: Uint8Array): void {
+  #endSuccess(head: ResponseHead, bytes: ByteSpan): void {
     const { status } = head;
     const { answer, upstream } = this.#attempt;
     if (this.#client.opened || (answer !== undefined && (this.#stream || status !== 200))) {

@@ -1,3 +1,4 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { JsonObject } from "../../translate/chat/types.ts";
 import type { ClientDialect, UpstreamKind } from "../../translate/dialects.ts";
@@ -8,7 +9,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 export interface Refusal {
   readonly status: number;
   readonly retryAfter: string | undefined;
-  readonly bytes: Uint8Array;
+  readonly bytes: ByteSpan;
 }
 
 /** Whether another upstream may do what this one would not: it is overloaded, broken, or refuses the gateway itself. */
@@ -26,7 +27,7 @@ export function readRefusal(upstream: Upstream, refusal: Refusal): CortexError {
     const text = `${upstream.name} refuses the gateway's key (${status})`;
     return new CortexError("neuron_failed", text);
   }
-  return readUpstreamFailure({ status, body: toText(bytes), retryAfter });
+  return readUpstreamFailure({ status, body: bytes.toString(), retryAfter });
 }
 
 /** Whether an upstream's error may go to the client as it is: it has the shape that its dialect's clients expect. */
@@ -47,28 +48,24 @@ function isRefusedKey(kind: UpstreamKind, status: number): boolean {
 }
 
 /** A whole answer's JSON object. Throws `neuron_failed` for anything else. */
-export function readAnswer(bytes: Uint8Array): JsonObject {
+export function readAnswer(bytes: ByteSpan): JsonObject {
   const body = parse(bytes);
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as JsonObject;
   throw new CortexError("neuron_failed", "the answer is no JSON object");
 }
 
 /** The `error.code` of an error body, or undefined when it is not one. */
-export function readErrorCode(bytes: Uint8Array): string | undefined {
+export function readErrorCode(bytes: ByteSpan): string | undefined {
   const body = parse(bytes) as { error?: { code?: unknown } | null } | null | undefined;
   const code = body?.error?.code;
   return typeof code === "string" ? code : undefined;
 }
 
-function parse(bytes: Uint8Array): unknown {
+function parse(bytes: ByteSpan): unknown {
   try {
-    return JSON.parse(toText(bytes));
+    return JSON.parse(bytes.toString());
   } catch {
     // A proxy in between or a foreign server: the status alone decides.
     return undefined;
   }
-}
-
-function toText(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }

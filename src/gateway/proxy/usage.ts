@@ -1,3 +1,4 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
 import type { ChatUsage } from "../../translate/chat/types.ts";
 
 /** Tokens that a request took, as the engine counted them. */
@@ -38,10 +39,12 @@ export function findMessagesUsage(bytes: Buffer): Usage | undefined {
 }
 
 /** The `usage` of a full answer, which is looked for at both of its ends. */
-export function findUsageOfWhole(bytes: Uint8Array, find = findUsage): Usage | undefined {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (whole.length <= 2 * EDGE_BYTES) return find(whole);
-  return find(whole.subarray(-EDGE_BYTES)) ?? find(whole.subarray(0, EDGE_BYTES));
+export function findUsageOfWhole(answer: ByteSpan, find = findUsage): Usage | undefined {
+  const { bytes, from, to } = answer;
+  // What stands before it in the buffer is the answer's head, which holds no JSON.
+  if (bytes.length <= 2 * EDGE_BYTES) return find(bytes);
+  const end = bytes.subarray(Math.max(from, to - EDGE_BYTES), to);
+  return find(end) ?? find(bytes.subarray(from, Math.min(to, from + EDGE_BYTES)));
 }
 
 function findLast(

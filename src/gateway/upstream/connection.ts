@@ -1,3 +1,4 @@
+import type { ByteSpan, Writable } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { writeJoined } from "../../base/write-joined.ts";
 import { type ResponseHead, ResponseParser, type ResponseSink } from "./response-parser.ts";
@@ -7,7 +8,7 @@ export interface UpstreamRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly headers: string;
-  readonly body: Uint8Array | string | undefined;
+  readonly body: Writable | undefined;
 }
 
 /** How far a request came before it failed: only `connect` proves that the peer never saw it. */
@@ -79,7 +80,7 @@ export class Call implements UpstreamCall, ResponseSink {
     if (this.#open) this.#sink.onHead(head);
   }
 
-  onBody(bytes: Uint8Array): void {
+  onBody(bytes: ByteSpan): void {
     if (this.#open) this.#sink.onBody(bytes);
   }
 

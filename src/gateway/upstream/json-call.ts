@@ -1,3 +1,4 @@
+import { type ByteSpan, joinSpans } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { UpstreamRequest } from "./connection.ts";
 import type { HttpOrigin } from "./http-origin.ts";
@@ -28,7 +29,7 @@ export function callJson(
 ): Promise<JsonAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<JsonAnswer>();
   if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-  const pieces: Uint8Array[] = [];
+  const pieces: ByteSpan[] = [];
   let size = 0;
   let head: ResponseHead | undefined;
   const call = origin.send(request, {
@@ -44,7 +45,7 @@ export function callJson(
     },
     onEnd: () => {
       try {
-        const body: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
+        const body: unknown = JSON.parse(joinSpans(pieces).toString());
         resolve({ status: head?.status ?? 0, retryAfter: head?.retryAfter, body });
       } catch (cause) {
         const what = `Answer of ${request.path} with status ${head?.status} is no JSON`;

@@ -83,7 +83,7 @@ export class NeuronApi {
       onBody: (bytes) => {
         if (status !== 200) return;
         try {
-          for (const event of reader.push(decoder.decode(bytes, { stream: true }))) {
+          for (const event of reader.push(decoder.decode(bytes.toBuffer(), { stream: true }))) {
             const data: unknown = JSON.parse(event.data);
             if (Value.Check(NeuronEventSchema, data)) sink.onEvent(data);
           }

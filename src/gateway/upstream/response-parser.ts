@@ -1,3 +1,4 @@
+import { ByteSpan } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { findHeadEnd, HeaderLines } from "../../base/header-lines.ts";
 
@@ -14,7 +15,7 @@ export interface ResponseHead {
 export interface ResponseSink {
   onHead(head: ResponseHead): void;
   /** The bytes belong to the sink from here on. */
-  onBody(bytes: Uint8Array): void;
+  onBody(bytes: ByteSpan): void;
   onEnd(): void;
 }
 
@@ -136,11 +137,11 @@ export class ResponseParser {
     this.#sink?.onHead(head);
   }
 
-  #readBody(piece: Uint8Array, from: number): void {
+  #readBody(piece: Buffer, from: number): void {
     if (this.#state === "fixed") {
       const end = Math.min(piece.length, from + this.#remaining);
       this.#remaining -= end - from;
-      if (end > from) this.#sink?.onBody(piece.subarray(from, end));
+      if (end > from) this.#sink?.onBody(new ByteSpan(piece, from, end));
       if (this.#remaining === 0) {
         if (end < piece.length) this.#keepAlive = false;
         this.#finish();
@@ -148,13 +149,13 @@ export class ResponseParser {
       return;
     }
     if (this.#state === "until_close") {
-      if (from < piece.length) this.#sink?.onBody(piece.subarray(from));
+      if (from < piece.length) this.#sink?.onBody(new ByteSpan(piece, from));
       return;
     }
     this.#readChunks(piece, from);
   }
 
-  #readChunks(piece: Uint8Array, from: number): void {
+  #readChunks(piece: Buffer, from: number): void {
     let at = from;
     let write = from;
     while (at < piece.length && this.#state !== "done") {
@@ -173,7 +174,7 @@ export class ResponseParser {
         at += 1;
       }
     }
-    if (write > from) this.#sink?.onBody(piece.subarray(from, write));
+    if (write > from) this.#sink?.onBody(new ByteSpan(piece, from, write));
     // The end is told after the bytes before it; `done` was set while reading frames.
     if (this.#state === "done") {
       if (at < piece.length) this.#keepAlive = false;
@@ -260,7 +261,7 @@ function parseHead(bytes: Buffer, from: number, end: number): ParsedHead {
   let retryAfter: string | undefined;
   let contentLength: number | undefined;
   let chunked = false;
-  const lines = new HeaderLines(bytes, Math.min(lineEnd + 2, end), end);
+  const lines = new HeaderLines(new ByteSpan(bytes, Math.min(lineEnd + 2, end), end));
   while (lines.next()) {
     // The names that matter differ in length but for the first two.
     switch (lines.nameLength) {

@@ -1,20 +1,28 @@
 import { describe, expect, test } from "bun:test";
+import { ByteSpan } from "../../../src/base/byte-span.ts";
 import { ChunkedBody } from "../../../src/gateway/listener/chunked-body.ts";
-import { listHeaders, parseRequestHead } from "../../../src/gateway/listener/request-parser.ts";
+import {
+  LastRequestLine,
+  listHeaders,
+  parseRequestHead,
+} from "../../../src/gateway/listener/request-parser.ts";
 
 /** The head stands between other bytes, as it does in a socket's piece. */
 function parse(...lines: string[]) {
+  const line = new LastRequestLine();
   const head = lines.join("\r\n");
-  return parseRequestHead(Buffer.from(`\r\n${head}\r\n\r\nBODY`, "latin1"), 2, 2 + head.length);
+  const bytes = Buffer.from(`\r\n${head}\r\n\r\nBODY`, "latin1");
+  return parseRequestHead(new ByteSpan(bytes, 2, 2 + head.length), line);
 }
 
 describe("request parser", () => {
   test("reads what routing and framing need", () => {
-    expect(parse("POST /v1/x?beta=true HTTP/1.1", "Host: h", "Content-Length: 12")).toEqual({
+    const head = parse("POST /v1/x?beta=true HTTP/1.1", "Host: h", "Content-Length: 12");
+    expect(head.headerLines.toString()).toBe("Host: h\r\nContent-Length: 12");
+    expect(head).toMatchObject({
       method: "POST",
       target: "/v1/x?beta=true",
       path: "/v1/x",
-      headerBytes: Buffer.from("Host: h\r\nContent-Length: 12"),
       bodyBytes: 12,
       keepAlive: true,
       isHttp10: false,
@@ -28,6 +36,17 @@ describe("request parser", () => {
   test("keeps a connection unless the client says otherwise or speaks HTTP/1.0", () => {
     expect(parse("GET / HTTP/1.1", "Host: h", "Connection: Close").keepAlive).toBe(false);
     expect(parse("GET / HTTP/1.0").keepAlive).toBe(false);
+  });
+
+  test("a line like the last one says the same, another one its own", () => {
+    const last = new LastRequestLine();
+    const read = (text: string) => last.read(Buffer.from(`..${text}..`), 2, 2 + text.length);
+    expect(read("GET /a?b HTTP/1.1")).toMatchObject({ target: "/a?b", path: "/a" });
+    expect(read("GET /a?b HTTP/1.1")).toMatchObject({ target: "/a?b", isHttp10: false });
+    expect(read("GET /a?b HTTP/1.0").isHttp10).toBe(true);
+    expect(read("GET /a HTTP/1.1").target).toBe("/a");
+    expect(() => read("GET /a HTTP/1.9")).toThrow("request line");
+    expect(read("PUT /a HTTP/1.1").method).toBe("PUT");
   });
 
   test("refuses whatever another parser could read differently", () => {
@@ -57,7 +76,7 @@ describe("request parser", () => {
   });
 
   test("lists headers in their order, repeated ones too", () => {
-    expect(listHeaders(Buffer.from("A: 1\r\nb:2\r\nA:  3 "))).toEqual([
+    expect(listHeaders(new ByteSpan(Buffer.from("A: 1\r\nb:2\r\nA:  3 ")))).toEqual([
       ["A", "1"],
       ["b", "2"],
       ["A", "3"],

@@ -1,10 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ByteSpan } from "../../../src/base/byte-span.ts";
 import * as fields from "../../../src/gateway/proxy/routing-fields.ts";
 
-const readRoutingFields = (text: string) => fields.readRoutingFields(Buffer.from(text));
+/** The body stands between other bytes, as it does in a socket's piece. */
+function span(text: string): ByteSpan {
+  const bytes = Buffer.from(`"}{${text}"}{`);
+  return new ByteSpan(bytes, 3, bytes.length - 3);
+}
+const readRoutingFields = (text: string) => fields.readRoutingFields(span(text));
 const replaceModel = (text: string, model: string) =>
-  fields.replaceModel(Buffer.from(text), model).toString();
+  fields.replaceModel(span(text), model).toString();
 
 describe("routing fields", () => {
   test("reads model and stream and estimates the prompt", () => {

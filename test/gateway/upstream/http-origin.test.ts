@@ -53,7 +53,7 @@ function send(origin: HttpOrigin, body = '{"a":"é"}'): Promise<Outcome> {
         status = head.status;
       },
       onBody: (bytes) => {
-        text += Buffer.from(bytes).toString();
+        text += bytes.toString();
       },
       onEnd: () => resolve({ status, body: text, error: undefined, phase: undefined }),
       onFailure: (error, phase) => resolve({ status, body: text, error, phase }),

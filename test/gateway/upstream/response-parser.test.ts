@@ -19,7 +19,7 @@ function read(pieces: readonly string[], closed = false): Read {
       result.head = head;
     },
     onBody: (bytes) => {
-      result.body += Buffer.from(bytes).toString();
+      result.body += bytes.toString();
     },
     onEnd: () => {
       result.ended = true;
