@@ -57,7 +57,7 @@ describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
       return key === undefined ? [] : [{ key, above: lines[index - 1] ?? "" }];
     });
     // A second table of a list repeats keys of the first.
-    expect([...new Set(shown.map(({ key }) => key))]).toEqual(leafKeys(schema));
+    expect([...new Set(shown.map(({ key }) => key))]).toEqual([...new Set(leafKeys(schema))]);
     for (const { key, above } of shown) expect(`${key}: ${above}`).toMatch(/: # .{10}/);
   });
 });

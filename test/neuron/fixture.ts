@@ -43,6 +43,9 @@ export interface FixtureOptions extends FakeEngineOptions {
   readonly memory?: Readonly<Record<string, unknown>>;
   readonly defaults?: Readonly<Record<string, unknown>>;
   readonly supply?: Readonly<Record<string, unknown>>;
+  readonly kv?: Readonly<Record<string, unknown>>;
+  /** `[[models]]` tables. */
+  readonly profiles?: readonly Readonly<Record<string, unknown>>[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -80,10 +83,12 @@ export class NeuronFixture {
       neuron: { listen: "127.0.0.1:0", models_dir: folder, ...options.neuron },
       memory: { margin_mib: 0, ...options.memory },
       defaults: { context: 100, slots: 2, queue_max: 3, ...options.defaults },
+      kv: { ...options.kv },
       supply: { ...options.supply },
+      models: options.profiles ?? [],
     }) as NeuronConfig;
     const [engine, clock, log] = [new FakeEngine(options), new FakeClock(), new RecordingLog()];
-    const env = options.env ?? {};
+    const env = { CORTEX_STATE_DIR: join(folder, "state"), ...options.env };
     const neuron = await startNeuron({ config, log, clock, engine, env, testFaults: true });
     return new NeuronFixture(neuron, engine, clock, log, folder);
   }
