@@ -85,7 +85,8 @@ NRN_API uint32_t nrn_abi_version(void);
  * options: {"log_level"?: "debug"|"info"|"warn"|"error", "event_bytes_max"?: n (default 64 MiB; a request whose events
  * would pass it waits, never drops), "test_faults"?: bool (allows the fault job; only tests set it),
  * "rpc_servers"?: ["host:port",…] (their devices are added to discovery's list)}
- * A later call may change log_level and event_bytes_max.
+ * A later call may change log_level and event_bytes_max and add RPC servers; those that it cannot reach within some
+ * seconds are NRN_E_NOT_FOUND, the ones before them in the list are added.
  */
 NRN_API int32_t nrn_init(const char * options, uint32_t options_length);
 
@@ -96,7 +97,8 @@ NRN_API int32_t nrn_last_error(char * out, uint32_t capacity);
  * Build and devices of this host as JSON. Any thread; may take 100 ms.
  * {"engine","build","flavour","backends":["CPU","CUDA",…],"cuda_architectures":[…],"nccl":bool,
  *  "devices":[{"index","kind":"cpu"|"gpu"|"integrated"|"accelerator"|"remote","backend","name","description",
- *              "compute_capability":string|null,"pci":string|null,
+ *              "compute_capability":string|null,"pci":string|null,"driver":string|null (NVIDIA's kernel driver),
+ *              "endpoint":string|null (of a remote device: its server),
  *              "memory_total_bytes","memory_free_bytes","cores":n (a CPU's)}]}
  * A remote device whose server is lost has no memory.
  * A CPU's free memory comes from /proc/meminfo (MemAvailable) and the cgroup's limit, whichever is less.
@@ -107,7 +109,10 @@ NRN_API int32_t nrn_devices(char * out, uint32_t capacity, uint32_t * written);
 
 /*
  * Opens the device loop's state on the calling thread, which becomes its device thread, and writes a handle.
- * options: {"devices":[index,…], "name": "cpu0", "requests_max"?: n (in flight and queued per model, default 512)}
+ * options: {"devices":[index,…], "name": "cpu0", "requests_max"?: n (in flight and queued per model, default 512),
+ * "step_ms"?: n (how long a stream's next token may wait for prompts of others; default 200),
+ * "prepare_ms"?: n (what preparing one request may take before it is failed; default 20000),
+ * "cpus"?: [n,…] (the device thread and its CPU threads keep to these), "numa_node"?: n (whose memory is preferred)}
  */
 NRN_API int32_t nrn_device_open(const char * options, uint32_t options_length, uint64_t * handle);
 
@@ -129,13 +134,14 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *  {"op":"load","model","path","context"?,"slots"?,"threads"?,"threads_batch"?,"batch"?,"ubatch"?,"gpu_layers"?,
  *   "split_mode"?:"layer"|"row"|"tensor"|"none","tensor_split"?:[…],"main_device"?,"cache_type_k"?,"cache_type_v"?,
  *   "flash_attention"?:"auto"|"on"|"off","embedding"?:bool,"reranking"?:bool,"pooling"?,"mmproj"?,"draft"?:{"path",…},
- *   "ngram"?:{"type","lookup"?,"tokens_max"?,"hits_min"?},"lora"?:[{"path","scale"}],"prompt_cache_mib"?,"weight"?: n (share of the device, default 1),
+ *   "ngram"?:{"type","lookup"?,"tokens_max"?,"hits_min"?},"lora"?:[{"path","scale"}],"prompt_cache_mib"?,
+ *   "weight"?: n (share of the device, default 1),
  *   "warmup"?:bool,"poll"?: 0..100 (spinning of CPU threads),"chat_template"?: text that replaces the model's}
  *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
  *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 50. draft also takes
  *     tokens_max and tokens_min. ngram drafts from the text so far; its types are ngram-simple, ngram-map-k,
  *     ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be loaded again; what the old one held is leaked.
- *     NRN_E_MEMORY carries "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
+ *     NRN_E_STATE: another host's device cannot be reached. NRN_E_MEMORY carries "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
  *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],
  *     "taken":[{"index","bytes"}] (by how much less is free than before, by the device's own word),
@@ -143,15 +149,17 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}
  *  {"op":"estimate", same fields as load}  a load without allocation; {"bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],"context","slots"}
- *  {"op":"memory"}   of the loop's devices and the host: {"devices":[{"index","memory_total_bytes","memory_free_bytes"}],
+ *  {"op":"memory"}   of the loop's devices and the host: {"devices":[{"index","memory_total_bytes","memory_free_bytes",
+ *     "lost"?: why another host's device cannot be asked}],
  *     "models":[{"model","bytes"}]}
  *  {"op":"kv_save","model","path","bytes_max"?}   slots' KV and prompt cache; {"tokens","left_out","bytes","ms"}, in
  *     tokens; prompts that would make the file larger than bytes_max are left out
  *  {"op":"kv_restore","model","path"}   {"tokens","bytes","ms"}; a damaged or foreign file is an error of its own, and
  *     nothing is restored
  *  {"op":"fault","model"|null,"phase":"load"|"prefill"|"decode"|"unload"|"kv_save"|"kv_restore","after":n,
- *   "kind":"abort"|"exception"|"device"}          test hook: the n-th evaluated tensor (or step) of that phase aborts
- *     through ggml's real abort path, or throws in our own code; refused unless nrn_init allowed it
+ *   "kind":"abort"|"exception"|"device"|"memory"|"hang","ms"?: n}   test hook: the n-th evaluated tensor (or step) of that phase
+ *     aborts through ggml's real abort path, throws in our own code, runs out of memory or hangs for ms; with phase
+ *     "prepare" and kind "hang" or "memory" the next request's preparation does; refused unless nrn_init allowed it
  */
 NRN_API int32_t nrn_job(uint64_t handle, uint64_t request, const char * job, uint32_t job_length);
 
@@ -174,7 +182,10 @@ NRN_API int32_t nrn_cancel(uint64_t handle, uint64_t request);
  * Any thread; cheap (no device call). Figures as of the last step:
  * {"models":[{"model","state":"ready"|"poisoned","slots","slots_busy","preparing","queued","in_flight",
  *  "prompt_tokens","cached_prompt_tokens","completion_tokens","prefill_tokens_per_second","decode_tokens_per_second",
- *  "steps","context_tokens_used"}],"state":"ok"|"poisoned","cause":string|null,"steps","last_step_ms_ago"}
+ *  "steps","context_tokens_used"}],"state":"ok"|"poisoned","cause":string|null,"steps","last_step_ms_ago",
+ *  "longest_step_ms","turn_ms_ago" (since the loop last came by: at least every slice, between steps, and while a load
+ *  makes progress),"doing":""|"prefill"|"decode"|"job","preparing_stuck" (threads that hang in preparing a request
+ *  which has been failed)}
  */
 NRN_API int32_t nrn_device_figures(uint64_t handle, char * out, uint32_t capacity, uint32_t * written);
 

@@ -1,4 +1,49 @@
 import { type Static, Type as t } from "@sinclair/typebox";
+import { loadOptions } from "../protocol/load-options.ts";
+import { DeviceSetSchema, DevicesSchema } from "./device-schema.ts";
+import { SchedulingSchema } from "./scheduling-schema.ts";
+
+/** `[[models]]`: how one model is loaded where a request does not say otherwise. */
+const ModelDefaultsSchema = t.Object(
+  {
+    id: t.String({ description: "The model's id or alias", minLength: 1, maxLength: 256 }),
+    context: t.Optional(
+      t.Integer({ description: "Tokens per slot", minimum: 16, maximum: 16_777_216 }),
+    ),
+    slots: t.Optional(
+      t.Integer({ description: "Requests served at once", minimum: 1, maximum: 256 }),
+    ),
+    ...loadOptions,
+    adapters: t.Optional(
+      t.Array(
+        t.Object(
+          {
+            name: t.String({
+              description: "How load requests call it",
+              minLength: 1,
+              maxLength: 256,
+            }),
+            path: t.String({
+              description: "LoRA file in GGUF, from models_dir or absolute",
+              minLength: 1,
+            }),
+            scale: t.Number({
+              description: "How strongly it counts; 0 leaves it out unless a load names it",
+              default: 1,
+              minimum: -100,
+              maximum: 100,
+            }),
+          },
+          { additionalProperties: false },
+        ),
+        { description: "LoRA adapters", maxItems: 16 },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+/** A checked `[[models]]` table of neuron.toml. */
+export type ModelDefaults = Static<typeof ModelDefaultsSchema>;
 
 /** neuron.toml: every key with its default and its meaning. */
 export const NeuronConfigSchema = t.Object(
@@ -57,9 +102,37 @@ export const NeuronConfigSchema = t.Object(
           minimum: 0,
           maximum: 1_073_741_824,
         }),
+        offload: t.Boolean({
+          description: "Whether layers that no GPU has room for are put into host memory",
+          default: true,
+        }),
       },
       { additionalProperties: false, default: {} },
     ),
+    kv: t.Object(
+      {
+        prompt_cache_mib: t.Integer({
+          description: "Host memory of each model for prompts that no slot holds, in MiB",
+          default: 1024,
+          minimum: 0,
+          maximum: 1_048_576,
+        }),
+        keep_in: t.Union([t.Literal("memory"), t.Literal("disk")], {
+          description: "Where unloads with keep_kv put what the cache held",
+          default: "disk",
+        }),
+        keep_mib: t.Integer({
+          description: "Most that is kept there, in MiB; the oldest goes first, 0 keeps nothing",
+          default: 4096,
+          minimum: 0,
+          maximum: 1_073_741_824,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    scheduling: SchedulingSchema,
+    devices: DevicesSchema,
+    device_sets: t.Array(DeviceSetSchema, { default: [], maxItems: 64 }),
     media: t.Object(
       {
         remote: t.Boolean({
@@ -136,6 +209,7 @@ export const NeuronConfigSchema = t.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    models: t.Array(ModelDefaultsSchema, { default: [], maxItems: 10_000 }),
   },
   { additionalProperties: false },
 );

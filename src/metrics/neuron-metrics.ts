@@ -9,10 +9,29 @@ export interface ModelGauges {
   readonly queued: number;
   readonly slots: number;
   readonly slots_busy: number;
-  readonly bytes?: { readonly weights: number; readonly context: number; readonly compute: number };
   readonly prefill_tokens_per_second?: number;
   readonly decode_tokens_per_second?: number;
   readonly load_seconds?: number;
+  readonly drafted_tokens?: number;
+  readonly accepted_tokens?: number;
+  readonly device_bytes?: readonly {
+    readonly index: number;
+    readonly weights: number;
+    readonly context: number;
+    readonly compute: number;
+  }[];
+}
+
+/** An ended request's tokens and times. */
+export interface RequestTokens {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
+  readonly queueMs: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
 }
 
 /** A device's figures as they are scraped. */
@@ -40,6 +59,7 @@ const TTFT_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 const DURATION_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
 const SPEED_BUCKETS = [1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200];
 const GAP_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 2, 5, 10];
+const QUEUE_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 const LOAD_BUCKETS = [0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320];
 
 /** Every metric of the neuron. Model labels come from the catalogue, never from what a client wrote. */
@@ -60,6 +80,15 @@ export class NeuronMetrics {
   readonly #faults = this.#counter("faults_total", "Faults of devices", ["scope"]);
   readonly #pulls = this.#counter("pulls_total", "Downloads of models ended", ["outcome"]);
   readonly #pulledBytes = this.#counter("pulled_bytes_total", "Bytes of models downloaded", []);
+  readonly #kv = this.#counter("kv_total", "Caches saved at unloads and restored at loads", [
+    "outcome",
+  ]);
+  readonly #kvTokens = this.#counter("kv_tokens_total", "Tokens in these caches", ["outcome"]);
+  readonly #queue = this.#histogram(
+    "queue_seconds",
+    "From a request's acceptance by the engine to a slot",
+    QUEUE_BUCKETS,
+  );
   readonly #loads = this.#histogram("load_seconds", "Time of model loads", LOAD_BUCKETS);
   readonly #duration = this.#histogram("request_duration_seconds", "Requests", DURATION_BUCKETS);
   readonly #firstToken = this.#histogram(
@@ -97,26 +126,29 @@ export class NeuronMetrics {
     this.#rejections.inc({ reason });
   }
 
-  countTokens(
-    model: string,
-    tokens: {
-      readonly prompt: number;
-      readonly cached: number;
-      readonly completion: number;
-      readonly prefillMs: number;
-      readonly decodeMs: number;
-    },
-  ): void {
-    this.#tokens.inc({ model, kind: "prompt" }, tokens.prompt);
-    this.#tokens.inc({ model, kind: "cached" }, tokens.cached);
-    this.#tokens.inc({ model, kind: "completion" }, tokens.completion);
-    const prefilled = tokens.prompt - tokens.cached;
-    if (prefilled > 0 && tokens.prefillMs > 0) {
-      this.#speed.observe({ model, phase: "prefill" }, (prefilled * 1000) / tokens.prefillMs);
+  countTokens(model: string, figures: RequestTokens): void {
+    const { promptTokens, cachedTokens, completionTokens, prefillMs, decodeMs } = figures;
+    this.#tokens.inc({ model, kind: "prompt" }, promptTokens);
+    this.#tokens.inc({ model, kind: "cached" }, cachedTokens);
+    this.#tokens.inc({ model, kind: "completion" }, completionTokens);
+    if (figures.draftedTokens > 0) {
+      this.#tokens.inc({ model, kind: "drafted" }, figures.draftedTokens);
+      this.#tokens.inc({ model, kind: "accepted" }, figures.acceptedTokens);
     }
-    if (tokens.completion > 1 && tokens.decodeMs > 0) {
-      this.#speed.observe({ model, phase: "decode" }, (tokens.completion * 1000) / tokens.decodeMs);
+    this.#queue.observe({ model }, figures.queueMs / 1000);
+    const prefilled = promptTokens - cachedTokens;
+    if (prefilled > 0 && prefillMs > 0) {
+      this.#speed.observe({ model, phase: "prefill" }, (prefilled * 1000) / prefillMs);
     }
+    if (completionTokens > 1 && decodeMs > 0) {
+      this.#speed.observe({ model, phase: "decode" }, (completionTokens * 1000) / decodeMs);
+    }
+  }
+
+  /** `outcome` is saved, restored or failed. */
+  countKv(outcome: string, tokens: number): void {
+    this.#kv.inc({ outcome });
+    this.#kvTokens.inc({ outcome }, tokens);
   }
 
   /** `outcome` is the state in which it ended. */
@@ -152,7 +184,11 @@ export class NeuronMetrics {
       "model",
       "state",
     ]);
-    const bytes = this.#gauge("model_bytes", "Device memory of a model", ["model", "part"]);
+    const bytes = this.#gauge("model_bytes", "Device memory of a model", [
+      "model",
+      "device",
+      "part",
+    ]);
     const figures = [
       ["in_flight", "Requests accepted and not ended", "in_flight"],
       ["queued", "Requests that wait for a slot", "queued"],
@@ -160,15 +196,22 @@ export class NeuronMetrics {
       ["slots_busy", "Slots that compute now", "slots_busy"],
       ["prefill_tokens_per_second", "Measured speed", "prefill_tokens_per_second"],
       ["decode_tokens_per_second", "Measured speed of one request", "decode_tokens_per_second"],
+      ["last_load_seconds", "Time of the last load", "load_seconds"],
     ] as const;
     const gauges = figures.map(
       ([name, help, key]) => [this.#gauge(name, help, ["model"]), key] as const,
+    );
+    const acceptance = this.#gauge(
+      "draft_acceptance",
+      "Share of the drafted tokens that the model agreed to",
+      ["model"],
     );
     const count = this.#gauge("models", "Models that this neuron can serve", []);
     this.#fillers.push(() => {
       const models = source.models();
       count.set(models.length);
-      for (const gauge of [state, bytes, ...gauges.map(([each]) => each)]) gauge.reset();
+      for (const gauge of [state, bytes, acceptance, ...gauges.map(([each]) => each)])
+        gauge.reset();
       for (const model of models) {
         for (const name of MODEL_STATES) {
           state.set({ model: model.id, state: name }, model.state === name ? 1 : 0);
@@ -177,10 +220,13 @@ export class NeuronMetrics {
           const value = model[key];
           if (value !== undefined) gauge.set({ model: model.id }, value);
         }
-        if (model.bytes === undefined || model.state === "absent") continue;
-        for (const [part, value] of Object.entries(model.bytes)) {
-          bytes.set({ model: model.id, part }, value);
+        for (const { index, ...parts } of model.device_bytes ?? []) {
+          for (const [part, value] of Object.entries(parts)) {
+            bytes.set({ model: model.id, device: String(index), part }, value);
+          }
         }
+        const { drafted_tokens: drafted = 0, accepted_tokens: accepted = 0 } = model;
+        if (drafted > 0) acceptance.set({ model: model.id }, accepted / drafted);
       }
     });
   }

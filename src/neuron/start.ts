@@ -7,6 +7,8 @@ import type { Environment } from "../hub/hub-settings.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { NeuronMetrics } from "../metrics/neuron-metrics.ts";
 import { DeviceInventory } from "./discovery/device-inventory.ts";
+import { DeviceSets } from "./discovery/device-sets.ts";
+import { findPciNode, type NumaNode, readNumaNodes } from "./discovery/numa.ts";
 import { EventHub } from "./events/event-hub.ts";
 import type { EngineHost } from "./harness/engine-host.ts";
 import { Harness } from "./harness/harness.ts";
@@ -18,12 +20,16 @@ import { faultRoute, neuronRoutes } from "./http/neuron-routes.ts";
 import { pullRoutes } from "./http/pull-routes.ts";
 import { swaggerRoutes } from "./http/swagger-routes.ts";
 import { Catalogue } from "./models/catalogue.ts";
+import { findKvPlace, KvStore } from "./models/kv-store.ts";
+import { LearnedPlans } from "./models/learned-plans.ts";
 import { ModelRegistry } from "./models/registry.ts";
-import { cacheFolder } from "./native/embedded-library.ts";
 import { EventPump } from "./native/event-pump.ts";
+import { RpcServers } from "./rpc/rpc-servers.ts";
+import { stateFolder } from "./state-folder.ts";
 import { NeuronStatus } from "./status.ts";
 import { modelFolders } from "./supply/model-folders.ts";
 import { openSupply, type Supply } from "./supply/open-supply.ts";
+import { watchDevices } from "./watch-devices.ts";
 import { watchPoison } from "./watch-poison.ts";
 
 /** A running neuron. */
@@ -45,6 +51,8 @@ export interface NeuronOptions {
   readonly testFaults?: boolean;
   readonly clock?: Clock;
   readonly engine?: EngineHost;
+  /** In place of the nodes that the kernel tells of. */
+  readonly numaNodes?: readonly NumaNode[];
   /** In place of the process's own variables: where the hub and its cache are. */
   readonly env?: Environment;
 }
@@ -97,7 +105,10 @@ interface Parts {
   readonly config: NeuronConfig;
   readonly log: Log;
   readonly clock: Clock;
+  readonly host: EngineHost;
   readonly inventory: DeviceInventory;
+  readonly sets: DeviceSets;
+  readonly rpc: RpcServers;
   readonly harness: Harness;
   readonly catalogue: Catalogue;
   readonly registry: ModelRegistry;
@@ -106,6 +117,8 @@ interface Parts {
   readonly status: NeuronStatus;
   readonly supply: Supply;
   readonly exited: Promise<number>;
+  /** Waits for the moment to end the process because of a device. */
+  readonly endWhenIdle: () => void;
   /** Aborts when the neuron stops. */
   readonly stopping: AbortController;
 }
@@ -116,7 +129,8 @@ async function assemble(
 ): Promise<Parts> {
   const { config, log, clock } = options;
   const env = options.env ?? process.env;
-  const { pump, inventory, status, harness } = assembleEngine(options, host);
+  const engine = await assembleEngine(options, host);
+  const { pump, inventory, sets, rpc, status, harness } = engine;
   const { folders, store } = modelFolders(config, env);
   const catalogue = new Catalogue({ folders, log, clock });
   await catalogue.scan();
@@ -137,6 +151,10 @@ async function assemble(
       pulls: () => supply.pulls.list(),
     },
   });
+  const state = stateFolder(env);
+  const learned = new LearnedPlans({ path: join(state, "memory-plans.json"), log });
+  await learned.read();
+  const kv = new KvStore({ place: await findKvPlace(config.kv, { stateFolder: state, log }), log });
   const exit = Promise.withResolvers<number>();
   const stopping = new AbortController();
   const registry: ModelRegistry = new ModelRegistry({
@@ -146,7 +164,8 @@ async function assemble(
     catalogue,
     harness,
     inventory,
-    kvFolder: join(cacheFolder(process.env), "kv"),
+    sets,
+    ...{ kv, learned },
     listener: {
       onModel: (model, urgent) => hub.markModel(model.id, urgent),
       onModelGone: (id) => hub.tellModelGone(id),
@@ -158,9 +177,12 @@ async function assemble(
         metrics.observeLoad(model.id, model.loadSeconds ?? 0);
         void supply.marks.mark();
       },
+      onKv: ({ outcome, tokens }) => {
+        if (outcome !== "none") metrics.countKv(outcome, tokens);
+      },
       onFault: ({ scope }) => {
         metrics.countFault(scope);
-        if (scope === "device") void poisonWatch();
+        if (scope === "device") endWhenIdle();
       },
     },
   });
@@ -168,34 +190,57 @@ async function assemble(
     ...{ config, store, catalogue, registry, metrics, clock, log, env },
     onPull: (pull) => hub.tellPull(pull),
   });
-  const poisonWatch = async () => {
+  let isEnding = false;
+  const endWhenIdle = () => {
+    if (isEnding) return;
+    isEnding = true;
     const signal = stopping.signal;
-    const code = await watchPoison({ registry, inventory, clock, log, signal });
-    if (code !== undefined) exit.resolve(code);
+    void watchPoison({ registry, inventory, clock, log, signal }).then((code) => {
+      if (code !== undefined) exit.resolve(code);
+    });
   };
   pump.onFault((fault) => registry.onFault(fault));
   return {
-    ...{ config, log, clock, inventory, harness, catalogue, registry, hub, metrics, status },
-    ...{ supply, exited: exit.promise, stopping },
+    ...{ config, log, clock, host, inventory, sets, rpc, harness, catalogue, registry, hub },
+    ...{ metrics, status },
+    ...{ supply, exited: exit.promise, endWhenIdle, stopping },
   };
 }
 
 /** What stands on the native engine; its events flow from here on. */
-function assembleEngine(
+async function assembleEngine(
   options: NeuronOptions & { readonly clock: Clock },
   host: EngineHost,
-): Pick<Parts, "inventory" | "status" | "harness"> & { readonly pump: EventPump } {
+): Promise<
+  Pick<Parts, "inventory" | "sets" | "rpc" | "status" | "harness"> & { readonly pump: EventPump }
+> {
   const { config, log, clock } = options;
   const pump = new EventPump({ engine: host.engine, log });
   void pump.run(host.doorbell).catch((error) => {
     log.error("Engine events ended", { cause: describeError(error) });
   });
+  const endpoints = config.devices.rpc;
+  const rpc = new RpcServers({ add: (endpoint) => host.addRpcServer(endpoint), endpoints, log });
+  await rpc.takeIn();
   const discovery = host.engine.discover();
-  const inventory = new DeviceInventory(discovery, options.deviceFilter);
-  const status = new NeuronStatus({ discovery, inventory, library: host.engine.path });
+  const inventory = new DeviceInventory(discovery, options.deviceFilter, { nodeOf: findPciNode });
+  if (endpoints.length > 0) inventory.addRemotes(discovery);
+  const nodes = options.numaNodes ?? readNumaNodes();
+  const sets = new DeviceSets({ inventory, config, nodes });
+  const status = new NeuronStatus({
+    ...{ discovery, inventory, library: host.engine.path },
+    places: () => ({
+      numa_nodes: nodes.map(({ node, cpus, memoryTotalBytes }) => ({
+        ...{ node, cpus: [...cpus], memory_total_bytes: memoryTotalBytes },
+      })),
+      device_sets: sets.list().map(({ name, devices }) => ({ name, devices: [...devices] })),
+      rpc_servers: rpc.list(),
+    }),
+  });
   const requestsMax = config.defaults.queue_max + ENGINE_QUEUE_RESERVE;
-  const harness = new Harness({ host, pump, log, clock, requestsMax });
-  return { pump, inventory, status, harness };
+  const { scheduling } = config;
+  const harness = new Harness({ host, pump, log, clock, requestsMax, scheduling });
+  return { pump, inventory, sets, rpc, status, harness };
 }
 
 function serve(
@@ -225,15 +270,28 @@ function serve(
 
 /** Starts what goes on by itself, and returns how to end it. */
 function startBackground(parts: Parts): () => void {
-  const { catalogue, hub, harness, inventory, log, stopping } = parts;
+  const { catalogue, clock, host, hub, harness, inventory, log, rpc, stopping } = parts;
   void catalogue.watch();
   void parts.supply.marks.watch(stopping.signal);
   void hub.beat();
   void refreshMemory(parts);
+  void watchDevices({
+    ...{ harness, clock, log, signal: stopping.signal },
+    watchdogSeconds: parts.config.scheduling.watchdog_seconds,
+    listener: {
+      onStalled: (fault) => parts.registry.onFault(fault),
+      onExhausted: parts.endWhenIdle,
+    },
+  });
+  const onJoined = () => {
+    inventory.addRemotes(host.engine.discover());
+    hub.tellDevices(inventory.list());
+  };
+  void rpc.watch({ clock, signal: stopping.signal, onJoined });
   // Devices that models will go to are opened now, so that the first load need not wait for a driver.
-  for (const { index } of inventory.preferred()) {
-    harness.ensureLoop(inventory.loopName([index]), [index]).catch((error) => {
-      log.error("Device cannot be opened", { device: index, cause: describeError(error) });
+  for (const set of parts.sets.list()) {
+    harness.ensureLoop(set).catch((error) => {
+      log.error("Device cannot be opened", { device: set.name, cause: describeError(error) });
     });
   }
   return () => {

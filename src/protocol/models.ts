@@ -1,4 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
+import { AdapterChoiceSchema, loadOptions } from "./load-options.ts";
 
 export const MODEL_STATES = [
   "absent",
@@ -29,6 +30,13 @@ export const BytesSchema = t.Object({
 /** Device memory of a model, in bytes. */
 export type ModelBytes = Static<typeof BytesSchema>;
 
+export const DeviceBytesSchema = t.Object({
+  index: t.Integer(),
+  weights: t.Number(),
+  context: t.Number(),
+  compute: t.Number(),
+});
+
 export const ModelSchema = t.Object({
   id: t.String(),
   aliases: t.Array(t.String()),
@@ -43,6 +51,14 @@ export const ModelSchema = t.Object({
   slots: t.Integer(),
   /** Real bytes when loaded, else planned ones; absent before the first plan. */
   bytes: t.Optional(BytesSchema),
+  /** The same for each device, once it is loaded; the host's part of a model on a GPU is there, too. */
+  device_bytes: t.Optional(t.Array(DeviceBytesSchema)),
+  /** Layers on the GPU where not all of them are. */
+  gpu_layers: t.Optional(t.Integer()),
+  /** Who drafts its answers: a model's id, or one of the engine's kinds of n-grams. */
+  speculation: t.Optional(t.String()),
+  /** Names of the adapters that it is loaded with. */
+  adapters: t.Optional(t.Array(t.String())),
   pinned: t.Boolean(),
   in_flight: t.Integer(),
   queued: t.Integer(),
@@ -56,6 +72,13 @@ export const ModelSchema = t.Object({
   prompt_tokens: t.Integer(),
   cached_prompt_tokens: t.Integer(),
   completion_tokens: t.Integer(),
+  /** Tokens that speculation proposed, and those of them that the model agreed to. */
+  drafted_tokens: t.Optional(t.Integer()),
+  accepted_tokens: t.Optional(t.Integer()),
+  /** Cached tokens that the last load brought back from an unload with keep_kv. */
+  restored_tokens: t.Optional(t.Integer()),
+  /** Smoothed wait of a request for a slot. */
+  queue_seconds: t.Optional(t.Number()),
   capabilities: t.Array(t.String()),
   digest: t.String(),
   /** The model whose content is most likely the same, so that one of the two can be removed. */
@@ -74,15 +97,19 @@ export const ModelListSchema = t.Object({ models: t.Array(ModelSchema) });
 const placement = {
   model: t.String({ minLength: 1, maxLength: 256 }),
   devices: t.Optional(t.Array(t.Integer({ minimum: 0 }), { minItems: 1, maxItems: 64 })),
+  /** A set of devices by its name, as GET /discovery shows it. */
+  device_set: t.Optional(t.String({ minLength: 1, maxLength: 64 })),
   /** Tokens per slot. */
   context: t.Optional(t.Integer({ minimum: 16, maximum: 16_777_216 })),
   slots: t.Optional(t.Integer({ minimum: 1, maximum: 256 })),
+  /** In place of the adapters that neuron.toml switches on; an empty list means none. */
+  adapters: t.Optional(t.Array(AdapterChoiceSchema, { maxItems: 16 })),
+  ...loadOptions,
 };
 
 export const LoadRequestSchema = t.Object({
   ...placement,
   pinned: t.Optional(t.Boolean()),
-  draft: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
   /** True (the default) answers when the model is ready or failed; false answers 202 at once. */
   wait: t.Optional(t.Boolean()),
 });
@@ -95,13 +122,19 @@ export const UnloadRequestSchema = t.Object({
   model: t.String({ minLength: 1, maxLength: 256 }),
   /** How long requests in flight may go on; 0 cancels them at once. Default 30. */
   drain_seconds: t.Optional(t.Number({ minimum: 0, maximum: 3600 })),
+  /** Keeps what its cache holds for the next load, as far as [kv] of neuron.toml has room. */
   keep_kv: t.Optional(t.Boolean()),
   /** True refuses with 409 instead of draining when a request is in flight, queued or leased. */
   only_idle: t.Optional(t.Boolean()),
 });
 export type UnloadRequest = Static<typeof UnloadRequestSchema>;
 
-export const UnloadResponseSchema = t.Object({ model: t.String(), freed_bytes: t.Number() });
+export const UnloadResponseSchema = t.Object({
+  model: t.String(),
+  freed_bytes: t.Number(),
+  /** Cached tokens that were kept; only with keep_kv. */
+  kept_tokens: t.Optional(t.Integer()),
+});
 export type UnloadResponse = Static<typeof UnloadResponseSchema>;
 
 export const PlanRequestSchema = t.Object(placement);
@@ -121,6 +154,16 @@ export const PlanResponseSchema = t.Object({
   devices: t.Array(DeviceFitSchema),
   context: t.Integer(),
   slots: t.Integer(),
+  /** What was wanted where the devices are too small for it, and the caller left the choice. */
+  reduced_from: t.Optional(
+    t.Object({
+      slots: t.Optional(t.Integer()),
+      context: t.Optional(t.Integer()),
+      gpu_layers: t.Optional(t.Integer()),
+    }),
+  ),
+  /** Layers on the GPU where not all of them are. */
+  gpu_layers: t.Optional(t.Integer()),
   /** What each loaded model would free, per device. */
   unloads: t.Array(
     t.Object({

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type {
   DeviceFigures,
   NativeEventKind,
@@ -34,6 +34,8 @@ interface FakeModel {
   readonly slots: number;
   readonly bytes: { weights: number; context: number; compute: number };
   readonly requests: FakeRequest[];
+  /** Of all requests so far. */
+  words: number;
   state: "ready" | "poisoned";
 }
 
@@ -47,6 +49,8 @@ interface ArmedFault {
 /** Bytes that a token of context takes on the fake. */
 const CONTEXT_BYTES_PER_TOKEN = 1_000;
 const COMPUTE_BYTES = 1_000_000;
+/** As in the models of the tests. */
+const FAKE_LAYERS = 2;
 const DEFAULT_ANSWER_TOKENS = 5;
 
 /** A device of the fake engine: it steps jobs and requests as the real loop does, one token a step. */
@@ -54,6 +58,10 @@ export class FakeDevice {
   readonly jobs: { readonly id: number; readonly job: NativeJob }[] = [];
   readonly models = new Map<string, FakeModel>();
   stopping = false;
+  /** As if the loop had not come by for so long. */
+  turnMsAgo = 0;
+  /** As if so many threads hung in preparing. */
+  preparingStuck = 0;
   poisonCause: string | null = null;
   #fault: ArmedFault | undefined;
   #steps = 0;
@@ -105,6 +113,7 @@ export class FakeDevice {
     const words = JSON.stringify(body["messages"] ?? body["prompt"] ?? body["content"] ?? "").split(
       /\s+/,
     ).length;
+    model.words += words;
     model.requests.push({ id, kind, body, words, state: "preparing", sent: 0 });
   }
 
@@ -144,7 +153,10 @@ export class FakeDevice {
     });
     const cause = this.poisonCause;
     const state = cause === null ? ("ok" as const) : ("poisoned" as const);
-    return { state, cause, steps: this.#steps, last_step_ms_ago: 0, models };
+    return {
+      ...{ state, cause, steps: this.#steps, last_step_ms_ago: 0, longest_step_ms: 1 },
+      ...{ turn_ms_ago: this.turnMsAgo, doing: "", preparing_stuck: this.preparingStuck, models },
+    };
   }
 
   #isHeldJob(job: NativeJob): boolean {
@@ -277,6 +289,10 @@ export class FakeDevice {
         const devices = this.devices.map((index) => this.world.memory(index));
         return { devices, models: [] };
       }
+      case "kv_save":
+        return this.#saveKv(job);
+      case "kv_restore":
+        return this.#restoreKv(id, job);
       case "fault":
         this.#fault = {
           model: job["model"] as string | undefined,
@@ -307,9 +323,13 @@ export class FakeDevice {
     const shape = this.#shape(id, job);
     if (shape === undefined) return undefined;
     const total = shape.bytes.weights + shape.bytes.context + shape.bytes.compute;
-    const share = Math.ceil(total / this.devices.length);
+    const layers = job["gpu_layers"];
+    // Layers that are not on the GPU are in the host's memory.
+    const onDevices = typeof layers === "number" ? (total * layers) / FAKE_LAYERS : total;
+    const share = Math.ceil(onDevices / this.devices.length);
     const devices = this.devices.map((index) => ({ index, bytes: share, free_bytes: 0 }));
-    return { ...shape, devices };
+    const rest = onDevices < total ? [{ index: 0, bytes: total - onDevices, free_bytes: 0 }] : [];
+    return { ...shape, devices: [...devices, ...rest] };
   }
 
   #load(id: number, job: NativeJob): object | undefined {
@@ -328,9 +348,23 @@ export class FakeDevice {
       this.#fail(id, "fault", "injected fault");
       return undefined;
     }
-    this.models.set(name, { name, ...shape, requests: [], state: "ready" });
+    this.models.set(name, { name, ...shape, requests: [], words: 0, state: "ready" });
     const capabilities = job["embedding"] === true ? ["embeddings"] : ["chat", "completion"];
     return { model: name, load_ms: 7, ...shape, parameters: 1, capabilities, template_caps: {} };
+  }
+
+  /** A cache holds as many tokens as its model has been asked for words. */
+  #saveKv(job: NativeJob): object {
+    const tokens = this.models.get(String(job["model"]))?.words ?? 0;
+    writeFileSync(String(job["path"]), `KV${tokens}`);
+    return { tokens, left_out: 0, bytes: 10, ms: 1 };
+  }
+
+  #restoreKv(id: number, job: NativeJob): object | undefined {
+    const tokens = /^KV([0-9]+)$/.exec(readFileSync(String(job["path"]), "utf8"))?.[1];
+    if (tokens !== undefined) return { tokens: Number(tokens), bytes: 10, ms: 1 };
+    this.#fail(id, "argument", "its checksum is wrong; nothing was restored");
+    return undefined;
   }
 
   #unload(id: number, job: NativeJob): object | undefined {

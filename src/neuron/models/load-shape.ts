@@ -8,6 +8,7 @@ export function checkSameShape(model: Model, request: LoadRequest): void {
   const differs =
     (request.context !== undefined && request.context !== placement?.context) ||
     (request.slots !== undefined && request.slots !== loaded?.slots) ||
+    (request.device_set !== undefined && request.device_set !== placement?.loop.name) ||
     (request.devices !== undefined &&
       request.devices.toSorted((a, b) => a - b).join() !== placement?.loop.devices.join());
   if (!differs) return;

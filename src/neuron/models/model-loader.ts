@@ -1,29 +1,34 @@
-import type { NativeJob } from "bun-ffi-cuda-bindings-local/engine";
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronConfig } from "../../config/neuron-schema.ts";
 import type { LoadRequest, PlanRequest, PlanResponse } from "../../protocol/models.ts";
 import type { DeviceInventory, DeviceMemory } from "../discovery/device-inventory.ts";
+import type { DeviceSet, DeviceSets } from "../discovery/device-sets.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import { failureOf, toCortexError } from "../harness/failure.ts";
 import type { Harness } from "../harness/harness.ts";
-import type { KvStore } from "./kv-store.ts";
+import { fitShape } from "./fit-shape.ts";
+import type { KvKey, KvOutcome, KvStore } from "./kv-store.ts";
+import type { LearnedPlans, LoadKey } from "./learned-plans.ts";
+import { chooseLoad, type LoadChoice, limitContext, optionsKey } from "./load-choice.ts";
 import type { Loaded, Model, Placement } from "./model.ts";
+import { type LoadShape, nativeLoadJob } from "./native-load-job.ts";
 import { type Estimate, type MemoryRules, planLoad, type Resident } from "./plan.ts";
-import { defaultThreads } from "./threads.ts";
+import { realBytes } from "./real-bytes.ts";
 
-/** What a load of a model wants, with defaults filled in. */
+/** What a load of a model wants, where, and in which shape. */
 interface Wanted {
+  readonly choice: LoadChoice;
   readonly model: Model;
-  readonly devices: readonly number[];
-  readonly context: number;
-  readonly slots: number;
-  readonly draft: Model | undefined;
+  readonly set: DeviceSet;
+  readonly shape: LoadShape;
 }
 
 /** A plan and the loop on which it would be carried out. */
 interface PlacedPlan {
   readonly plan: PlanResponse;
+  /** As the engine says, before what was learned from earlier loads. */
+  readonly planned: Estimate;
   readonly estimate: Estimate;
   readonly wanted: Wanted;
   readonly loop: DeviceLoop;
@@ -32,48 +37,60 @@ interface PlacedPlan {
 /** What the loader asks of the registry, which owns the models. */
 export interface ModelsView {
   residents(): readonly Resident[];
+  find(name: string): Model | undefined;
   require(name: string): Model;
 }
 
 const MEBIBYTE = 1024 * 1024;
+/** A host that restarts needs about as long. */
+const LOST_RETRY_SECONDS = 15;
 
 /** Plans loads and carries them out on the device loops. Holds no state of its own. */
 export class ModelLoader {
   readonly #config: NeuronConfig;
   readonly #harness: Harness;
   readonly #inventory: DeviceInventory;
+  readonly #sets: DeviceSets;
   readonly #models: ModelsView;
   readonly #kv: KvStore;
+  readonly #learned: LearnedPlans;
+  readonly #onKv: (outcome: KvOutcome) => void;
   readonly #log: Log;
 
   constructor(parts: {
     readonly config: NeuronConfig;
     readonly harness: Harness;
     readonly inventory: DeviceInventory;
+    readonly sets: DeviceSets;
     readonly models: ModelsView;
     readonly kv: KvStore;
+    readonly learned: LearnedPlans;
+    readonly onKv: (outcome: KvOutcome) => void;
     readonly log: Log;
   }) {
     this.#config = parts.config;
     this.#harness = parts.harness;
     this.#inventory = parts.inventory;
+    this.#sets = parts.sets;
     this.#models = parts.models;
     this.#kv = parts.kv;
+    this.#learned = parts.learned;
+    this.#onKv = parts.onKv;
     this.#log = parts.log;
   }
 
-  /** Tokens per slot when a load does not say. */
-  defaultContext(model: Model): number {
-    const train = model.entry.description.contextTrain;
-    const { context } = this.#config.defaults;
-    return context === 0 ? train : train === 0 ? context : Math.min(context, train);
+  /** Tokens per slot and slots when a load does not say. */
+  defaultShape(model: Model): { readonly context: number; readonly slots: number } {
+    const { defaults, models } = this.#config;
+    const table = models.find(({ id }) => this.#models.find(id) === model);
+    return {
+      context: limitContext(model, table?.context ?? defaults.context),
+      slots: table?.slots ?? defaults.slots,
+    };
   }
 
   /** The best place for a model as things are: one that fits now, else the least bad one. */
-  async plan(
-    model: Model,
-    request: PlanRequest & { readonly draft?: string },
-  ): Promise<PlanResponse> {
+  async plan(model: Model, request: PlanRequest): Promise<PlanResponse> {
     return (await this.#place(model, request)).plan;
   }
 
@@ -91,14 +108,20 @@ export class ModelLoader {
     // No await between the check of the plan and taking the place: others see the bytes as reserved from here on.
     if (placed.plan.fits !== "now") throw doesNotFit(placed.plan);
     const { wanted, loop, estimate } = placed;
-    const placement: Placement = {
-      loop,
-      context: wanted.context,
-      slots: wanted.slots,
-      planned: estimate,
-      draft: wanted.draft?.id,
-    };
+    const placement = placementOf(placed);
     model.placement = placement;
+    if (placed.plan.reduced_from !== undefined) {
+      const { context, slots, gpuLayers } = wanted.shape;
+      const wantedFirst = JSON.stringify(placed.plan.reduced_from);
+      const fields = {
+        model: model.id,
+        context,
+        slots,
+        gpu_layers: gpuLayers,
+        wanted: wantedFirst,
+      };
+      this.#log.warn("Model loaded smaller than wanted", fields);
+    }
     const onProgress = (value: number) => {
       model.progress = value;
       options.onProgress();
@@ -111,8 +134,28 @@ export class ModelLoader {
     const loaded = result as Loaded & { readonly load_ms: number };
     model.loadSeconds = loaded.load_ms / 1000;
     model.loaded = loaded;
-    await this.#kv.restore(model, loop);
+    const real = realBytes(loaded, (index) => this.#inventory.kindOf(index));
+    const shape = { ...placed.planned, context: estimate.context, slots: estimate.slots };
+    await this.#learned.learn(shape, this.#keyOf(wanted), real);
+    model.restoredTokens = (await this.restoreKv(model, loop)).tokens;
     await this.refreshMemory(loop);
+  }
+
+  /** Keeps the cache of a model that is about to be unloaded. */
+  async saveKv(model: Model): Promise<KvOutcome> {
+    const { placement } = model;
+    if (placement === undefined) return { outcome: "none", tokens: 0 };
+    const outcome = await this.#kv.save(kvKeyOf(model, placement), placement.loop);
+    this.#onKv(outcome);
+    return outcome;
+  }
+
+  async restoreKv(model: Model, loop: DeviceLoop): Promise<KvOutcome> {
+    const { placement } = model;
+    if (placement === undefined) return { outcome: "none", tokens: 0 };
+    const outcome = await this.#kv.restore(kvKeyOf(model, placement), loop);
+    this.#onKv(outcome);
+    return outcome;
   }
 
   /** Frees a model on its device and returns the bytes that became free. */
@@ -148,87 +191,103 @@ export class ModelLoader {
     }
   }
 
-  async #place(
-    model: Model,
-    request: PlanRequest & { readonly draft?: string },
-  ): Promise<PlacedPlan> {
+  async #place(model: Model, request: PlanRequest): Promise<PlacedPlan> {
     if (model.entry.problem !== undefined) {
       throw new CortexError(
         "load_failed",
         `Cannot load model '${model.id}': ${model.entry.problem}`,
       );
     }
-    const base = {
-      model,
-      context: request.context ?? this.defaultContext(model),
-      slots: request.slots ?? this.#config.defaults.slots,
-      draft: request.draft === undefined ? undefined : this.#models.require(request.draft),
-    };
-    let best: PlacedPlan | undefined;
-    for (const devices of this.#candidates(request.devices)) {
-      const placed = await this.#planOn({ ...base, devices });
-      if (placed.plan.fits === "now") return placed;
-      best = best === undefined || isBetter(placed.plan, best.plan) ? placed : best;
+    const choice = chooseLoad(model, request, {
+      config: this.#config,
+      find: (name) => this.#models.find(name),
+      require: (name) => this.#models.require(name),
+    });
+    const shape = { context: choice.context, slots: choice.slots, gpuLayers: undefined };
+    const placed: PlacedPlan[] = [];
+    const countModels = (set: DeviceSet) =>
+      this.#harness.find(set.name)?.figures()?.models.length ?? 0;
+    for (const set of this.#sets.candidates(request, countModels)) {
+      const there = await this.#planOn({ choice, model, set, shape });
+      if (there.plan.fits === "now") return there;
+      placed.push(there);
     }
+    const best = placed.toSorted((a, b) => rankOf(a.plan) - rankOf(b.plan))[0];
     if (best === undefined) {
       throw new CortexError("unavailable", "No device of this neuron takes new models");
     }
-    return best;
+    return best.plan.fits === "never" ? ((await this.#reduce(placed)) ?? best) : best;
   }
 
-  /** 1. the devices that were named; 2. each preferred device, most free memory first; 3. all of them together. */
-  #candidates(named: readonly number[] | undefined): readonly (readonly number[])[] {
-    if (named !== undefined) {
-      const devices = [...new Set(named)].sort((a, b) => a - b);
-      for (const index of devices) {
-        const device = this.#inventory.get(index);
-        if (device.state === "poisoned") {
-          throw new CortexError(
-            "unavailable",
-            `Device ${index} is poisoned until the neuron restarts: ${device.cause}`,
-          );
-        }
-      }
-      return [devices];
-    }
-    const preferred = this.#inventory.preferred();
-    const single = preferred
-      .toSorted((a, b) => b.memory_free_bytes - a.memory_free_bytes)
-      .map((device) => [device.index]);
-    const all = preferred.map((device) => device.index);
-    return all.length > 1 && preferred[0]?.kind !== "cpu" ? [...single, all] : single;
+  /**
+   * What no device will ever hold as it was wanted is made smaller, on the devices that hold the most. Whatever would
+   * fit after an unload is not: the caller decides what has to go.
+   */
+  async #reduce(placed: readonly PlacedPlan[]): Promise<PlacedPlan | undefined> {
+    const capacity = ({ wanted }: PlacedPlan) =>
+      wanted.set.devices.reduce((sum, i) => sum + this.#inventory.get(i).memory_total_bytes, 0);
+    const widest = placed.toSorted((a, b) => capacity(b) - capacity(a))[0];
+    if (widest === undefined) return undefined;
+    const { wanted } = widest;
+    const { free } = wanted.choice;
+    const onGpu = wanted.set.devices.some((index) => this.#inventory.kindOf(index) !== "cpu");
+    const mayOffload = onGpu && free.layers && this.#config.memory.offload;
+    const { layers } = wanted.model.entry.description;
+    const may = { ...free, layers: mayOffload ? layers : 0 };
+    const shape = await fitShape(wanted.shape, may, async (tried) => {
+      const { plan } = await this.#planOn({ ...wanted, shape: tried });
+      return plan.fits !== "never";
+    });
+    if (shape === undefined) return undefined;
+    const fitting = await this.#planOn({ ...wanted, shape });
+    const reducedFrom = {
+      ...(shape.slots === wanted.shape.slots ? {} : { slots: wanted.shape.slots }),
+      ...(shape.context === wanted.shape.context ? {} : { context: wanted.shape.context }),
+      ...(shape.gpuLayers === undefined ? {} : { gpu_layers: layers }),
+    };
+    return { ...fitting, plan: { ...fitting.plan, reduced_from: reducedFrom } };
   }
 
   async #planOn(wanted: Wanted): Promise<PlacedPlan> {
-    const loop = await this.#harness.ensureLoop(
-      this.#inventory.loopName(wanted.devices),
-      wanted.devices,
-    );
-    const key = [wanted.devices.join("+"), wanted.context, wanted.slots, wanted.draft?.id].join(
-      "/",
-    );
-    let estimate = wanted.model.estimates.get(key);
-    if (estimate === undefined) {
-      estimate = (await this.#run(wanted, loop, { op: "estimate" })) as Estimate;
-      wanted.model.estimates.set(key, estimate);
+    const { choice, model, set, shape } = wanted;
+    const loop = await this.#harness.ensureLoop(set);
+    const { context, slots, gpuLayers } = shape;
+    const key = [set.name, context, slots, gpuLayers, optionsKey(choice)].join("/");
+    let planned = model.estimates.get(key);
+    if (planned === undefined) {
+      planned = (await this.#run(wanted, loop, { op: "estimate" })) as Estimate;
+      model.estimates.set(key, planned);
     }
+    const estimate = this.#learned.correct(planned, this.#keyOf(wanted));
     await this.refreshMemory(loop);
+    this.#checkThere(set);
     const plan = planLoad(
-      { ...estimate, model: wanted.model.id },
+      { ...estimate, model: model.id },
       {
-        rooms: this.#inventory.list().map((device) => ({
-          index: device.index,
-          totalBytes: device.memory_total_bytes,
-          freeBytes: device.memory_free_bytes,
-        })),
+        rooms: this.#inventory.rooms(),
         // A plan for a model that is loaded already must not offer to unload that very model.
-        residents: this.#models
-          .residents()
-          .filter((resident) => resident.model !== wanted.model.id),
+        residents: this.#models.residents().filter((resident) => resident.model !== model.id),
         rules: this.#rules(),
       },
     );
-    return { plan, estimate, wanted, loop };
+    const layers = gpuLayers === undefined ? {} : { gpu_layers: gpuLayers };
+    return { plan: { ...plan, ...layers }, planned, estimate, wanted, loop };
+  }
+
+  #keyOf({ choice, model, set, shape }: Wanted): LoadKey {
+    const options = `${optionsKey(choice)}${shape.gpuLayers ?? ""}`;
+    return { digest: model.entry.digest, devices: set.name, options };
+  }
+
+  /** Without another host's device no plan says anything. */
+  #checkThere(set: DeviceSet): void {
+    for (const index of set.devices) {
+      const { state, cause } = this.#inventory.get(index);
+      if (state !== "lost") continue;
+      throw new CortexError("unavailable", `Device ${index} is not there now: ${cause}`, {
+        retryAfterSeconds: LOST_RETRY_SECONDS,
+      });
+    }
   }
 
   #rules(): MemoryRules {
@@ -247,7 +306,13 @@ export class ModelLoader {
   ): Promise<unknown> {
     const { op, ...options } = job;
     try {
-      return await loop.job({ ...this.#jobOf(wanted), op }, options);
+      const { choice, shape, set } = wanted;
+      const config = this.#config;
+      const cores = Math.max(
+        ...this.#inventory.indices().map((index) => this.#inventory.get(index).cores),
+      );
+      const native = nativeLoadJob(choice, { shape, set, config, cores });
+      return await loop.job({ ...native, op }, options);
     } catch (error) {
       const failure = failureOf(error);
       if (failure.status === "cancelled") {
@@ -264,38 +329,28 @@ export class ModelLoader {
       );
     }
   }
-
-  #jobOf(wanted: Wanted): NativeJob {
-    const { entry } = wanted.model;
-    const { defaults } = this.#config;
-    const cores = Math.max(
-      ...this.#inventory.indices().map((index) => this.#inventory.get(index).cores),
-    );
-    const threads =
-      defaults.threads > 0
-        ? defaults.threads
-        : defaultThreads(cores > 0 ? cores : navigator.hardwareConcurrency);
-    return {
-      op: "load",
-      model: entry.id,
-      path: entry.path,
-      context: wanted.context,
-      slots: wanted.slots,
-      threads,
-      threads_batch: threads,
-      ...(defaults.gpu_layers >= 0 ? { gpu_layers: defaults.gpu_layers } : {}),
-      ...(wanted.devices.length > 1 ? { split_mode: "layer" } : {}),
-      ...(entry.description.use === "embed" ? { embedding: true } : {}),
-      ...(entry.description.use === "rerank" ? { reranking: true } : {}),
-      ...(entry.mmproj === undefined ? {} : { mmproj: entry.mmproj }),
-      ...(wanted.draft === undefined ? {} : { draft: { path: wanted.draft.entry.path } }),
-    };
-  }
 }
 
-function isBetter(plan: PlanResponse, than: PlanResponse): boolean {
-  const rank = { now: 0, after: 1, never: 2 };
-  return rank[plan.fits] < rank[than.fits];
+function placementOf({ wanted, loop, estimate }: PlacedPlan): Placement {
+  const { choice, shape } = wanted;
+  return {
+    loop,
+    context: shape.context,
+    slots: shape.slots,
+    planned: estimate,
+    options: optionsKey(choice),
+    gpuLayers: shape.gpuLayers,
+    speculation: choice.draft?.id ?? choice.options.ngram,
+    adapters: choice.adapters.map(({ name }) => name),
+  };
+}
+
+function kvKeyOf(model: Model, { options }: Placement): KvKey {
+  return { model: model.id, digest: model.entry.digest, options };
+}
+
+function rankOf(plan: PlanResponse): number {
+  return { now: 0, after: 1, never: 2 }[plan.fits];
 }
 
 function cancelled(model: Model): CortexError {

@@ -1,5 +1,4 @@
 import type { ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
-import type { NeuronConfig } from "../../config/neuron-schema.ts";
 import type { Model as ModelView } from "../../protocol/models.ts";
 import type { Harness } from "../harness/harness.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -9,14 +8,12 @@ import type { ModelLoader } from "./model-loader.ts";
 /** Models as the protocol shows them, with the engine's figures of this moment. */
 export class ModelViews {
   readonly #parts: {
-    readonly config: NeuronConfig;
     readonly catalogue: Catalogue;
     readonly harness: Harness;
     readonly loader: ModelLoader;
   };
 
   constructor(parts: {
-    readonly config: NeuronConfig;
     readonly catalogue: Catalogue;
     readonly harness: Harness;
     readonly loader: ModelLoader;
@@ -42,11 +39,11 @@ export class ModelViews {
   }
 
   #show(model: Model, figures: ModelFigures | undefined): ModelView {
-    const { catalogue, config, loader } = this.#parts;
+    const { catalogue, loader } = this.#parts;
     return model.view({
       aliases: catalogue.aliasesOf(model.entry),
       figures,
-      defaults: { context: loader.defaultContext(model), slots: config.defaults.slots },
+      defaults: loader.defaultShape(model),
     });
   }
 }

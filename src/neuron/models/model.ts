@@ -22,7 +22,13 @@ export interface Placement {
   readonly slots: number;
   /** What it was planned to take; real compute buffers are often smaller. */
   readonly planned: Estimate;
-  readonly draft: string | undefined;
+  /** What tells its cache from that of the same model loaded otherwise. */
+  readonly options: string;
+  /** Undefined where they are as they were asked for. */
+  readonly gpuLayers: number | undefined;
+  /** Who drafts: a model's id or a kind of n-grams. */
+  readonly speculation: string | undefined;
+  readonly adapters: readonly string[];
 }
 
 /** What the engine said of a loaded model. */
@@ -31,6 +37,15 @@ export interface Loaded {
   readonly capabilities: readonly string[];
   readonly context: number;
   readonly slots: number;
+  readonly devices?: readonly {
+    readonly index: number;
+    readonly bytes: number;
+    readonly weights: number;
+    readonly context: number;
+    readonly compute: number;
+  }[];
+  /** By how much less is free than before the load, by the device's own word. */
+  readonly taken?: readonly { readonly index: number; readonly bytes: number }[];
 }
 
 /** Figures of one ended request, after neuron.h. */
@@ -40,6 +55,10 @@ export interface RequestFigures {
   readonly completionTokens: number;
   readonly prefillMs: number;
   readonly decodeMs: number;
+  readonly queueMs: number;
+  /** Proposed by speculation, and agreed to by the model. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
 }
 
 /** The weight of the newest sample in a measured speed. */
@@ -66,6 +85,10 @@ export class Model {
   promptTokens = 0;
   cachedPromptTokens = 0;
   completionTokens = 0;
+  draftedTokens = 0;
+  acceptedTokens = 0;
+  restoredTokens = 0;
+  queueSeconds: number | undefined;
   /** Plans by their parameters; they hold as long as the file stays the same. */
   readonly estimates = new Map<string, Estimate>();
 
@@ -129,6 +152,11 @@ export class Model {
     this.promptTokens += figures.promptTokens;
     this.cachedPromptTokens += figures.cachedTokens;
     this.completionTokens += figures.completionTokens;
+    this.draftedTokens += figures.draftedTokens;
+    this.acceptedTokens += figures.acceptedTokens;
+    const queueSeconds = figures.queueMs / 1000;
+    const before = this.queueSeconds ?? queueSeconds;
+    this.queueSeconds = before + SPEED_WEIGHT * (queueSeconds - before);
     this.prefillTokensPerSecond = blend(
       this.prefillTokensPerSecond,
       figures.promptTokens - figures.cachedTokens,
@@ -178,11 +206,30 @@ export class Model {
       ...(this.progress === undefined ? {} : { progress: this.progress }),
       ...(this.cause === undefined ? {} : { cause: this.cause }),
       ...(bytes === undefined ? {} : { bytes: { ...bytes } }),
+      ...(loaded?.devices === undefined ? {} : { device_bytes: loaded.devices.map(partsOf) }),
+      ...optional("gpu_layers", placement?.gpuLayers),
+      ...(placement?.speculation === undefined
+        ? {}
+        : {
+            speculation: placement.speculation,
+            drafted_tokens: this.draftedTokens,
+            accepted_tokens: this.acceptedTokens,
+          }),
+      ...(placement === undefined || placement.adapters.length === 0
+        ? {}
+        : { adapters: [...placement.adapters] }),
+      ...optional("restored_tokens", loaded === undefined ? undefined : this.restoredTokens),
+      ...optional("queue_seconds", this.queueSeconds),
       ...optional("load_seconds", this.loadSeconds),
       ...optional("prefill_tokens_per_second", this.prefillTokensPerSecond),
       ...optional("decode_tokens_per_second", this.decodeTokensPerSecond),
     };
   }
+}
+
+function partsOf(device: NonNullable<Loaded["devices"]>[number]) {
+  const { index, weights, context, compute } = device;
+  return { index, weights, context, compute };
 }
 
 function blend(before: number | undefined, tokens: number, ms: number): number | undefined {

@@ -11,11 +11,13 @@ import type {
   UnloadResponse,
 } from "../../protocol/models.ts";
 import type { DeviceInventory } from "../discovery/device-inventory.ts";
+import type { DeviceSets } from "../discovery/device-sets.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { Harness } from "../harness/harness.ts";
 import type { EngineFault } from "../native/event-pump.ts";
 import type { Catalogue, CatalogueChange } from "./catalogue.ts";
-import { KvStore } from "./kv-store.ts";
+import type { KvOutcome, KvStore } from "./kv-store.ts";
+import type { LearnedPlans } from "./learned-plans.ts";
 import { type Lease, LeaseBook } from "./lease-book.ts";
 import { checkSameShape } from "./load-shape.ts";
 import { Model } from "./model.ts";
@@ -34,6 +36,7 @@ export interface RegistryListener {
   onModelGone(id: string): void;
   onDevices(): void;
   onLoaded(model: Model): void;
+  onKv(outcome: KvOutcome): void;
   onFault(fault: EngineFault): void;
 }
 
@@ -66,8 +69,10 @@ export class ModelRegistry {
     readonly catalogue: Catalogue;
     readonly harness: Harness;
     readonly inventory: DeviceInventory;
+    readonly sets: DeviceSets;
     readonly listener: RegistryListener;
-    readonly kvFolder: string;
+    readonly kv: KvStore;
+    readonly learned: LearnedPlans;
   }) {
     this.#log = parts.log;
     this.#clock = parts.clock;
@@ -75,9 +80,9 @@ export class ModelRegistry {
     this.#harness = parts.harness;
     this.#inventory = parts.inventory;
     this.#listener = parts.listener;
-    this.#kv = new KvStore({ folder: parts.kvFolder, log: parts.log });
-    void this.#kv.removeStale();
-    this.#loader = new ModelLoader({ ...parts, models: this, kv: this.#kv });
+    this.#kv = parts.kv;
+    const onKv = (outcome: KvOutcome) => this.#listener.onKv(outcome);
+    this.#loader = new ModelLoader({ ...parts, models: this, onKv });
     this.#leases = new LeaseBook({
       clock: parts.clock,
       queueMax: parts.config.defaults.queue_max,
@@ -322,7 +327,10 @@ export class ModelRegistry {
     model.transition("draining");
     this.#listener.onModel(model, true);
     await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT);
-    if (request.keep_kv === true && isDraining(model)) await this.#kv.save(model);
+    let kept: { readonly kept_tokens?: number } = {};
+    if (request.keep_kv === true && isDraining(model)) {
+      kept = { kept_tokens: (await this.#loader.saveKv(model)).tokens };
+    }
     if (!isDraining(model)) return { model: model.id, freed_bytes: 0 };
     let freedBytes: number;
     try {
@@ -334,7 +342,7 @@ export class ModelRegistry {
     if (isDraining(model)) model.transition("absent");
     this.#log.info("Model unloaded", { model: model.id, freed_bytes: freedBytes });
     this.#settleEntry(model);
-    return { model: model.id, freed_bytes: freedBytes };
+    return { model: model.id, freed_bytes: freedBytes, ...kept };
   }
 
   #forget(model: Model): UnloadResponse {

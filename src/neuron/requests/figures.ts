@@ -12,6 +12,9 @@ export function readFigures(raw: unknown): RequestFigures | undefined {
     completionTokens: numberOf(usage, "completion_tokens"),
     prefillMs: numberOf(raw, "prefill_ms"),
     decodeMs: numberOf(raw, "decode_ms"),
+    queueMs: numberOf(raw, "queue_ms"),
+    draftedTokens: numberOf(raw, "drafted_tokens"),
+    acceptedTokens: numberOf(raw, "accepted_tokens"),
   };
 }
 

@@ -192,13 +192,7 @@ export class InferenceCall {
     if (figures === undefined) return;
     const { model } = this.#lease;
     model.count(figures);
-    this.#context.metrics.countTokens(model.id, {
-      prompt: figures.promptTokens,
-      cached: figures.cachedTokens,
-      completion: figures.completionTokens,
-      prefillMs: figures.prefillMs,
-      decodeMs: figures.decodeMs,
-    });
+    this.#context.metrics.countTokens(model.id, figures);
   }
 
   #settle(end: CallEnd): void {
