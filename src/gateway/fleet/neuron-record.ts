@@ -76,7 +76,9 @@ export class NeuronRecord {
     const before = this.health?.instance;
     this.health = health;
     this.devices = health.devices;
-    return before !== undefined && before !== health.instance;
+    const restarted = before !== undefined && before !== health.instance;
+    if (restarted) for (const replica of this.replicas.values()) replica.noteRestarted();
+    return restarted;
   }
 
   applyDevice(device: Device): void {

@@ -69,13 +69,24 @@ export class Replica {
     this.#opens = 0;
   }
 
-  /** Counts a request that the neuron failed; three in a row keep others away for a while. */
+  /**
+   * Counts a request that the neuron failed; three in a row keep others away for a while. Requests that fail while they
+   * are kept away began before: they say nothing new, or one death with many streams would close the way for minutes.
+   */
   noteFailed(nowMs: number): void {
+    if (nowMs < this.openUntilMs) return;
     this.#failures += 1;
     if (this.#failures < FAILURES_TO_OPEN) return;
     this.#failures = 0;
     this.openUntilMs = nowMs + Math.min(OPEN_MS_MAX, OPEN_MS_FIRST * 2 ** this.#opens);
     this.#opens += 1;
+  }
+
+  /** The daemon has started anew: what failed before failed in another process. */
+  noteRestarted(): void {
+    this.#failures = 0;
+    this.#opens = 0;
+    this.openUntilMs = 0;
   }
 
   noteBusy(nowMs: number, seconds: number): void {

@@ -89,6 +89,26 @@ describe("fleet", () => {
     }
   });
 
+  test("streams that die together count as one failure in a row of three, not as many", async () => {
+    const { fleet, clock, entry } = fleetOf(["a"]);
+    const replica = fleet.findReplica("a", "m");
+    if (replica === undefined) throw new Error("No replica");
+    for (let count = 0; count < 200; count += 1) fleet.noteRequestFailed(replica);
+    await clock.advance(5_000);
+    expect(fleet.warmCandidates(entry, undefined)).toHaveLength(1);
+  });
+
+  test("a daemon that started anew is tried at once, whatever failed before", () => {
+    const { fleet, fake, entry } = fleetOf(["a"]);
+    const replica = fleet.findReplica("a", "m");
+    if (replica === undefined) throw new Error("No replica");
+    for (let count = 0; count < 3; count += 1) fleet.noteRequestFailed(replica);
+    fleet.applySnapshot("a", HEALTH, [fake.model("m")]);
+    expect(fleet.warmCandidates(entry, undefined)).toEqual([]);
+    fleet.applySnapshot("a", { ...HEALTH, instance: "j" }, [fake.model("m")]);
+    expect(fleet.warmCandidates(entry, undefined)).toHaveLength(1);
+  });
+
   test("a failed load cools down for ten seconds, doubling to five minutes, until one succeeds", async () => {
     const { fleet, clock, fake, entry } = fleetOf(["a"]);
     const failed = { ...fake.model("m"), state: "failed" as const };
