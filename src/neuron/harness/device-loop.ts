@@ -120,6 +120,13 @@ export class DeviceLoop {
     await this.#thread.ended;
   }
 
+  /** Ends every open request of a loop that hangs: its thread cannot be asked any more. */
+  giveUp(cause: string): void {
+    this.#state = "poisoned";
+    const payload = JSON.stringify({ message: `Device '${this.name}' hangs: ${cause}` });
+    for (const request of this.#open) this.#pump.fail(request, { status: "fault", payload });
+  }
+
   /** Ends every open request of a loop whose thread died, because the engine never will. */
   abandon(cause: string): void {
     this.#state = "stopped";

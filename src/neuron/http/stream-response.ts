@@ -15,7 +15,7 @@ export function streamResponse(call: InferenceCall, first: CallBatch, requestId:
       let batch = first;
       try {
         for (;;) {
-          const text = formatBatch(batch);
+          const text = formatBatch(batch, call.queuePosition);
           if (text.length > 0) {
             controller.write(text);
             await controller.flush(true);
@@ -36,10 +36,13 @@ export function streamResponse(call: InferenceCall, first: CallBatch, requestId:
   return new Response(stream, { headers: { ...SSE_HEADERS, "x-request-id": requestId } });
 }
 
-/** Chunks are passed on as the engine wrote them; an empty batch is a keep-alive. */
-function formatBatch({ chunks, end }: CallBatch): string {
+/** Chunks are passed on as the engine wrote them; an empty batch is a keep-alive, which says its place in the queue. */
+function formatBatch({ chunks, end }: CallBatch, queuePosition: number): string {
   let text = "";
   for (const chunk of chunks) text += `data: ${chunk}\n\n`;
-  if (end === undefined) return text.length > 0 ? text : KEEP_ALIVE_COMMENT;
+  if (end === undefined) {
+    if (text.length > 0) return text;
+    return queuePosition > 0 ? `: queued ${queuePosition}\n\n` : KEEP_ALIVE_COMMENT;
+  }
   return text + (end.kind === "error" ? toErrorEvent(end.error) : SSE_DONE);
 }

@@ -7,6 +7,8 @@ import type { Model } from "./model.ts";
 export interface Lease {
   readonly model: Model;
   readonly loop: DeviceLoop;
+  /** How many requests of the model come before this one is served; 0 once it has, or could have, a slot. */
+  queuePosition(): number;
   /** Gives the place back; later calls do nothing. */
   release(): void;
 }
@@ -23,6 +25,8 @@ export class LeaseBook {
   readonly #queueMax: number;
   readonly #onChange: (model: Model) => void;
   readonly #waiters = new Set<() => void>();
+  /** Open leases of each model, the oldest first. */
+  readonly #open = new Map<Model, Set<Lease>>();
 
   constructor(options: {
     readonly clock: Clock;
@@ -50,16 +54,20 @@ export class LeaseBook {
     model.inFlight += 1;
     model.lastUsedMs = this.#clock.nowMs();
     this.#onChange(model);
-    let released = false;
-    return {
+    const open = this.#open.get(model) ?? new Set<Lease>();
+    this.#open.set(model, open);
+    const lease: Lease = {
       model,
       loop,
+      queuePosition: () => Math.max(0, [...open].indexOf(lease) + 1 - slots),
       release: () => {
-        if (released) return;
-        released = true;
+        if (!open.delete(lease)) return;
+        if (open.size === 0) this.#open.delete(model);
         this.#release(model, (this.#clock.monotonicMs() - startedMs) / 1000);
       },
     };
+    open.add(lease);
+    return lease;
   }
 
   /** Resolves when none of the models has a request in flight, or when the signal aborts. */

@@ -105,6 +105,11 @@ export class InferenceCall {
     }
   }
 
+  /** Its place among the requests that wait for a slot; 0 for one that does not. */
+  get queuePosition(): number {
+    return this.#lastChunkMs === 0 ? this.#lease.queuePosition() : 0;
+  }
+
   /** True when the client left or stopped reading before the end. */
   get wasCancelled(): boolean {
     return this.#cancelled;
