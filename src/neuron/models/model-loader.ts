@@ -345,8 +345,9 @@ function placementOf({ wanted, loop, estimate }: PlacedPlan): Placement {
   };
 }
 
-function kvKeyOf(model: Model, { options }: Placement): KvKey {
-  return { model: model.id, digest: model.entry.digest, options };
+/** The engine's caches fit any context, but only as many slots as they were saved from. */
+function kvKeyOf(model: Model, { options, slots }: Placement): KvKey {
+  return { model: model.id, digest: model.entry.digest, options: `${slots}/${options}` };
 }
 
 function rankOf(plan: PlanResponse): number {
