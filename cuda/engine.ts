@@ -101,6 +101,10 @@ export interface EngineDevice {
   readonly description: string;
   readonly compute_capability: string | null;
   readonly pci: string | null;
+  /** Version of NVIDIA's kernel driver, of a CUDA device. */
+  readonly driver: string | null;
+  /** "host:port" of a remote device's server. */
+  readonly endpoint: string | null;
   readonly memory_total_bytes: number;
   readonly memory_free_bytes: number;
   readonly cores?: number;
@@ -112,6 +116,13 @@ export interface DeviceFigures {
   readonly cause: string | null;
   readonly steps: number;
   readonly last_step_ms_ago: number;
+  readonly longest_step_ms: number;
+  /** Since the loop last came by; it does at least every slice, between steps, and while a load makes progress. */
+  readonly turn_ms_ago: number;
+  /** What the loop is at, or empty between two things. */
+  readonly doing: "" | "prefill" | "decode" | "job";
+  /** Threads that hang in preparing a request which has been failed. */
+  readonly preparing_stuck: number;
   readonly models: readonly ModelFigures[];
 }
 
@@ -148,6 +159,14 @@ export interface NativeEngine {
     readonly devices: readonly number[];
     readonly name: string;
     readonly requests_max?: number;
+    /** How long a stream's next token may wait for prompts of others. */
+    readonly step_ms?: number;
+    /** What preparing one request may take. */
+    readonly prepare_ms?: number;
+    /** The device thread and its CPU threads keep to these. */
+    readonly cpus?: readonly number[];
+    /** Whose memory is preferred. */
+    readonly numa_node?: number;
   }): DeviceHandle;
   /** Blocks the calling Worker for at most sliceMs. */
   runDevice(device: DeviceHandle, sliceMs: number): RunState;

@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { checkPort } from "./addresses.ts";
-import { checkConfig } from "./check-config.ts";
+import { type ConfigIssue, checkConfig } from "./check-config.ts";
 import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
 import { type NeuronConfig, NeuronConfigSchema } from "./neuron-schema.ts";
 import { checkTokenVariable } from "./token-variable.ts";
@@ -30,6 +30,9 @@ export async function loadNeuronConfig(
   const env = options.env ?? process.env;
   const config = checkConfig(NeuronConfigSchema, document, [
     ({ neuron }) => checkPort(["neuron", "listen"], neuron.listen),
+    ({ devices }) =>
+      devices.rpc.flatMap((endpoint, index) => checkPort(["devices", "rpc", index], endpoint)),
+    ({ device_sets }) => checkSetNames(device_sets.map((set) => set.name)),
     ({ neuron }) =>
       options.withSecrets === false
         ? []
@@ -46,4 +49,19 @@ export async function loadNeuronConfig(
 
 function toPath(folder: string): string {
   return resolve(folder.replace(/^~(?=$|\/)/, homedir()));
+}
+
+/** A load request names a set, so no two may have one name. */
+function checkSetNames(names: readonly string[]): readonly ConfigIssue[] {
+  return names.flatMap((name, index) =>
+    names.indexOf(name) === index
+      ? []
+      : [
+          {
+            path: ["device_sets", index, "name"],
+            at: "value" as const,
+            message: `is "${name}", which an earlier set is called, too`,
+          },
+        ],
+  );
 }

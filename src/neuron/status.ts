@@ -6,9 +6,10 @@ import type { DeviceInventory } from "./discovery/device-inventory.ts";
 
 /** What the neuron says of itself. Owner of whether it is draining. */
 export class NeuronStatus {
-  readonly #discovery: EngineDiscovery;
+  readonly #engine: EngineDiscovery;
   readonly #inventory: DeviceInventory;
   readonly #library: string;
+  readonly #places: () => Pick<Discovery, "numa_nodes" | "device_sets" | "rpc_servers">;
   readonly #instance = Bun.randomUUIDv7();
   #isDraining = false;
 
@@ -16,8 +17,11 @@ export class NeuronStatus {
     readonly discovery: EngineDiscovery;
     readonly inventory: DeviceInventory;
     readonly library: string;
+    /** What is known at the moment beside the devices. */
+    readonly places: () => Pick<Discovery, "numa_nodes" | "device_sets" | "rpc_servers">;
   }) {
-    this.#discovery = parts.discovery;
+    this.#engine = parts.discovery;
+    this.#places = parts.places;
     this.#inventory = parts.inventory;
     this.#library = parts.library;
   }
@@ -33,7 +37,7 @@ export class NeuronStatus {
 
   health(): Health {
     const devices = this.#inventory.list();
-    const isDegraded = devices.some((device) => device.state === "poisoned");
+    const isDegraded = devices.some((device) => device.state !== "ok");
     return {
       state: this.#isDraining ? "draining" : isDegraded ? "degraded" : "ok",
       protocol: PROTOCOL_VERSION,
@@ -44,7 +48,7 @@ export class NeuronStatus {
   }
 
   discovery(): Discovery {
-    const { engine, flavour, backends } = this.#discovery;
+    const { engine, flavour, backends, cuda_architectures, nccl } = this.#engine;
     return {
       host: hostname(),
       version: VERSION,
@@ -52,6 +56,9 @@ export class NeuronStatus {
       flavour,
       library: this.#library,
       backends: [...backends],
+      cuda_architectures: [...cuda_architectures],
+      nccl,
+      ...this.#places(),
       devices: this.#inventory.list(),
     };
   }

@@ -226,7 +226,13 @@ class Client {
   ) {}
 
   static async open(host: EngineHost): Promise<Client> {
-    const thread = await host.startThread({ devices: [0], name: "cpu0", requestsMax: 64 });
+    const thread = await host.startThread({
+      devices: [0],
+      name: "cpu0",
+      requestsMax: 64,
+      stepMs: 200,
+      prepareMs: 20_000,
+    });
     const client = new Client(host, thread);
     void client.#pump();
     return client;

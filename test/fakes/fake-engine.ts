@@ -88,6 +88,10 @@ export class FakeEngine implements NativeEngine, EngineHost {
     return { handle, ended };
   }
 
+  addRpcServer(endpoint: string): void {
+    this.#record("init", { rpc_servers: [endpoint] });
+  }
+
   async close(): Promise<void> {
     this.#record("close", {});
   }
@@ -123,6 +127,8 @@ export class FakeEngine implements NativeEngine, EngineHost {
         description: "A fake device",
         compute_capability: index === 0 ? null : "8.9",
         pci: null,
+        driver: null,
+        endpoint: null,
         memory_total_bytes: bytes,
         memory_free_bytes: bytes,
         cores: 4,

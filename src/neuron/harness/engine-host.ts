@@ -18,6 +18,14 @@ export interface DeviceThreadOptions {
   readonly devices: readonly number[];
   readonly name: string;
   readonly requestsMax: number;
+  /** How long a stream's next token may wait for prompts of others. */
+  readonly stepMs: number;
+  /** What preparing one request may take. */
+  readonly prepareMs: number;
+  /** CPUs that its threads keep to; all when left out. */
+  readonly cpus?: readonly number[];
+  /** Whose memory is preferred. */
+  readonly numaNode?: number;
 }
 
 /**
@@ -30,6 +38,11 @@ export interface EngineHost {
   readonly doorbell: AsyncIterable<unknown>;
   /** Starts are serialised by the caller: several Workers that open a library at once have crashed. */
   startThread(options: DeviceThreadOptions): Promise<DeviceThread>;
+  /**
+   * Takes the devices of an RPC server into the engine's list; blocks for a moment.
+   * @throws NativeError when it cannot be reached
+   */
+  addRpcServer(endpoint: string): void;
   /** Ends the doorbell; called last. */
   close(): Promise<void>;
 }

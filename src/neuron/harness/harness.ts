@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { DeviceSet } from "../discovery/device-sets.ts";
 import type { EventPump } from "../native/event-pump.ts";
 import { DeviceLoop } from "./device-loop.ts";
 import type { EngineHost, LoopEnd } from "./engine-host.ts";
@@ -22,6 +23,7 @@ export class Harness {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #requestsMax: number;
+  readonly #scheduling: { readonly step_ms_max: number; readonly prepare_seconds: number };
   readonly #loops = new Map<string, DeviceLoop>();
   readonly #deaths = new Map<string, number[]>();
   #starting: Promise<unknown> = Promise.resolve();
@@ -33,12 +35,14 @@ export class Harness {
     readonly log: Log;
     readonly clock: Clock;
     readonly requestsMax: number;
+    readonly scheduling: { readonly step_ms_max: number; readonly prepare_seconds: number };
   }) {
     this.#host = options.host;
     this.#pump = options.pump;
     this.#log = options.log;
     this.#clock = options.clock;
     this.#requestsMax = options.requestsMax;
+    this.#scheduling = options.scheduling;
   }
 
   /** One listener. */
@@ -56,11 +60,11 @@ export class Harness {
   }
 
   /**
-   * The loop over these devices, started if need be.
+   * The loop over a set of devices, started if need be.
    * @throws CortexError when a device is poisoned or its Worker dies again and again
    */
-  ensureLoop(name: string, devices: readonly number[]): Promise<DeviceLoop> {
-    const start = this.#starting.then(() => this.#ensure(name, devices));
+  ensureLoop(set: DeviceSet): Promise<DeviceLoop> {
+    const start = this.#starting.then(() => this.#ensure(set));
     this.#starting = start.catch(() => undefined);
     return start;
   }
@@ -71,7 +75,7 @@ export class Harness {
     await Promise.all(this.loops().map((loop) => loop.stop()));
   }
 
-  async #ensure(name: string, devices: readonly number[]): Promise<DeviceLoop> {
+  async #ensure({ name, devices, cpus, numaNode }: DeviceSet): Promise<DeviceLoop> {
     const running = this.#loops.get(name);
     if (running?.state === "poisoned") {
       throw new CortexError(
@@ -85,6 +89,10 @@ export class Harness {
       devices,
       name,
       requestsMax: this.#requestsMax,
+      stepMs: this.#scheduling.step_ms_max,
+      prepareMs: this.#scheduling.prepare_seconds * 1000,
+      ...(cpus === undefined ? {} : { cpus }),
+      ...(numaNode === undefined ? {} : { numaNode }),
     });
     const loop = new DeviceLoop(name, devices, {
       engine: this.#host.engine,

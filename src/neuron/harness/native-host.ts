@@ -12,12 +12,14 @@ export function openNativeHost(
   const engine = openLibrary(path);
   // The engine tells several lines of each request as "info": that is our "debug".
   const engineLevel = { debug: "info", info: "warn", warn: "warn", error: "error" } as const;
-  engine.init({ log_level: engineLevel[options.logLevel], test_faults: options.testFaults });
+  const level = engineLevel[options.logLevel];
+  engine.init({ log_level: level, test_faults: options.testFaults });
   const bell = Bun.file(engine.eventFd()).stream().getReader();
   return {
     engine,
     doorbell: rings(bell),
     startThread: (threadOptions) => startThread(path, threadOptions),
+    addRpcServer: (endpoint) => engine.init({ log_level: level, rpc_servers: [endpoint] }),
     close: () => bell.cancel(),
   };
 }

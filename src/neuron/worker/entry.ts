@@ -14,6 +14,10 @@ async function runDevice({ library, options }: OpenMessage): Promise<void> {
     devices: options.devices,
     name: options.name,
     requests_max: options.requestsMax,
+    step_ms: options.stepMs,
+    prepare_ms: options.prepareMs,
+    ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
+    ...(options.numaNode === undefined ? {} : { numa_node: options.numaNode }),
   });
   send({ type: "opened", handle });
   let state = engine.runDevice(handle, SLICE_MS);
