@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Progress, run, say } from "./native-progress.ts";
 import {
+  buildsFolder,
   CUDA_FOLDER,
-  cacheFolder,
   copyOwnSources,
   ensureSource,
   exists,
@@ -62,7 +62,7 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
   const plan = planBuild(options);
   const cuda = plan.library === "libneuron_cuda.so";
   const tools = await ensureToolchain({ cuda });
-  return await withLock(join(cacheFolder(), "build.lock"), async () => {
+  return await withLock(join(buildsFolder(), "build.lock"), async () => {
     const source = await ensureSource({ patched: true });
     const toolParts = [
       tools.compilerVersion,
@@ -71,9 +71,9 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
     ];
     const objectsKey = await hashOf([source.key, ...plan.flags, tools.generator, ...toolParts]);
     const key = await hashOf([objectsKey, plan.flavour, ...(await ownSourceBytes())]);
-    const built = join(cacheFolder(), key, plan.library);
+    const built = join(buildsFolder(), key, plan.library);
     if (!(await exists(built))) {
-      const objects = join(cacheFolder(), `objects-${objectsKey}`);
+      const objects = join(buildsFolder(), `objects-${objectsKey}`);
       await copyOwnSources(join(objects, "neuron"));
       await compile({
         source: join(objects, "neuron"),
@@ -100,7 +100,7 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
 /** Builds llama-server from the same source without our patches, for benchmarks; returns its path. */
 export async function buildLlamaServer(): Promise<string> {
   const tools = await ensureToolchain({ cuda: false });
-  return await withLock(join(cacheFolder(), "build.lock"), async () => {
+  return await withLock(join(buildsFolder(), "build.lock"), async () => {
     const source = await ensureSource({ patched: false });
     const key = await hashOf([
       source.key,
@@ -109,7 +109,7 @@ export async function buildLlamaServer(): Promise<string> {
       tools.compilerVersion,
       tools.cpu,
     ]);
-    const objects = join(cacheFolder(), `server-${key}`);
+    const objects = join(buildsFolder(), `server-${key}`);
     const path = join(objects, "build/bin/llama-server");
     const label = "Building llama-server, unpatched";
     if (!(await exists(path))) {

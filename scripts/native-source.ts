@@ -9,8 +9,8 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { cacheFolder } from "../src/base/cache-folder.ts";
 import { run, say } from "./native-progress.ts";
 
 export const CUDA_FOLDER = resolve(import.meta.dir, "../cuda");
@@ -18,9 +18,8 @@ const SOURCE_FILES = ["package.json", "bunfig.toml", "bun.lock"] as const;
 const BUNDLE = "node_modules/node-llama-cpp/llama/gitRelease.bundle";
 
 /** Where builds live between runs; nothing in it is needed to understand the checkout. */
-export function cacheFolder(): string {
-  const base = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  return join(process.env["CORTEX_CACHE_DIR"] || join(base, "cortex"), "native");
+export function buildsFolder(): string {
+  return join(cacheFolder(), "native");
 }
 
 /** A short key of all parts; their borders count. */
@@ -59,7 +58,7 @@ export async function ensureSource(options: {
     ? await readTree(join(CUDA_FOLDER, "patches"))
     : new Map<string, Uint8Array>();
   const key = await hashOf([...files, ...patches].flat());
-  const folder = join(cacheFolder(), `source-${key}`);
+  const folder = join(buildsFolder(), `source-${key}`);
   if (await exists(join(folder, "llama/CMakeLists.txt")))
     return { path: join(folder, "llama"), key };
 
@@ -155,8 +154,8 @@ const KEEP_BUILDS_DAYS = 30;
 /** Marks what was used now and removes builds that nobody has used for a month. */
 export async function forgetOldBuilds(usedKeys: readonly string[]): Promise<void> {
   const now = Date.now();
-  for (const name of await readdir(cacheFolder())) {
-    const path = join(cacheFolder(), name);
+  for (const name of await readdir(buildsFolder())) {
+    const path = join(buildsFolder(), name);
     if (usedKeys.some((key) => name.endsWith(key))) await utimes(path, now / 1000, now / 1000);
     const ageDays = (now - (await stat(path)).mtimeMs) / 86_400_000;
     if (ageDays > KEEP_BUILDS_DAYS) await rm(path, { recursive: true, force: true });

@@ -1,7 +1,8 @@
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { cacheFolder } from "../../src/base/cache-folder.ts";
 import { run, say } from "../native-progress.ts";
-import { cacheFolder, exists, hashOf, withLock } from "../native-source.ts";
+import { exists, hashOf, withLock } from "../native-source.ts";
 
 const FOLDER = join(import.meta.dir, "../../test/e2e/clients");
 const PIN_FILES = ["package.json", "bun.lock"] as const;
@@ -24,7 +25,7 @@ export interface Clients {
  */
 export async function ensureClients(): Promise<Clients> {
   const pins = await Promise.all(PIN_FILES.map((name) => Bun.file(join(FOLDER, name)).text()));
-  const folder = join(cacheFolder(), "..", `clients-${await hashOf(pins)}`);
+  const folder = join(cacheFolder(), `clients-${await hashOf(pins)}`);
   if (!(await exists(join(folder, "package.json")))) {
     await withLock(`${folder}.lock`, () => install(folder));
   }

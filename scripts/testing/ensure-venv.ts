@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { cacheFolder } from "../../src/base/cache-folder.ts";
 
 /** A mark inside a virtual environment that was filled to its end. */
 const DONE_MARK = "cortex-complete";
@@ -17,7 +17,7 @@ export async function ensureVenv(packages: readonly string[]): Promise<string> {
     .update([version, ...packages].join("\n"))
     .digest("hex")
     .slice(0, 16);
-  const root = process.env["CORTEX_CACHE_DIR"] ?? join(homedir(), ".cache/cortex");
+  const root = cacheFolder();
   const folder = join(root, "python", key);
   const python = join(folder, "bin/python");
   if (await Bun.file(join(folder, DONE_MARK)).exists()) return python;

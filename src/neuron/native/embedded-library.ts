@@ -1,13 +1,6 @@
 import { mkdir, rename, rm, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { CortexError, describeError } from "../../base/errors.ts";
-
-/** Where extracted libraries and other things that can be made again are kept. */
-export function cacheFolder(env: Readonly<Record<string, string | undefined>>): string {
-  if (env["CORTEX_CACHE_DIR"]) return env["CORTEX_CACHE_DIR"];
-  return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "cortex");
-}
 
 /** The CPU library inside a compiled executable; undefined in a source checkout or a build without it. */
 export function findEmbeddedLibrary(): Blob | undefined {

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { cacheFolder } from "../../base/cache-folder.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { isCompiled } from "../worker/start-worker.ts";
-import { cacheFolder, extractLibrary, findEmbeddedLibrary } from "./embedded-library.ts";
+import { extractLibrary, findEmbeddedLibrary } from "./embedded-library.ts";
 import type { ProbeReport } from "./probe.ts";
 import { tryLibrary } from "./try-library.ts";
 
@@ -107,7 +108,7 @@ function machineSearch(): LibrarySearch {
     tryLibrary,
     extractEmbedded: async () => {
       const library = findEmbeddedLibrary();
-      return library && (await extractLibrary(library, cacheFolder(process.env)));
+      return library && (await extractLibrary(library, cacheFolder()));
     },
   };
 }

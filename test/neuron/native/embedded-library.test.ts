@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { cacheFolder, extractLibrary } from "../../../src/neuron/native/embedded-library.ts";
+import { extractLibrary } from "../../../src/neuron/native/embedded-library.ts";
 
 let cache: string;
 
@@ -29,9 +29,4 @@ test("a cache that cannot be written is named, with the way out", async () => {
     code: "unavailable",
     hint: expect.stringContaining("CORTEX_CACHE_DIR"),
   });
-});
-
-test("the cache is where the environment says", () => {
-  expect(cacheFolder({ CORTEX_CACHE_DIR: "/a" })).toBe("/a");
-  expect(cacheFolder({ XDG_CACHE_HOME: "/b" })).toBe("/b/cortex");
 });
