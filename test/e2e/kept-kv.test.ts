@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Cluster, chat, type NeuronProcess, readStream } from "./processes.ts";
+
+const MODEL = "tiny-a";
+const PREAMBLE = "The keeper of the light wrote down each ship. ".repeat(20);
+
+let cluster: Cluster;
+let neuron: NeuronProcess;
+
+beforeAll(async () => {
+  cluster = await Cluster.create();
+  neuron = await cluster.addNeuron("kept", {
+    toml: "[defaults]\nslots = 2\ncontext = 2048\n[kv]\nkeep_mib = 256",
+  });
+}, 60_000);
+
+afterAll(() => cluster.stop());
+
+/** One more turn of the conversation; its usage. */
+async function ask(turn: string) {
+  const messages = [{ role: "user", content: `${PREAMBLE}${turn}` }];
+  const options = { messages, stream: true, stream_options: { include_usage: true } };
+  const stream = await readStream(
+    await neuron.post("/v1/chat/completions", chat(MODEL, { ...options, max_tokens: 4 })),
+  );
+  return stream.usage as unknown as {
+    prompt_tokens: number;
+    prompt_tokens_details: { cached_tokens: number };
+  };
+}
+
+async function reload(keep: boolean): Promise<{ kept: number | undefined; restored: number }> {
+  const unloaded = await neuron.post("/models/unload", { model: MODEL, keep_kv: keep });
+  const { kept_tokens } = (await unloaded.json()) as { kept_tokens?: number };
+  expect((await neuron.post("/models/load", { model: MODEL })).status).toBe(200);
+  const view = (await neuron.model(MODEL)) as unknown as { restored_tokens: number };
+  return { kept: kept_tokens, restored: view.restored_tokens };
+}
+
+test("a conversation goes on from the cache after an unload that kept it", async () => {
+  await neuron.post("/models/load", { model: MODEL });
+  const cold = await ask("One.");
+  expect(cold.prompt_tokens_details.cached_tokens).toBe(0);
+  const { kept, restored } = await reload(true);
+  expect(restored).toBe(kept ?? -1);
+  expect(restored).toBeGreaterThanOrEqual(cold.prompt_tokens);
+  const warm = await ask("One. Two.");
+  expect(warm.prompt_tokens_details.cached_tokens).toBeGreaterThan(cold.prompt_tokens - 40);
+}, 60_000);
+
+test("what the answers say was cached is what the metrics and the model's figures say", async () => {
+  const before = (await neuron.model(MODEL)) as unknown as { cached_prompt_tokens: number };
+  const { prompt_tokens_details } = await ask("One. Two. Three.");
+  const after = (await neuron.model(MODEL)) as unknown as { cached_prompt_tokens: number };
+  const cached = prompt_tokens_details.cached_tokens;
+  expect(cached).toBeGreaterThan(0);
+  expect(after.cached_prompt_tokens - before.cached_prompt_tokens).toBe(cached);
+  const metrics = await (await neuron.get("/metrics")).text();
+  const counted = /cortex_neuron_tokens_total\{model="tiny-a",kind="cached"\} (\d+)/.exec(metrics);
+  expect(Number(counted?.[1])).toBe(after.cached_prompt_tokens);
+}, 60_000);
+
+test("an unload that does not keep it makes the next turn cold", async () => {
+  expect(await reload(false)).toEqual({ kept: undefined, restored: 0 });
+  expect((await ask("One.")).prompt_tokens_details.cached_tokens).toBe(0);
+}, 60_000);
