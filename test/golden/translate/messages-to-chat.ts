@@ -1,6 +1,6 @@
 /**
  * Requests of Anthropic's dialect and what reaches an upstream that speaks chat. `in` and `out` name what differs from the
- * plainest request; `neuron` and `openai` are outputs that differ between the two.
+ * plainest request; `neuron` and `openai` are outputs that differ between the two. What is named nowhere as dropped must not be.
  */
 export interface ToChatCase {
   readonly name: string;
@@ -9,6 +9,8 @@ export interface ToChatCase {
   readonly neuron?: object;
   readonly openai?: object;
   readonly dropped?: readonly string[];
+  /** What an upstream of kind `openai` loses beyond that. */
+  readonly openAiDropped?: readonly string[];
 }
 
 const PNG = "iVBORw0KGgo=";
@@ -352,12 +354,14 @@ export const messagesToChatCases: readonly ToChatCase[] = [
     in: { max_tokens: 7, temperature: 0.5, top_p: 0.9, top_k: 40, stop_sequences: ["END", " ", ""] },
     neuron: { max_tokens: 7, temperature: 0.5, top_p: 0.9, top_k: 40, stop: ["END"] },
     openai: { max_completion_tokens: 7, temperature: 0.5, top_p: 0.9, stop: ["END"] },
+    openAiDropped: ["top_k"],
   },
   {
     name: "more stop strings than OpenAI takes",
     in: { stop_sequences: ["a", "b", "c", "d", "e"] },
     neuron: { stop: ["a", "b", "c", "d", "e"] },
     openai: { stop: ["a", "b", "c", "d"] },
+    openAiDropped: ["stop_sequences"],
   },
   {
     name: "thinking with an effort",
@@ -395,6 +399,7 @@ export const messagesToChatCases: readonly ToChatCase[] = [
         { role: "user", content: "Go on" },
       ],
     },
+    openAiDropped: ["messages.content.thinking"],
   },
   {
     name: "an answer in a form: strict for OpenAI only where its rules are kept",
