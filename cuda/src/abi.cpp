@@ -9,15 +9,11 @@
 
 #include <algorithm>
 #include <clocale>
-#include <csignal>
 #include <cstring>
 
 namespace nrn {
 
 extern bool g_test_faults;
-
-/* Deep templates and grammars recurse on these; untouched pages cost nothing. */
-static constexpr size_t HELPER_STACK_BYTES = 64u << 20;
 
 static thread_local std::string t_last_error;
 static std::mutex g_mutex;
@@ -98,7 +94,7 @@ static int32_t copy_out(
     return NRN_OK;
 }
 
-static void initialise(const json & options) {
+static void set_up(const json & options) {
     std::lock_guard<std::mutex> lock(g_mutex);
     const std::string level = get_or<std::string>(options, "log_level", "warn");
     const char * names[] = { "debug", "info", "warn", "error" };
@@ -118,31 +114,14 @@ static void initialise(const json & options) {
         llama_backend_init();
         g_ready = true;
     }
+}
+
+static void initialise(const json & options) {
+    set_up(options);
+    /* Without the lock, since a server may take seconds to answer. */
     for (const auto & endpoint : get_or<std::vector<std::string>>(options, "rpc_servers", {})) {
         add_rpc_server(endpoint);
     }
-}
-
-/* Helper threads must not run the host's signal handlers: Bun's expect their own threads. */
-static pthread_t start_helper(device & self, void * (*body)(void *)) {
-    sigset_t all;
-    sigset_t previous;
-    sigfillset(&all);
-    for (int fatal : { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT }) {
-        sigdelset(&all, fatal);
-    }
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);
-    pthread_t thread;
-    const int error = pthread_create(&thread, &attributes, body, &self);
-    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
-    pthread_attr_destroy(&attributes);
-    if (error != 0) {
-        throw failure(NRN_E_INTERNAL, std::string("Cannot start a thread: ") + strerror(error));
-    }
-    return thread;
 }
 
 static uint64_t open_device(const json & options) {
@@ -157,17 +136,16 @@ static uint64_t open_device(const json & options) {
     }
     opened->name = get_or<std::string>(options, "name", opened->name);
     opened->requests_max = (int32_t)get_or(options, "requests_max", 512, 1, 1 << 20);
+    /* First, because the threads that are started from this one keep to the same CPUs. */
+    bind_thread(get_or<std::vector<int>>(options, "cpus", {}),
+        (int)get_or(options, "numa_node", -1, -1, 1023));
     opened->owner = std::this_thread::get_id();
-    opened->prepare_thread = start_helper(*opened, [](void * self) -> void * {
-        pthread_setname_np(pthread_self(), "nrn-prepare");
-        run_prepare_thread(*static_cast<device *>(self));
-        return nullptr;
-    });
-    opened->result_thread = start_helper(*opened, [](void * self) -> void * {
-        pthread_setname_np(pthread_self(), "nrn-results");
-        run_result_thread(*static_cast<device *>(self));
-        return nullptr;
-    });
+    opened->step_seconds = (double)get_or(options, "step_ms", 200, 20, 10000) / 1000;
+    opened->prepare_seconds = (double)get_or(options, "prepare_ms", 20000, 100, 600000) / 1000;
+    opened->turn_us = ggml_time_us();
+    start_preparing(*opened);
+    opened->result_thread = start_helper(
+        "nrn-results", [self = opened.get()] { run_result_thread(*self); });
     std::lock_guard<std::mutex> lock(g_mutex);
     opened->handle = g_next_handle++;
     g_devices[opened->handle] = opened;

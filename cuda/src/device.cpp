@@ -2,24 +2,12 @@
 
 #include "events.h"
 #include "faults.h"
+#include "pace.h"
 
 #include <algorithm>
 
 namespace nrn {
 
-/* Length of one step that a cancel or another model may have to wait for, when nobody else is
- * decoding. */
-static constexpr double STEP_SECONDS_ALONE = 0.5;
-/* The same while streams are running: a gap that a reader hardly notices. */
-static constexpr double STEP_SECONDS_SHARED = 0.15;
-/* Whatever the size of a piece, it must leave a cancel within a second. */
-static constexpr double STEP_SECONDS_MAX = 0.75;
-/* Smaller pieces delay the first token of several prompts that arrive together more than they help
- * streams. */
-static constexpr int32_t PROMPT_CAP_USUAL = 128;
-/* Pieces of 32 tokens cost a CPU about 12 % of its prefill speed, of 64 nothing measurable. */
-static constexpr int32_t PROMPT_CAP_STEP = 32;
-static constexpr int32_t PROMPT_CAP_MIN = 8;
 /* Results that may wait for the drainer before the device pauses. */
 static constexpr size_t RESULT_BACKLOG_MAX = 20000;
 /* A template that never ends must not hold up the process's end. */
@@ -213,55 +201,21 @@ bool cancel(device & self, uint64_t id) {
 
 // ---- stepping ----
 
-static bool others_decode(const device & self, const model & current) {
-    if (current.figures.n_decoding > 0) {
-        return true;
-    }
-    for (const auto & entry : self.models) {
-        if (entry.second.get() != &current && entry.second->figures.n_decoding > 0) {
-            return true;
+/* Whatever was in the batch is lost with its slots' state: all of the model's requests end, and
+ * their slots are freed. */
+static void end_step(device & self, const model_ptr & current, int32_t status, const char * cause) {
+    log_line(log_level::warn,
+        std::string("a step panicked; model NOT marked poisoned: ") + cause);
+    std::vector<server_task> cancels;
+    {
+        std::lock_guard<std::mutex> lock(current->tasks_mutex);
+        for (const auto & entry : current->tasks) {
+            cancels.emplace_back(SERVER_TASK_TYPE_CANCEL);
+            cancels.back().id_target = entry.first;
         }
     }
-    return false;
-}
-
-/* Prompt tokens for the next step, so that it takes about as long as somebody is willing to wait.
- */
-static int32_t plan_prompt_cap(const device & self, const model & current) {
-    if (current.params.embedding) {
-        return 0; /* such a prompt cannot be split */
-    }
-    const double seconds = others_decode(self, current) ? STEP_SECONDS_SHARED : STEP_SECONDS_ALONE;
-    const double rate = current.speed.prefill_per_second;
-    if (rate <= 0) {
-        return PROMPT_CAP_STEP; /* the first piece measures the speed */
-    }
-    const double wanted = std::max((double)PROMPT_CAP_USUAL, rate * seconds);
-    const int32_t tokens = (int32_t)std::min({ wanted, rate * STEP_SECONDS_MAX, 1e6 });
-    if (tokens < PROMPT_CAP_STEP) {
-        return std::max(tokens, PROMPT_CAP_MIN);
-    }
-    return tokens / PROMPT_CAP_STEP * PROMPT_CAP_STEP;
-}
-
-static void smooth(double & value, double sample) {
-    value = value <= 0 ? sample : value * 0.8 + sample * 0.2;
-}
-
-static void learn_pace(model & current, const server_context::figures & before, double seconds) {
-    const double prompt = (double)(current.figures.n_prompt - before.n_prompt);
-    const double generated = (double)(current.figures.n_generated - before.n_generated);
-    if (prompt >= PROMPT_CAP_MIN && generated * 4 < prompt) {
-        smooth(current.speed.prefill_per_second, prompt / seconds);
-    } else if (prompt == 0 && generated > 0) {
-        smooth(current.speed.decode_per_second, generated / seconds);
-    }
-    current.speed.virtual_time += seconds / current.weight;
-    current.steps++;
-    std::lock_guard<std::mutex> lock(current.shown_mutex);
-    current.shown = current.figures;
-    current.shown_speed = current.speed;
-    current.shown_steps = current.steps;
+    self.fail_all(current, status, std::string("A step failed: ") + cause);
+    current->view->queue.post(std::move(cancels), true);
 }
 
 static void step_model(device & self, const model_ptr & current) {
@@ -274,6 +228,7 @@ static void step_model(device & self, const model_ptr & current) {
         current->server->set_prompt_cap(cap);
     }
     self.phase = before.n_decoding > 0 ? "decode" : "prefill";
+    self.doing = self.phase;
     std::string cause;
     bool alive = true;
     try {
@@ -288,42 +243,23 @@ static void step_model(device & self, const model_ptr & current) {
                 }
             },
             cause);
+    } catch (const std::bad_alloc &) {
+        end_step(self, current, NRN_E_MEMORY, "Out of host memory");
     } catch (const std::exception & e) {
-        log_line(log_level::warn,
-            std::string("a step panicked; model NOT marked poisoned: ") + e.what());
-        self.fail_all(current, NRN_E_INTERNAL, std::string("A step failed: ") + e.what());
+        end_step(self, current, NRN_E_INTERNAL, e.what());
     }
+    const int64_t end = ggml_time_us();
     if (!alive) {
         poison_model(self, current, cause);
     } else {
         hand_over_results(self, current);
-        learn_pace(*current, before, std::max(1e-6, (ggml_time_us() - start) / 1e6));
+        learn_pace(*current, before, std::max(1e-6, (end - start) / 1e6));
     }
     self.phase = "";
+    current->stepped_us = end;
     self.steps++;
-    self.last_step_us = ggml_time_us();
-}
-
-/* The model with work that has used the least of its share. */
-static model_ptr pick_model(device & self) {
-    model_ptr best;
-    for (const auto & entry : self.models) {
-        const model_ptr & current = entry.second;
-        if (current->state != model_state::ready || !current->view->queue.has_tasks()) {
-            continue;
-        }
-        if (current->figures.n_decoding == 0 && current->figures.n_prefilling == 0) {
-            /* A model that was idle must not catch up on time that nobody asked for. */
-            current->speed.virtual_time = std::max(current->speed.virtual_time, self.virtual_now);
-        }
-        if (!best || current->speed.virtual_time < best->speed.virtual_time) {
-            best = current;
-        }
-    }
-    if (best) {
-        self.virtual_now = std::max(self.virtual_now, best->speed.virtual_time);
-    }
-    return best;
+    self.last_step_us = end;
+    self.longest_step_us = std::max(self.longest_step_us.load(), end - start);
 }
 
 static request_ptr take_job(device & self) {
@@ -360,7 +296,10 @@ void end_everything(device & self, int32_t status, const std::string & message) 
 
 int32_t run_slice(device & self, uint32_t slice_ms) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(slice_ms);
+    watch_preparing(self);
     while (true) {
+        self.turn_us = ggml_time_us();
+        self.doing = "";
         if (self.stopping) {
             end_everything(self, NRN_E_CANCELLED, "Device '" + self.name + "' was stopped");
             return 1;
@@ -369,6 +308,7 @@ int32_t run_slice(device & self, uint32_t slice_ms) {
             return NRN_E_FAULT;
         }
         if (const request_ptr job = take_job(self)) {
+            self.doing = "job";
             run_job(self, job);
         } else if (self.result_backlog > RESULT_BACKLOG_MAX) {
             /* The drainer is behind; the result thread kicks when it has caught up. */
@@ -385,7 +325,7 @@ int32_t run_slice(device & self, uint32_t slice_ms) {
     }
 }
 
-static bool join_within(pthread_t thread, int seconds) {
+bool join_within(pthread_t thread, int seconds) {
     timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += seconds;
@@ -411,7 +351,7 @@ bool close_device(device & self) {
     self.closing = true;
     self.prepare_wake.notify_all();
     self.result_wake.notify_all();
-    const bool prepared = join_within(self.prepare_thread, HELPER_END_SECONDS);
+    const bool prepared = end_preparing(self, HELPER_END_SECONDS);
     const bool delivered = join_within(self.result_thread, HELPER_END_SECONDS);
     return prepared && delivered;
 }
@@ -465,12 +405,17 @@ json figures_of(device & self) {
     for (const auto & current : loaded) {
         models.push_back(figures_of_model(*current));
     }
+    const int64_t now = ggml_time_us();
     const int64_t last = self.last_step_us;
     return json{
         { "state", self.poisoned ? "poisoned" : "ok" },
         { "cause", cause },
         { "steps", self.steps.load() },
-        { "last_step_ms_ago", last == 0 ? 0 : (ggml_time_us() - last) / 1000 },
+        { "last_step_ms_ago", last == 0 ? 0 : (now - last) / 1000 },
+        { "longest_step_ms", self.longest_step_us / 1000 },
+        { "turn_ms_ago", (now - self.turn_us) / 1000 },
+        { "doing", self.doing.load() },
+        { "preparing_stuck", count_stuck(self) },
         { "models", models },
     };
 }

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,7 @@ struct armed_fault {
     std::string phase;
     std::string kind;
     int64_t after = 0;
+    int64_t ms = 0; /* of a hang */
 };
 
 struct result_batch {
@@ -30,7 +32,16 @@ struct result_batch {
     std::vector<server_task_result_ptr> results;
 };
 
-struct device {
+/* One preparing thread. Its members are under the device's prepare_mutex. */
+struct prepare_worker {
+    pthread_t thread{};
+    request_ptr current;     /* what it prepares */
+    int64_t since_us = 0;    /* and since when */
+    bool superseded = false; /* another one has taken over; it ends after its request */
+    bool given_up = false;   /* its request was failed; it may never end */
+};
+
+struct device : std::enable_shared_from_this<device> {
     uint64_t handle = 0;
     std::string name;
     std::vector<int> indices;
@@ -49,11 +60,15 @@ struct device {
     std::mutex registry_mutex;
     std::unordered_map<uint64_t, request_ptr> registry;
 
-    /* The preparing thread: one, so that requests reach the queue in the order of their submit. */
+    /* The preparing thread: one, so that requests reach the queue in the order of their submit.
+     * Another takes over while one takes long over a request. */
     std::mutex prepare_mutex;
     std::condition_variable prepare_wake;
     std::deque<request_ptr> prepare_queue;
-    pthread_t prepare_thread{};
+    std::vector<std::shared_ptr<prepare_worker>> prepare_workers; /* the last one takes requests */
+    double prepare_seconds = 20; /* what one request may take */
+    std::atomic<int64_t> prepare_hang_ms{ 0 }; /* a test's order: the next request takes so long */
+    std::atomic<bool> prepare_out_of_memory{ false }; /* a test's order */
 
     /* The result thread. */
     std::mutex result_mutex;
@@ -68,6 +83,10 @@ struct device {
     std::string poison_cause; /* under mutex */
     std::atomic<uint64_t> steps{ 0 };
     std::atomic<int64_t> last_step_us{ 0 };
+    std::atomic<int64_t> longest_step_us{ 0 };
+    std::atomic<int64_t> turn_us{ 0 }; /* when the loop last came by, or a load made progress */
+    std::atomic<const char *> doing{ "" };
+    double step_seconds = 0.2; /* how long a stream's next token may wait for prompts of others */
 
     double virtual_now = 0; /* of the fair share; device thread only */
     armed_fault fault;
@@ -93,6 +112,7 @@ int32_t run_slice(device & self, uint32_t slice_ms);
 void submit(device & self, uint64_t id, uint32_t kind, const std::string & model, std::string body);
 void submit_job(device & self, uint64_t id, std::string body);
 bool cancel(device & self, uint64_t id);
+bool join_within(pthread_t thread, int seconds);
 /* False when a helper thread did not end: the device must then be kept alive for it. */
 bool close_device(device & self);
 /* Fails every open request and job. */
@@ -115,7 +135,21 @@ bool on_tensor(ggml_tensor * tensor, bool ask, void * user_data);
 void fire_fault(device & self, const char * phase, const std::string & model);
 
 /* prepare.cpp */
-void run_prepare_thread(device & self);
+/* A request's own fault ends that request alone, whatever it threw. */
+void prepare_guarded(device & self, const request_ptr & request);
+
+/* prepare-threads.cpp */
+void start_preparing(device & self);
+/* Device thread, now and then: lets others go on past a request that takes long, and fails one that
+ * takes too long. */
+void watch_preparing(device & self);
+/* Threads that were given up and have not ended. */
+int32_t count_stuck(device & self);
+/* After closing is set; false when a thread did not end. */
+bool end_preparing(device & self, int seconds);
+
+/* helper-thread.cpp */
+pthread_t start_helper(const char * name, std::function<void()> body);
 
 /* results.cpp */
 void run_result_thread(device & self);

@@ -1,13 +1,20 @@
 #include "discovery.h"
 
+#include "events.h"
 #include "faults.h"
 
 #include "build-info.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <sched.h>
+#include <sstream>
 #include <string>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #ifdef NRN_CUDA
 #include <cuda_runtime_api.h>
@@ -114,10 +121,57 @@ host_bytes device_memory(int index) {
     return { total, free };
 }
 
+bool is_remote(int index) {
+    ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(device_at(index));
+    return std::string(ggml_backend_reg_name(reg)) == "RPC";
+}
+
+bool ask_memory(int index, host_bytes & memory, std::string & cause) {
+    return run_guarded([&] { memory = device_memory(index); }, cause);
+}
+
+void check_remotes(const std::vector<int> & indices) {
+    for (int index : indices) {
+        host_bytes memory;
+        std::string cause;
+        if (is_remote(index) && !ask_memory(index, memory, cause)) {
+            throw failure(
+                NRN_E_STATE, "Device " + std::to_string(index) + " is not there now: " + cause);
+        }
+    }
+}
+
 static int usable_cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+void bind_thread(const std::vector<int> & cpus, int numa_node) {
+    if (!cpus.empty()) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        for (int cpu : cpus) {
+            if (cpu >= 0 && cpu < CPU_SETSIZE) {
+                CPU_SET(cpu, &set);
+            }
+        }
+        if (sched_setaffinity(0, sizeof(set), &set) != 0) {
+            throw failure(
+                NRN_E_ARGUMENT, std::string("'cpus' cannot be used: ") + strerror(errno));
+        }
+    }
+    if (numa_node >= 0) {
+        /* Not glibc's: libnuma would be one more library to need. */
+        constexpr int PREFERRED = 1; /* MPOL_PREFERRED of linux/mempolicy.h */
+        constexpr size_t BITS = 8 * sizeof(unsigned long);
+        unsigned long mask[1024 / BITS] = {};
+        mask[(size_t)numa_node / BITS] = 1ul << ((size_t)numa_node % BITS);
+        if (syscall(SYS_set_mempolicy, PREFERRED, mask, 1024 + 1) != 0) {
+            log_line(log_level::warn, "memory of NUMA node " + std::to_string(numa_node) +
+                                          " cannot be preferred: " + strerror(errno));
+        }
+    }
 }
 
 int32_t default_threads() {
@@ -156,6 +210,23 @@ static json compute_capability(const char * pci) {
     return nullptr;
 }
 
+/* The version of NVIDIA's kernel driver, such as 580.95.05. */
+static json cuda_driver(const std::string & backend) {
+    std::ifstream file("/proc/driver/nvidia/version");
+    std::string line;
+    if (backend != "CUDA" || !std::getline(file, line)) {
+        return nullptr;
+    }
+    /* NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23 10:11:16 UTC 2025 */
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+        if (std::isdigit((unsigned char)word[0]) && word.find('.') != std::string::npos) {
+            return word;
+        }
+    }
+    return nullptr;
+}
+
 /* A remote device whose server is lost aborts when it is asked: it is still listed, with no memory.
  */
 static bool ask_device(size_t index, ggml_backend_dev_props & props, host_bytes & memory) {
@@ -189,6 +260,8 @@ static json describe(size_t index) {
         { "description", ggml_backend_dev_description(dev) },
         { "compute_capability", compute_capability(props.device_id) },
         { "pci", pci },
+        { "driver", cuda_driver(backend) },
+        { "endpoint", kind == "remote" ? json(ggml_backend_dev_description(dev)) : json(nullptr) },
         { "memory_total_bytes", memory.total },
         { "memory_free_bytes", memory.free },
     };

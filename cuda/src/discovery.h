@@ -5,6 +5,9 @@
 
 #include "ggml-backend.h"
 
+#include <string>
+#include <vector>
+
 namespace nrn {
 
 struct host_bytes {
@@ -24,6 +27,21 @@ int host_index();
 
 /* A CPU's is the host's. */
 host_bytes device_memory(int index);
+
+/* Whether a device is another host's. */
+bool is_remote(int index);
+
+/* The same without an abort where that host is lost; false with the cause. */
+bool ask_memory(int index, host_bytes & memory, std::string & cause);
+
+/* Throws NRN_E_STATE when one of these devices is another host's that cannot be reached. */
+void check_remotes(const std::vector<int> & indices);
+
+/*
+ * Keeps the calling thread, and those that it starts, to these CPUs, and prefers a node's memory; an
+ * empty list and -1 leave both as they are. Throws NRN_E_ARGUMENT for CPUs that cannot be used.
+ */
+void bind_thread(const std::vector<int> & cpus, int numa_node);
 
 /* Usable cores less one for the main thread, at least 1. */
 int32_t default_threads();

@@ -101,6 +101,7 @@ static void load_server(device & self, const request & job, model & loaded) {
     bool ok = false;
     auto * server = new server_context();
     server->set_state_callback([&](server_state state, json payload) {
+        self.turn_us = ggml_time_us(); /* whoever sees progress does not take it for a hang */
         fire_fault(self, "load", loaded.name);
         if (job.cancelled) {
             throw std::runtime_error("cancelled");
@@ -205,6 +206,7 @@ static json load(device & self, const request & job) {
         throw failure(NRN_E_ARGUMENT, "'weight' must be above 0");
     }
     loaded->params = params_from_job(job.parsed, self.indices);
+    check_remotes(self.indices);
     check_context(name, loaded->params);
     const memory_plan planned = measure_memory(loaded->params);
     check_fits(name, planned);
@@ -304,6 +306,7 @@ static json unload(device & self, const request & job) {
 
 static json estimate(device & self, const request & job) {
     const common_params params = params_from_job(job.parsed, self.indices);
+    check_remotes(self.indices);
     check_context(get_or<std::string>(job.parsed, "model", params.model.path), params);
     const memory_plan plan = measure_memory(params);
     return json{
@@ -319,9 +322,19 @@ static json memory(device & self) {
     std::set<int> indices(self.indices.begin(), self.indices.end());
     indices.insert(host_index()); /* part of a model may lie there */
     for (int index : indices) {
-        const host_bytes bytes = device_memory(index);
-        devices.push_back(json{ { "index", index }, { "memory_total_bytes", bytes.total },
-            { "memory_free_bytes", bytes.free } });
+        host_bytes bytes;
+        std::string lost;
+        if (is_remote(index)) {
+            ask_memory(index, bytes, lost);
+        } else {
+            bytes = device_memory(index);
+        }
+        json device = { { "index", index }, { "memory_total_bytes", bytes.total },
+            { "memory_free_bytes", bytes.free } };
+        if (!lost.empty()) {
+            device["lost"] = lost;
+        }
+        devices.push_back(device);
     }
     json models = json::array();
     for (const auto & entry : self.models) {
@@ -364,6 +377,15 @@ static json arm_fault(device & self, const request & job) {
     if (!g_test_faults) {
         throw failure(NRN_E_UNSUPPORTED, "Faults can be injected only where nrn_init allowed it");
     }
+    if (get_or<std::string>(job.parsed, "phase", "decode") == "prepare") {
+        if (get_or<std::string>(job.parsed, "kind", "hang") == "memory") {
+            self.prepare_out_of_memory = true;
+        } else {
+            self.prepare_hang_ms = get_or(job.parsed, "ms", 1000, 1, INT32_MAX);
+        }
+        return json{ { "armed", true } };
+    }
+    self.fault.ms = get_or(job.parsed, "ms", 1000, 1, INT32_MAX);
     self.fault.active = true;
     self.fault.model = get_or<std::string>(job.parsed, "model", "");
     self.fault.phase = get_or<std::string>(job.parsed, "phase", "decode");

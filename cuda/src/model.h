@@ -138,6 +138,7 @@ struct model {
 
     /* Device thread only. */
     pace speed;
+    int64_t stepped_us = 0; /* end of its last step */
     server_context::figures figures;
     std::vector<server_task_result_ptr> step_results;
     uint64_t steps = 0;

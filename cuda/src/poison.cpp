@@ -16,7 +16,7 @@ static void push_fault(
     event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
 }
 
-void poison_model(device & self, const model_ptr & target, const std::string & cause) {
+static void mark_poisoned(device & self, const model_ptr & target, const std::string & cause) {
     target->cause = cause;
     target->state = model_state::poisoned;
     target->step_results.clear();
@@ -31,6 +31,10 @@ void poison_model(device & self, const model_ptr & target, const std::string & c
         target->shown.n_deferred = 0;
     }
     target->figures = target->shown;
+}
+
+void poison_model(device & self, const model_ptr & target, const std::string & cause) {
+    mark_poisoned(self, target, cause);
     probe_device(self, cause);
 }
 
@@ -52,6 +56,17 @@ void poison_device(device & self, const std::string & cause) {
     log_line(log_level::error, "device '" + self.name + "' is poisoned: " + cause);
     push_fault(self, nullptr, "device", cause);
     end_everything(self, NRN_E_FAULT, "Device '" + self.name + "' failed: " + cause);
+}
+
+/* Another host that is lost took what it held of every model along; it may come back, so the device
+ * stays. */
+static void lose_remote(device & self, int index, const std::string & cause) {
+    for (const auto & entry : self.models) {
+        const model_ptr & each = entry.second;
+        if (each->state == model_state::ready && each->bytes.count(index) > 0) {
+            mark_poisoned(self, each, cause);
+        }
+    }
 }
 
 /* After a fault: is the device itself still usable? An error that sticks makes every further call
@@ -80,7 +95,9 @@ void probe_device(device & self, const std::string & cause) {
                 }
             },
             again);
-        if (!returned || !usable) {
+        if (!returned && is_remote(index)) {
+            lose_remote(self, index, again);
+        } else if (!returned || !usable) {
             poison_device(self, cause + (again.empty() ? "" : "; then: " + again));
             return;
         }
@@ -94,6 +111,13 @@ void fire_fault(device & self, const char * phase, const std::string & model_nam
         return;
     }
     fault.active = false;
+    if (fault.kind == "hang") {
+        std::this_thread::sleep_for(std::chrono::milliseconds(fault.ms));
+        return;
+    }
+    if (fault.kind == "memory") {
+        throw std::bad_alloc();
+    }
     if (fault.kind == "exception") {
         throw std::runtime_error("injected exception in " + fault.phase);
     }

@@ -375,7 +375,7 @@ static json count_prompt(request & request) {
     return json{ { "input_tokens", read_prompt(request, true).inputs.at(0).size() } };
 }
 
-// ---- the thread ----
+// ---- one request ----
 
 /* Registers and posts under the request's mutex: a cancel sees either no tasks or all of them. */
 static void post(device & self, const request_ptr & request, std::vector<server_task> tasks) {
@@ -420,12 +420,25 @@ static void warn_not_poisoned(
                                   " while it was prepared; model NOT marked poisoned: " + cause);
 }
 
-/* A request's own fault ends that request alone, whatever it threw. */
-static void prepare_guarded(device & self, const request_ptr & request) {
+/* A test's order on the real path. */
+static void fire_prepare_fault(device & self) {
+    for (int64_t left_ms = self.prepare_hang_ms.exchange(0); left_ms > 0; left_ms -= 10) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    if (self.prepare_out_of_memory.exchange(false)) {
+        throw std::bad_alloc();
+    }
+}
+
+void prepare_guarded(device & self, const request_ptr & request) {
     log_scope names(self.name, request->owner->name);
     try {
         std::string cause;
-        if (!run_guarded([&] { prepare(self, request); }, cause)) {
+        const auto body = [&] {
+            fire_prepare_fault(self);
+            prepare(self, request);
+        };
+        if (!run_guarded(body, cause)) {
             warn_not_poisoned(*request, "ended abnormally", cause);
             self.fail(request, NRN_E_INTERNAL, "Preparing the request failed: " + cause);
         }
@@ -436,7 +449,7 @@ static void prepare_guarded(device & self, const request_ptr & request) {
         self.fail(request, NRN_E_ARGUMENT, e.what());
     } catch (const std::bad_alloc & e) {
         warn_not_poisoned(*request, "panicked", e.what());
-        self.fail(request, NRN_E_INTERNAL, "Out of memory while the request was prepared");
+        self.fail(request, NRN_E_MEMORY, "Out of host memory while the request was prepared");
     } catch (const std::exception & e) {
         /* llama.cpp throws the same types for bad bodies, templates and grammars: the client's
          * doing as a rule. */
@@ -445,36 +458,6 @@ static void prepare_guarded(device & self, const request_ptr & request) {
     } catch (...) {
         warn_not_poisoned(*request, "ended abnormally", "unknown exception");
         self.fail(request, NRN_E_INTERNAL, "Preparing the request failed");
-    }
-}
-
-void run_prepare_thread(device & self) {
-    while (true) {
-        request_ptr request;
-        {
-            std::unique_lock<std::mutex> lock(self.prepare_mutex);
-            self.prepare_wake.wait(
-                lock, [&] { return self.closing || !self.prepare_queue.empty(); });
-            if (self.prepare_queue.empty()) {
-                return;
-            }
-            request = std::move(self.prepare_queue.front());
-            self.prepare_queue.pop_front();
-        }
-        {
-            std::shared_lock<std::shared_timed_mutex> in_use(request->owner->use);
-            if (request->owner->state != model_state::ready) {
-                /* Accepted in the moment in which the model went: nobody else knows of it. */
-                const bool poisoned = request->owner->state == model_state::poisoned;
-                self.fail(request, poisoned ? NRN_E_FAULT : NRN_E_CANCELLED,
-                    "Model '" + request->owner->name +
-                        (poisoned ? "' is poisoned" : "' was unloaded"));
-            } else if (!request->cancelled) {
-                prepare_guarded(self, request);
-            }
-        }
-        request->preparing = false;
-        request->owner->preparing--;
     }
 }
 

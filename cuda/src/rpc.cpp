@@ -7,6 +7,7 @@
 
 #include "ggml-rpc.h"
 
+#include <mutex>
 #include <set>
 #include <vector>
 
@@ -41,7 +42,9 @@ void serve_rpc(const json & options) {
 }
 
 void add_rpc_server(const std::string & endpoint) {
+    static std::mutex mutex;
     static std::set<std::string> known;
+    std::lock_guard<std::mutex> lock(mutex);
     if (known.count(endpoint) > 0) {
         return; /* its devices are listed already */
     }
@@ -50,7 +53,7 @@ void add_rpc_server(const std::string & endpoint) {
     run_guarded([&] { reg = ggml_backend_rpc_add_server(endpoint.c_str()); }, cause);
     if (!reg) {
         throw failure(NRN_E_NOT_FOUND,
-            "Cannot reach the RPC server at " + endpoint + (cause.empty() ? "" : ": " + cause));
+            cause.empty() ? "RPC server " + endpoint + " has no devices" : cause);
     }
     ggml_backend_register(reg);
     known.insert(endpoint);

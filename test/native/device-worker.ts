@@ -8,16 +8,18 @@ interface Order {
   readonly name: string;
   readonly requestsMax?: number;
   readonly kind?: string;
+  readonly prepareMs?: number;
 }
 
 self.onmessage = (message: MessageEvent<Order>) => {
-  const { path, name, requestsMax, kind = "cpu" } = message.data;
+  const { path, name, requestsMax, kind = "cpu", prepareMs } = message.data;
   const engine = openEngine(path);
   const found = engine.discover().devices.find((device) => device.kind === kind);
   if (found === undefined) throw new Error(`this host reports no device of kind ${kind}`);
   const device = engine.openDevice({
     devices: [found.index],
     name,
+    ...(prepareMs === undefined ? {} : { prepare_ms: prepareMs }),
     ...(requestsMax === undefined ? {} : { requests_max: requestsMax }),
   });
   self.postMessage({ opened: device });

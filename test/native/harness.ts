@@ -108,7 +108,11 @@ export class TestDevice {
 
   static async open(
     name: string,
-    options: { readonly requestsMax?: number; readonly kind?: string } = {},
+    options: {
+      readonly requestsMax?: number;
+      readonly kind?: string;
+      readonly prepareMs?: number;
+    } = {},
   ): Promise<TestDevice> {
     sharedDrainer();
     const worker = new Worker(new URL("./device-worker.ts", import.meta.url));
