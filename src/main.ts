@@ -4,6 +4,7 @@ import { gatewayCommand } from "./cli/gateway.ts";
 import { loadCommand } from "./cli/load.ts";
 import { modelsCommand } from "./cli/models.ts";
 import { neuronCommand } from "./cli/neuron.ts";
+import { neuronRpcCommand } from "./cli/neuron-rpc.ts";
 import { planCommand } from "./cli/plan.ts";
 import { probeCommand } from "./cli/probe.ts";
 import { pullCommand } from "./cli/pull.ts";
@@ -16,6 +17,7 @@ const commands = [
   upCommand,
   gatewayCommand,
   neuronCommand,
+  neuronRpcCommand,
   statusCommand,
   modelsCommand,
   loadCommand,

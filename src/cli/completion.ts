@@ -17,7 +17,8 @@ export function completionCommand(commands: readonly CliCommand[]): CliCommand {
     ],
     exits: ["usage"],
     run: async ({ shell }) => {
-      const shown = commands.filter((command) => !command.hidden);
+      // Shells complete one word at a time, so commands of two words are left out.
+      const shown = commands.filter((command) => !command.hidden && !command.name.includes(" "));
       const script = formatScript(shell, shown);
       if (script === undefined) {
         throw new CortexError("usage", `No completion for ${shell}: there is bash, zsh and fish`, {

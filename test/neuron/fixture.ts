@@ -5,6 +5,7 @@ import { Value } from "@sinclair/typebox/value";
 import { encodeGguf, type GgufValue } from "../../scripts/gguf-writer.ts";
 import type { Log } from "../../src/base/log.ts";
 import { type NeuronConfig, NeuronConfigSchema } from "../../src/config/neuron-schema.ts";
+import type { NumaNode } from "../../src/neuron/discovery/numa.ts";
 import { type Neuron, startNeuron } from "../../src/neuron/start.ts";
 import type { Model } from "../../src/protocol/models.ts";
 import { FakeClock, settle } from "../fakes/fake-clock.ts";
@@ -47,6 +48,9 @@ export interface FixtureOptions extends FakeEngineOptions {
   /** `[[models]]` tables. */
   readonly profiles?: readonly Readonly<Record<string, unknown>>[];
   readonly env?: Readonly<Record<string, string>>;
+  readonly devices?: Readonly<Record<string, unknown>>;
+  readonly deviceSets?: readonly Readonly<Record<string, unknown>>[];
+  readonly numaNodes?: readonly NumaNode[];
 }
 
 /** A small valid model file. */
@@ -85,11 +89,17 @@ export class NeuronFixture {
       defaults: { context: 100, slots: 2, queue_max: 3, ...options.defaults },
       kv: { ...options.kv },
       supply: { ...options.supply },
+      devices: { ...options.devices },
+      device_sets: [...(options.deviceSets ?? [])],
       models: options.profiles ?? [],
     }) as NeuronConfig;
     const [engine, clock, log] = [new FakeEngine(options), new FakeClock(), new RecordingLog()];
     const env = { CORTEX_STATE_DIR: join(folder, "state"), ...options.env };
-    const neuron = await startNeuron({ config, log, clock, engine, env, testFaults: true });
+    const { numaNodes } = options;
+    const neuron = await startNeuron({
+      ...{ config, log, clock, engine, env, testFaults: true },
+      ...(numaNodes === undefined ? {} : { numaNodes }),
+    });
     return new NeuronFixture(neuron, engine, clock, log, folder);
   }
 

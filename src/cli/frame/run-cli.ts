@@ -28,7 +28,7 @@ export async function runCli(
 }
 
 async function dispatch(argv: readonly string[], commands: readonly CliCommand[]): Promise<number> {
-  const [first, ...rest] = argv;
+  const [first, ...rest] = joinPair(argv, commands);
   const shown = commands.filter((command) => !command.hidden);
   const style = styleFor(process.stdout);
   const wantsHelp = beforeDashes(rest).some((arg) => arg === "--help" || arg === "-h");
@@ -51,6 +51,14 @@ async function dispatch(argv: readonly string[], commands: readonly CliCommand[]
     return EXIT.ok;
   }
   return command.execute(rest);
+}
+
+/** A command of two words, such as "neuron rpc", as one. */
+function joinPair(argv: readonly string[], commands: readonly CliCommand[]): readonly string[] {
+  const start = argv[0] === "help" ? 1 : 0;
+  const pair = argv.slice(start, start + 2).join(" ");
+  if (!commands.some((command) => command.name === pair)) return argv;
+  return [...argv.slice(0, start), pair, ...argv.slice(start + 2)];
 }
 
 function beforeDashes(args: readonly string[]): readonly string[] {
