@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { SseReader } from "../../../src/base/sse.ts";
 import type { JsonObject } from "../../../src/translate/chat/types.ts";
 import { toChatRequest } from "../../../src/translate/responses/request-to-chat.ts";
 import { type Answer, cutBy, openWriter, toChunks, toResponse, toStream } from "./chat-answers.ts";
@@ -30,5 +31,9 @@ describe("golden cases of the Responses dialect", () => {
     expect(toResponse(answer, request)).toEqual(await read(name, "response.json"));
     const stream = toStream(toChunks(answer, { cut: cutBy([6]) }), openWriter(request));
     expect(stream).toBe(await Bun.file(join(FOLDER, name, "stream.txt")).text());
+    const last = new SseReader().push(stream).at(-1);
+    expect((JSON.parse(last?.data ?? "{}") as JsonObject)["response"]).toEqual(
+      await read(name, "response.json"),
+    );
   });
 });
