@@ -1,10 +1,11 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, jest, test } from "bun:test";
 import { CortexError } from "../../../src/base/errors.ts";
 import { Listener, type ListenerOptions } from "../../../src/gateway/listener/listener.ts";
 import type { ClientRequest, Reply } from "../../../src/gateway/listener/reply.ts";
 
 const open: (() => void)[] = [];
 afterEach(() => {
+  jest.useRealTimers();
   for (const close of open.splice(0)) close();
 });
 
@@ -164,6 +165,20 @@ describe("listener", () => {
     await Promise.all([slow.closed.promise, idle.closed.promise]);
     expect(slow.text).toContain("did not come whole within 500 ms");
     expect(idle.text).toBe("");
+  });
+
+  test("by itself keeps an idle client for the 75 s that pools expect, and not for ever", async () => {
+    jest.useFakeTimers();
+    const listener = listen(echo);
+    const client = await RawClient.connect(listener);
+    client.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    await client.until("<GET /1 >");
+    jest.advanceTimersByTime(80_000);
+    client.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+    await Promise.race([client.until("<GET /2 >"), client.closed.promise]);
+    expect(client.text).toContain("<GET /2 >");
+    jest.advanceTimersByTime(600_000);
+    await client.closed.promise;
   });
 
   test("a client of HTTP/1.0 gets a stream without chunks, ended by the connection", async () => {
