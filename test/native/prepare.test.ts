@@ -31,7 +31,10 @@ describe.skipIf(SKIP_REASON !== undefined)("a request that hangs while it is pre
     );
     expect(device.figures().preparing_stuck).toBe(1);
     expect(device.modelFigures("small").preparing).toBe(0);
-    const lines = looseEvents("log").filter((log) => String(log["text"]).includes("was given up"));
+    const told = () =>
+      looseEvents("log").filter((log) => String(log["text"]).includes("was given up"));
+    await eventually("the log says so", () => told().length > 0);
+    const lines = told();
     expect(lines.map((line) => [line["level"], line["model"]])).toEqual([["error", "small"]]);
 
     await eventually("the thread ends", () => device.figures().preparing_stuck === 0, 5_000);
