@@ -140,8 +140,9 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
  *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 50. draft also takes
  *     tokens_max and tokens_min. ngram drafts from the text so far; its types are ngram-simple, ngram-map-k,
- *     ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be loaded again; what the old one held is leaked.
- *     NRN_E_STATE: another host's device cannot be reached. NRN_E_MEMORY carries "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
+ *     ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be loaded again; what the old one
+ *     held is leaked. NRN_E_STATE: another host's device cannot be reached. NRN_E_MEMORY carries
+ *     "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
  *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],
  *     "taken":[{"index","bytes"}] (by how much less is free than before, by the device's own word),
@@ -157,7 +158,8 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *  {"op":"kv_restore","model","path"}   {"tokens","bytes","ms"}; a damaged or foreign file is an error of its own, and
  *     nothing is restored
  *  {"op":"fault","model"|null,"phase":"load"|"prefill"|"decode"|"unload"|"kv_save"|"kv_restore","after":n,
- *   "kind":"abort"|"exception"|"device"|"memory"|"hang","ms"?: n}   test hook: the n-th evaluated tensor (or step) of that phase
+ *   "kind":"abort"|"exception"|"device"|"memory"|"hang","ms"?: n}   test hook: the n-th evaluated tensor (or step) of
+ *     that phase
  *     aborts through ggml's real abort path, throws in our own code, runs out of memory or hangs for ms; with phase
  *     "prepare" and kind "hang" or "memory" the next request's preparation does; refused unless nrn_init allowed it
  */

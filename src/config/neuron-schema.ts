@@ -1,5 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
-import { loadOptions } from "../protocol/load-options.ts";
+import { loadOptions } from "../base/load-options.ts";
 import { DeviceSetSchema, DevicesSchema } from "./device-schema.ts";
 import { SchedulingSchema } from "./scheduling-schema.ts";
 

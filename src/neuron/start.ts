@@ -151,21 +151,11 @@ async function assemble(
       pulls: () => supply.pulls.list(),
     },
   });
-  const state = stateFolder(env);
-  const learned = new LearnedPlans({ path: join(state, "memory-plans.json"), log });
-  await learned.read();
-  const kv = new KvStore({ place: await findKvPlace(config.kv, { stateFolder: state, log }), log });
+  const kept = await openKept({ config, env, log });
   const exit = Promise.withResolvers<number>();
   const stopping = new AbortController();
   const registry: ModelRegistry = new ModelRegistry({
-    config,
-    log,
-    clock,
-    catalogue,
-    harness,
-    inventory,
-    sets,
-    ...{ kv, learned },
+    ...{ config, log, clock, catalogue, harness, inventory, sets, ...kept },
     listener: {
       onModel: (model, urgent) => hub.markModel(model.id, urgent),
       onModelGone: (id) => hub.tellModelGone(id),
@@ -190,20 +180,40 @@ async function assemble(
     ...{ config, store, catalogue, registry, metrics, clock, log, env },
     onPull: (pull) => hub.tellPull(pull),
   });
-  let isEnding = false;
-  const endWhenIdle = () => {
-    if (isEnding) return;
-    isEnding = true;
+  const endWhenIdle = once(() => {
     const signal = stopping.signal;
     void watchPoison({ registry, inventory, clock, log, signal }).then((code) => {
       if (code !== undefined) exit.resolve(code);
     });
-  };
+  });
   pump.onFault((fault) => registry.onFault(fault));
   return {
     ...{ config, log, clock, host, inventory, sets, rpc, harness, catalogue, registry, hub },
     ...{ metrics, status },
     ...{ supply, exited: exit.promise, endWhenIdle, stopping },
+  };
+}
+
+/** What outlives the daemon: what loads took, and caches of unloaded models. */
+async function openKept(parts: {
+  readonly config: NeuronConfig;
+  readonly env: Environment;
+  readonly log: Log;
+}): Promise<{ readonly learned: LearnedPlans; readonly kv: KvStore }> {
+  const { config, env, log } = parts;
+  const folder = stateFolder(env);
+  const learned = new LearnedPlans({ path: join(folder, "memory-plans.json"), log });
+  await learned.read();
+  const place = await findKvPlace(config.kv, { stateFolder: folder, log });
+  return { learned, kv: new KvStore({ place, log }) };
+}
+
+function once(act: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    act();
   };
 }
 

@@ -1,5 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
-import { AdapterChoiceSchema, loadOptions } from "./load-options.ts";
+import { AdapterChoiceSchema, loadOptions } from "../base/load-options.ts";
 
 export const MODEL_STATES = [
   "absent",

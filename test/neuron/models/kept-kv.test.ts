@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { readdir, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { NeuronFixture } from "../fixture.ts";
 
@@ -72,7 +72,10 @@ test("what was saved first goes first when there is no room", async () => {
   await warm("alpha");
   await unload("alpha");
   const [first = ""] = await kept();
-  await Bun.write(join(fixture.folder, "state/kv", first), "x".repeat(1024 * 1024));
+  const path = join(fixture.folder, "state/kv", first);
+  await Bun.write(path, "x".repeat(1024 * 1024));
+  // Two files written at once may have the same time.
+  await utimes(path, 1_000, 1_000);
   await warm("beta");
   await unload("beta");
   const left = await kept();
