@@ -148,7 +148,7 @@ int32_t count_stuck(device & self);
 /* After closing is set; false when a thread did not end. */
 bool end_preparing(device & self, int seconds);
 
-/* helper-thread.cpp */
+/* start-helper.cpp */
 pthread_t start_helper(const char * name, std::function<void()> body);
 
 /* results.cpp */
