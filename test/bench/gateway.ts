@@ -1,7 +1,9 @@
 /**
  * Measures the gateway's data plane beside nginx and the bare mock, alternated in the same run: `bun
  * test/bench/gateway.ts`. Prints tables; asserts nothing. BENCH_ROUNDS sets the number of rounds,
- * BENCH_SOURCE=1 runs the gateway from source. Trust the ratios, and those of an idle machine.
+ * BENCH_SOURCE=1 runs the gateway from source. Trust the ratios, and those of an idle machine. The rows messages/chat
+ * show what translation takes of the gateway's time: chunks that the same neuron sends through the same gateway, to
+ * clients that speak chat (untouched) and to clients that speak Anthropic's messages (translated), in turn.
  */
 import { loadavg } from "node:os";
 import {
@@ -16,10 +18,13 @@ import { median, spreadOf } from "./statistics.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const CLIENTS = [1, 32, 256];
+const CLIENTS_OF_DIALECTS = 32;
+const DIALECTS = ["chat", "messages"] as const;
 const CHUNKS_PER_STREAM = 512;
 const SLOW_STREAMS = 1_000;
 
 type Row = Record<string, number[]>;
+type Dialect = (typeof DIALECTS)[number];
 
 /** Every contender once in each round, in turn, so that a busy neighbour falls on all of them alike. */
 async function alternate(
@@ -69,6 +74,39 @@ async function measureThroughput(contenders: readonly Contender[]): Promise<void
     });
     print(`1,000 SSE chunks/s, ${clients} clients`, row, 1);
   }
+}
+
+/** Chunks that the neuron sent for each dialect's streams in a second, and the gateway's CPU time for each. */
+async function measureTranslation(contenders: readonly Contender[]): Promise<void> {
+  const gateway = contenders.find(({ name }) => name.startsWith("cortex"));
+  if (gateway === undefined) return;
+  const load = {
+    port: gateway.port,
+    clients: CLIENTS_OF_DIALECTS,
+    stream: true,
+    maxTokens: CHUNKS_PER_STREAM,
+  };
+  const row = { chat: [] as number[], messages: [] as number[] };
+  const cpu = { chat: [] as number[], messages: [] as number[] };
+  for (const dialect of DIALECTS) await applyLoad({ ...load, dialect });
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const dialect of DIALECTS) {
+      const before = await readCpuMs(gateway.pid);
+      const { requests, seconds, errors } = await applyLoad({ ...load, dialect });
+      if (errors > 0) console.log(`  ${errors} errors`);
+      const thousands = (requests * CHUNKS_PER_STREAM) / 1_000;
+      row[dialect].push(thousands / seconds);
+      cpu[dialect].push(((await readCpuMs(gateway.pid)) - before) / thousands);
+    }
+  }
+  printDialects(`1,000 SSE chunks/s, ${CLIENTS_OF_DIALECTS} clients`, row);
+  printDialects("CPU ms per 1,000 SSE chunks", cpu);
+}
+
+function printDialects(label: string, { chat, messages }: Record<Dialect, number[]>): void {
+  const ratios = messages.map((value, round) => value / (chat[round] ?? Number.NaN));
+  const cells = `chat ${median(chat).toFixed(2)}  messages ${median(messages).toFixed(2)}`;
+  console.log(`${label.padEnd(38)} ${cells}   messages/chat ${spreadOf(ratios)}`);
 }
 
 async function measureCosts(contenders: readonly Contender[], mockPort: number): Promise<void> {
@@ -125,6 +163,7 @@ try {
   // Warm: a just-in-time compiler's first seconds are not what is measured.
   for (const { port } of contenders.all) await applyLoad({ port });
   await measureThroughput(contenders.all);
+  await measureTranslation(contenders.all);
   await measureCosts(contenders.all, mockPort);
   await measureSlowStreams(contenders.all);
   await measureMemory(contenders.all);

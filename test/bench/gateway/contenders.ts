@@ -93,6 +93,7 @@ export async function applyLoad(plan: Partial<LoadPlan> & { port: number }): Pro
     maxTokens: 512,
     paceMs: 0,
     requestsPerClient: 0,
+    dialect: "chat",
     ...plan,
   };
   const command = ["bun", join(HERE, "load-client.ts"), JSON.stringify(whole)];

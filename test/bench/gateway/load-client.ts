@@ -13,6 +13,8 @@ export interface LoadPlan {
   readonly paceMs: number;
   /** Each client stops after this many requests; 0 goes on until the time is over. */
   readonly requestsPerClient: number;
+  /** What the client speaks; streams alone are read in the second. */
+  readonly dialect: "chat" | "messages";
 }
 
 /** What came back. */
@@ -35,7 +37,12 @@ interface Peer {
 }
 
 /** Enough of a response's end to recognise it. */
-const TAIL_CHARACTERS = 24;
+const TAIL_CHARACTERS = 64;
+
+const DIALECTS = {
+  chat: { path: "/v1/chat/completions", endMark: "[DONE]" },
+  messages: { path: "/v1/messages", endMark: '"message_stop"' },
+};
 
 function newPeer(): Peer {
   return { sentMs: 0, first: true, answered: false, tail: "", ok: true, done: 0 };
@@ -54,7 +61,7 @@ function formatRequest(plan: LoadPlan): Buffer {
     ...(plan.stream ? { stream: true } : {}),
   });
   return Buffer.from(
-    `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:${plan.port}\r\n` +
+    `POST ${DIALECTS[plan.dialect].path} HTTP/1.1\r\nHost: 127.0.0.1:${plan.port}\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
 }
@@ -68,6 +75,7 @@ function takeAnswer(peer: Peer, bytes: Buffer, plan: LoadPlan): boolean {
 
 async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const request = formatRequest(plan);
+  const { endMark } = DIALECTS[plan.dialect];
   const ttfts: number[] = [];
   let requests = 0;
   let errors = 0;
@@ -105,7 +113,7 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
           }
           if (!takeAnswer(peer, bytes, plan)) return;
           requests += 1;
-          if (!peer.ok || (plan.stream && !peer.tail.includes("[DONE]"))) errors += 1;
+          if (!peer.ok || (plan.stream && !peer.tail.includes(endMark))) errors += 1;
           peer.done += 1;
           if (stopping || peer.done === plan.requestsPerClient) leave(socket);
           else send(socket);
