@@ -2,6 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { arrangeWheels } from "./native-cuda-wheels.ts";
 import { Progress, run, say } from "./native-progress.ts";
 import {
   buildsFolder,
@@ -44,6 +45,10 @@ export interface BuildNativeOptions {
   readonly arch?: string;
   /** For any x86-64-v3 CPU instead of this machine's. */
   readonly release?: boolean;
+  /** Folder of NVIDIA's Python wheels, in place of an installed CUDA toolkit. */
+  readonly cudaWheels?: string;
+  /** Files that are compiled at once; by the number of cores when left out. */
+  readonly jobs?: number;
 }
 
 interface Plan {
@@ -59,9 +64,13 @@ interface Plan {
  * first build takes minutes, one after a change of our own sources seconds.
  */
 export async function buildNative(options: BuildNativeOptions = {}): Promise<string> {
-  const plan = planBuild(options);
+  const toolkit =
+    options.cudaWheels === undefined
+      ? undefined
+      : await arrangeWheels(options.cudaWheels, buildsFolder());
+  const plan = planBuild(options, toolkit?.nccl);
   const cuda = plan.library === "libneuron_cuda.so";
-  const tools = await ensureToolchain({ cuda });
+  const tools = await ensureToolchain({ cuda, cudaHome: toolkit?.home });
   return await withLock(join(buildsFolder(), "build.lock"), async () => {
     const source = await ensureSource({ patched: true });
     const toolParts = [
@@ -86,6 +95,7 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
         target: "neuron",
         label: `Building ${plan.library} (${plan.flavour})`,
         tools,
+        jobs: options.jobs,
       });
       await place(join(objects, "build", plan.library), built);
     }
@@ -126,7 +136,7 @@ export async function buildLlamaServer(): Promise<string> {
   });
 }
 
-function planBuild(options: BuildNativeOptions): Plan {
+function planBuild(options: BuildNativeOptions, ncclOfWheels: string | undefined): Plan {
   const flavour = options.flavour ?? "cpu";
   const native = `-DNRN_NATIVE=${options.release ? "OFF" : "ON"}`;
   if (flavour === "cpu" && options.arch === undefined) {
@@ -136,7 +146,7 @@ function planBuild(options: BuildNativeOptions): Plan {
   }
   const arch = options.arch ?? CUDA_ARCHITECTURES[flavour as keyof typeof CUDA_ARCHITECTURES];
   const name = options.arch === undefined ? flavour : `cuda${options.arch}`;
-  const nccl = process.env["NCCL_ROOT"];
+  const nccl = process.env["NCCL_ROOT"] ?? ncclOfWheels;
   return {
     flavour: name,
     library: "libneuron_cuda.so",
@@ -157,6 +167,7 @@ interface Compilation {
   readonly target: string;
   readonly label: string;
   readonly tools: Toolchain;
+  readonly jobs?: number | undefined;
 }
 
 /** Configures and builds one target; objects of an interrupted build are taken up again. */
@@ -167,6 +178,7 @@ async function compile({
   target,
   label,
   tools,
+  jobs = Math.max(1, availableParallelism()),
 }: Compilation): Promise<void> {
   const build = join(objects, "build");
   const logPath = join(objects, "build.log");
@@ -185,20 +197,22 @@ async function compile({
     ["cmake", "-S", source, "-B", build, "-G", tools.generator, compiler, ...nvcc, ...flags],
     { logPath },
   );
-  const jobs = String(Math.max(1, availableParallelism()));
   const progress = new Progress(label);
-  await run(["cmake", "--build", build, "--target", target, "--parallel", jobs], {
+  await run(["cmake", "--build", build, "--target", target, "--parallel", String(jobs)], {
     logPath,
     progress,
   });
 }
 
-const USAGE = `Usage: bun scripts/build-native.ts [--flavour cpu|ampere|ada|blackwell] [--arch NN] [--release] [--print-path]
+const USAGE = `Usage: bun scripts/build-native.ts [--flavour cpu|ampere|ada|blackwell] [--arch NN] [--release]
+         [--cuda-wheels FOLDER] [--jobs N] [--print-path]
 
-  --flavour     what to build for; default cpu
-  --arch NN     a CUDA architecture of its own, such as 90
-  --release     for any x86-64-v3 CPU instead of this machine's
-  --print-path  print nothing but the library's path
+  --flavour             what to build for; default cpu
+  --arch NN             a CUDA architecture of its own, such as 90
+  --release             for any x86-64-v3 CPU instead of this machine's
+  --cuda-wheels FOLDER  NVIDIA's Python wheels in place of an installed CUDA toolkit (cuda/README.md)
+  --jobs N              files compiled at once; by the number of cores when left out
+  --print-path          print nothing but the library's path
 `;
 
 async function main(): Promise<void> {
@@ -207,6 +221,8 @@ async function main(): Promise<void> {
       flavour: { type: "string", default: "cpu" },
       arch: { type: "string" },
       release: { type: "boolean", default: false },
+      "cuda-wheels": { type: "string" },
+      jobs: { type: "string" },
       "print-path": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -221,10 +237,15 @@ async function main(): Promise<void> {
   if (values.arch !== undefined && !/^\d{2,3}[af]?$/.test(values.arch)) {
     throw new Error(`Unknown architecture '${values.arch}': must be a number such as 90`);
   }
+  if (values.jobs !== undefined && !/^[1-9]\d{0,2}$/.test(values.jobs)) {
+    throw new Error(`Cannot compile ${values.jobs} files at once: must be from 1 to 999`);
+  }
   const path = await buildNative({
     flavour: values.flavour as NativeFlavour,
     release: values.release,
     ...(values.arch === undefined ? {} : { arch: values.arch }),
+    ...(values["cuda-wheels"] === undefined ? {} : { cudaWheels: values["cuda-wheels"] }),
+    ...(values.jobs === undefined ? {} : { jobs: Number(values.jobs) }),
   });
   process.stdout.write(values["print-path"] ? `${path}\n` : `Built ${path}\n`);
 }

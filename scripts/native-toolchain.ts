@@ -30,12 +30,16 @@ const TOOLS = {
  * Finds compiler, CMake, git and ninja or make (and nvcc for CUDA). What is missing is installed when running as
  * root, with a word before; else the error holds the line to type.
  */
-export async function ensureToolchain(options: { readonly cuda: boolean }): Promise<Toolchain> {
+export async function ensureToolchain(options: {
+  readonly cuda: boolean;
+  /** The CUDA toolkit to use; looked for when left out. */
+  readonly cudaHome?: string | undefined;
+}): Promise<Toolchain> {
   const missing = Object.values(TOOLS).filter((tool) => find(tool.commands) === undefined);
   if (missing.length > 0) await install(missing);
   await checkCmake();
   const compiler = process.env["CXX"] ?? find(TOOLS.compiler.commands) ?? "c++";
-  const nvcc = options.cuda ? findNvcc() : undefined;
+  const nvcc = options.cuda ? findNvcc(options.cudaHome) : undefined;
   return {
     generator: find(["ninja"]) === undefined ? "Unix Makefiles" : "Ninja",
     compiler,
@@ -97,13 +101,15 @@ async function checkCmake(): Promise<void> {
   );
 }
 
-function findNvcc(): string {
+function findNvcc(toolkit: string | undefined): string {
+  if (toolkit !== undefined) return `${toolkit}/bin/nvcc`;
   const home = process.env["CUDA_HOME"] ?? process.env["CUDA_PATH"] ?? "/usr/local/cuda";
   const path = Bun.which("nvcc") ?? `${home}/bin/nvcc`;
   if (existsSync(path)) return path;
   throw new Error(
     "Cannot build a CUDA flavour: no nvcc in PATH, CUDA_HOME or /usr/local/cuda. " +
-      "Install the CUDA toolkit 13 (developer.nvidia.com/cuda-downloads), or build --flavour cpu",
+      "Install the CUDA toolkit 13 (developer.nvidia.com/cuda-downloads), name a folder of its Python wheels " +
+      "with --cuda-wheels, or build --flavour cpu",
   );
 }
 
