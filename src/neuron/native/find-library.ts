@@ -24,7 +24,7 @@ export interface LibrarySearch {
 
 /**
  * Finds the native library and says in one line which one it is and why.
- *  1. the configured path, and nothing else
+ *  1. the configured path, unless it cannot be used on this host: then a warning says why, and the search goes on
  *  2. CUDA's in any folder, when it loads and finds a device
  *  3. the CPU's in any folder
  *  4. the CPU's inside the executable
@@ -35,15 +35,20 @@ export async function findLibrary(
   options: { readonly log: Log; readonly search?: LibrarySearch },
 ): Promise<string> {
   const search = options.search ?? machineSearch();
-  if (configured !== undefined) return await useConfigured(configured, search, options.log);
   const rejected: string[] = [];
+  if (configured !== undefined) {
+    const path = await useConfigured(configured, search, options.log);
+    if (path !== undefined) return path;
+  }
   for (const path of candidates(CUDA_LIBRARY, search)) {
+    if (path === configured) continue;
     const report = await search.tryLibrary(path);
     const hasDevice = report.ok && report.deviceKinds.some((kind) => kind !== "cpu");
     if (hasDevice) return choose(options.log, { path, why: "it found a GPU", report, rejected });
     rejected.push(`${path}: ${report.ok ? "no GPU found" : report.cause}`);
   }
   for (const path of candidates(CPU_LIBRARY, search)) {
+    if (path === configured) continue;
     const report = await search.tryLibrary(path);
     if (report.ok) return choose(options.log, { path, why: "CPU only", report, rejected });
     rejected.push(`${path}: ${report.cause}`);
@@ -64,15 +69,26 @@ export async function findLibrary(
   );
 }
 
-async function useConfigured(path: string, search: LibrarySearch, log: Log): Promise<string> {
+/** Undefined, after one line that says why, when the library cannot be used here. */
+async function useConfigured(
+  path: string,
+  search: LibrarySearch,
+  log: Log,
+): Promise<string | undefined> {
   if (!search.exists(path)) {
     throw new CortexError("invalid_config", `Native library ${path} does not exist`);
   }
   const report = await search.tryLibrary(path);
-  if (!report.ok) {
-    throw new CortexError("invalid_config", `Cannot load native library ${path}: ${report.cause}`);
+  const isUseless =
+    report.ok &&
+    report.backends.includes("CUDA") &&
+    report.deviceKinds.every((kind) => kind === "cpu");
+  if (report.ok && !isUseless) {
+    return choose(log, { path, why: "it is configured", report, rejected: [] });
   }
-  return choose(log, { path, why: "it is configured", report, rejected: [] });
+  const cause = report.ok ? "no GPU found" : report.cause;
+  log.warn("The configured native library cannot be used", { path, cause });
+  return undefined;
 }
 
 function choose(

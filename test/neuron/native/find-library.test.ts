@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { findLibrary, type LibrarySearch } from "../../../src/neuron/native/find-library.ts";
 import type { ProbeReport } from "../../../src/neuron/native/probe.ts";
+import { tryLibrary } from "../../../src/neuron/native/try-library.ts";
 import { RecordingLog } from "../fixture.ts";
 
 const good = (...deviceKinds: string[]): ProbeReport => ({
@@ -9,6 +13,7 @@ const good = (...deviceKinds: string[]): ProbeReport => ({
   backends: ["CPU"],
   deviceKinds,
 });
+const GOOD_CUDA = { ok: true, flavour: "ampere", backends: ["CUDA", "CPU"] } as const;
 const BAD: ProbeReport = { ok: false, cause: "libcuda.so.1 is missing" };
 
 function search(
@@ -66,11 +71,43 @@ describe("the native library", () => {
     expect(findLibrary(undefined, { log, search: search({}) })).rejects.toThrow("/own, /packaged");
   });
 
-  test("that is configured is used or refused, never replaced", async () => {
+  test("that is configured is used, and refused where it does not exist", async () => {
     const log = new RecordingLog();
-    const libraries = { "/x.so": BAD, "/own/libneuron_cpu.so": good("cpu") };
+    const libraries = { "/x.so": good("cpu"), "/own/libneuron_cpu.so": good("cpu") };
     const options = { log, search: search(libraries) };
-    expect(findLibrary("/x.so", options)).rejects.toThrow("libcuda.so.1 is missing");
+    expect(await findLibrary("/x.so", options)).toBe("/x.so");
     expect(findLibrary("/y.so", options)).rejects.toThrow("/y.so does not exist");
   });
+
+  test("that is configured and does not load gives way to the CPU's, with one line that says why", async () => {
+    const log = new RecordingLog();
+    const libraries = { "/x.so": BAD, "/own/libneuron_cpu.so": good("cpu") };
+    const path = await findLibrary("/x.so", { log, search: search(libraries) });
+    expect(path).toBe("/own/libneuron_cpu.so");
+    const warnings = log.lines.filter((line) => line.level === "warn");
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]?.fields).toEqual({ path: "/x.so", cause: "libcuda.so.1 is missing" });
+  });
+
+  test("that is configured, for CUDA, and finds no GPU gives way to the CPU's", async () => {
+    const log = new RecordingLog();
+    const cuda: ProbeReport = { ...GOOD_CUDA, deviceKinds: ["cpu"] };
+    const libraries = { "/x.so": cuda, "/own/libneuron_cpu.so": good("cpu") };
+    const path = await findLibrary("/x.so", { log, search: search(libraries) });
+    expect(path).toBe("/own/libneuron_cpu.so");
+    const text = "The configured native library cannot be used";
+    expect(log.has(text, { path: "/x.so", cause: "no GPU found" })).toBe(true);
+  });
+
+  test("of a real process: a file that is no library is one line, and the next one serves", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cortex-library-"));
+    const path = join(folder, "libneuron_cuda.so");
+    await Bun.write(path, "no library");
+    const report = await tryLibrary(path);
+    await rm(folder, { recursive: true, force: true });
+    expect(report.ok).toBe(false);
+    const cause = report.ok ? "" : report.cause;
+    expect(cause).toContain(path);
+    expect(cause).not.toContain("\n");
+  }, 30_000);
 });
