@@ -67,6 +67,9 @@ try {
   isOver = true;
   await Promise.all(clients);
   report((performance.now() - startedMs) / 1000);
+} catch (error) {
+  process.stderr.write(`The neuron printed:\n${neuron.output}\n`);
+  throw error;
 } finally {
   isOver = true;
   await neuron.end("SIGTERM");
