@@ -3,9 +3,12 @@
  * against gateway + neuron, on the same model, threads and slots. The three take turns within each round, so that a
  * machine whose speed drifts treats them alike; what counts is the ratio round by round.
  *
- *   bun test/bench/engine.ts [--rounds 5] [--threads N] [--model FILE] [--clients 1,8] [--tokens 128] [--busy N]
+ *   bun test/bench/engine.ts [--rounds 5] [--threads N] [--model FILE] [--clients 1,4,8,16] [--tokens 128] [--busy N]
+ *     [--models 2] [--mistralrs]
  *
- * --busy starts N processes that spin at the usual priority, as on a shared machine.
+ * --busy starts N processes that spin at the usual priority, as on a shared machine. --models 2 adds the mixed load of two
+ * models: one neuron that steps both on one device thread against two llama-server processes on the same cores.
+ * --mistralrs adds mistral.rs, from its Python package in a virtual environment of the bench's own.
  */
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
@@ -14,6 +17,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildLlamaServer } from "../../scripts/build-native.ts";
 import { CortexProcess, findFreePort, waitUntil } from "../e2e/processes.ts";
+import { startMistralRs } from "./mistral-rs.ts";
 import { formatTable, median, spreadOf } from "./statistics.ts";
 
 const { values: flags } = parseArgs({
@@ -21,7 +25,9 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "5" },
     threads: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     model: { type: "string", default: process.env["CORTEX_TEST_MODEL"] ?? "" },
-    clients: { type: "string", default: "1,8" },
+    clients: { type: "string", default: "1,4,8,16" },
+    models: { type: "string", default: "1" },
+    mistralrs: { type: "boolean", default: false },
     tokens: { type: "string", default: "128" },
     busy: { type: "string", default: "0" },
   },
@@ -30,6 +36,8 @@ const { values: flags } = parseArgs({
 const SLOTS = 8;
 const CONTEXT = 2048;
 const MODEL = "bench";
+/** The same file under another name: its weights and cache are its own all the same. */
+const SECOND_MODEL = "bench-second";
 const rounds = Number(flags.rounds);
 const threads = Number(flags.threads);
 const tokensPerAnswer = Number(flags.tokens);
@@ -39,6 +47,8 @@ interface Server {
   readonly url: string;
   readonly pids: readonly number[];
   readonly readySeconds: number;
+  /** Clients at once that it can answer; any number when left out. */
+  readonly clientsMax?: number;
   stop(): Promise<void>;
 }
 
@@ -52,7 +62,9 @@ interface Sample {
 
 const folder = await mkdtemp(join(tmpdir(), "cortex-bench-"));
 await symlink(flags.model, join(folder, `${MODEL}.gguf`));
-const servers = [await startLlamaServer(), ...(await startCortex())];
+await symlink(flags.model, join(folder, `${SECOND_MODEL}.gguf`));
+const servers = [await startLlamaServer(MODEL), ...(await startCortex())];
+if (flags.mistralrs) servers.push(await startContender());
 const neighbours = Array.from({ length: Number(flags.busy) }, () =>
   Bun.spawn([process.execPath, "-e", "for (;;) {}"], { stdout: "ignore", stderr: "ignore" }),
 );
@@ -61,6 +73,7 @@ try {
   for (const clients of flags.clients.split(",").map(Number)) await benchClients(clients);
   await benchPrefix();
   printFootprint();
+  if (Number(flags.models) > 1) await benchTwoModels();
 } finally {
   for (const neighbour of neighbours) neighbour.kill("SIGKILL");
   for (const server of servers) await server.stop();
@@ -72,7 +85,7 @@ async function printHeader(): Promise<void> {
     `model ${basename(flags.model)}, ${threads} thread(s), ${SLOTS} slots of ${CONTEXT} tokens, ` +
       `${rounds} rounds, ${availableParallelism()} cores, ${flags.busy} busy neighbour(s)`,
   );
-  for (const server of servers) await ask(server.url, "Warm up.", 8);
+  for (const server of servers) await ask(server.url, "Warm up.", { maxTokens: 8 });
 }
 
 async function benchClients(clients: number): Promise<void> {
@@ -86,10 +99,13 @@ async function benchClients(clients: number): Promise<void> {
       const server = servers[index];
       const figures = perServer[index];
       if (server === undefined || figures === undefined) continue;
+      if (clients > (server.clientsMax ?? clients)) continue;
       const startedMs = performance.now();
       const samples = await Promise.all(
         Array.from({ length: clients }, (_, client) =>
-          ask(server.url, uniquePrompt(`${round}-${index}-${client}`), tokensPerAnswer),
+          ask(server.url, uniquePrompt(`${round}-${index}-${client}`), {
+            maxTokens: tokensPerAnswer,
+          }),
         ),
       );
       const seconds = (performance.now() - startedMs) / 1000;
@@ -99,16 +115,19 @@ async function benchClients(clients: number): Promise<void> {
     }
   }
   const reference = perServer[0];
-  const rows = servers.map((server, index) => {
-    const figures = perServer[index] ?? { rate: [], ttft: [], decode: [] };
+  const rows = servers.flatMap((server, index) => {
+    const figures = perServer[index];
+    if (figures === undefined || figures.rate.length === 0) return [];
     return [
-      server.name,
-      median(figures.rate).toFixed(1),
-      spreadOf(ratios(figures.rate, reference?.rate ?? [])),
-      median(figures.decode).toFixed(1),
-      spreadOf(ratios(figures.decode, reference?.decode ?? [])),
-      median(figures.ttft).toFixed(1),
-      spreadOf(ratios(figures.ttft, reference?.ttft ?? [])),
+      [
+        server.name,
+        median(figures.rate).toFixed(1),
+        spreadOf(ratios(figures.rate, reference?.rate ?? [])),
+        median(figures.decode).toFixed(1),
+        spreadOf(ratios(figures.decode, reference?.decode ?? [])),
+        median(figures.ttft).toFixed(1),
+        spreadOf(ratios(figures.ttft, reference?.ttft ?? [])),
+      ],
     ];
   });
   console.log(
@@ -116,6 +135,47 @@ async function benchClients(clients: number): Promise<void> {
       ["server", "tok/s", "ratio", "decode tok/s", "ratio", "TTFT ms", "ratio"],
       rows,
     )}`,
+  );
+}
+
+/** Half of the clients ask one model and half the other. */
+async function benchTwoModels(): Promise<void> {
+  const second = await startLlamaServer(SECOND_MODEL);
+  const [first, neuron] = servers;
+  if (first === undefined || neuron === undefined) throw new Error("No servers");
+  await postLoad(neuron.url, SECOND_MODEL);
+  const contenders = [
+    { name: "two llama-servers", urls: [first.url, second.url], rates: [] as number[] },
+    { name: "one neuron", urls: [neuron.url, neuron.url], rates: [] as number[] },
+  ];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
+        const startedMs = performance.now();
+        const samples = await Promise.all(
+          Array.from({ length: SLOTS }, (_, client) =>
+            ask(
+              contender.urls[client % 2] ?? first.url,
+              uniquePrompt(`m${round}-${client}-${contender.name}`),
+              { maxTokens: tokensPerAnswer, model: client % 2 === 0 ? MODEL : SECOND_MODEL },
+            ),
+          ),
+        );
+        const seconds = (performance.now() - startedMs) / 1000;
+        contender.rates.push(samples.reduce((sum, { tokens }) => sum + tokens, 0) / seconds);
+      }
+    }
+  } finally {
+    await second.stop();
+  }
+  const reference = contenders[0]?.rates ?? [];
+  const rows = contenders.map(({ name, rates }) => [
+    name,
+    median(rates).toFixed(1),
+    spreadOf(ratios(rates, reference)),
+  ]);
+  console.log(
+    `\ntwo models, ${SLOTS / 2} clients each\n${formatTable(["server", "tok/s", "ratio"], rows)}`,
   );
 }
 
@@ -128,15 +188,17 @@ async function benchPrefix(): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     for (const index of orderOf(round)) {
       const server = servers[index];
-      if (server === undefined) continue;
+      // Long prompts are not for a contender that reads a dozen tokens a second.
+      if (server === undefined || server.clientsMax !== undefined) continue;
       const prompt = `${round}-${index} is the number. ${"The keeper of the light wrote down each ship. ".repeat(67)}`;
-      cold[index]?.push((await ask(server.url, prompt, 8)).ttftMs);
-      const second = await ask(server.url, prompt, 8);
+      cold[index]?.push((await ask(server.url, prompt, { maxTokens: 8 })).ttftMs);
+      const second = await ask(server.url, prompt, { maxTokens: 8 });
       warm[index]?.push(second.ttftMs);
       cached[index]?.push(second.cachedTokens);
     }
   }
   servers.forEach((server, index) => {
+    if (cold[index]?.length === 0) return;
     rows.push([
       server.name,
       median(cold[index] ?? []).toFixed(1),
@@ -180,7 +242,11 @@ function uniquePrompt(key: string): string {
 }
 
 /** Streams one answer; the token count is the server's own usage. */
-async function ask(url: string, content: string, maxTokens: number): Promise<Sample> {
+async function ask(
+  url: string,
+  content: string,
+  options: { readonly maxTokens: number; readonly model?: string },
+): Promise<Sample> {
   const startedMs = performance.now();
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
@@ -188,9 +254,9 @@ async function ask(url: string, content: string, maxTokens: number): Promise<Sam
     keepalive: false,
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
-      model: MODEL,
+      model: options.model ?? MODEL,
       messages: [{ role: "user", content }],
-      max_tokens: maxTokens,
+      max_tokens: options.maxTokens,
       temperature: 0,
       ignore_eos: true,
       stream: true,
@@ -226,7 +292,7 @@ async function ask(url: string, content: string, maxTokens: number): Promise<Sam
   };
 }
 
-async function startLlamaServer(): Promise<Server> {
+async function startLlamaServer(model: string): Promise<Server> {
   const executable = await buildLlamaServer();
   const port = findFreePort();
   const url = `http://127.0.0.1:${port}`;
@@ -234,7 +300,7 @@ async function startLlamaServer(): Promise<Server> {
   const child = Bun.spawn(
     [
       executable,
-      ...["--model", join(folder, `${MODEL}.gguf`), "--alias", MODEL, "--jinja"],
+      ...["--model", join(folder, `${model}.gguf`), "--alias", model, "--jinja"],
       ...["--host", "127.0.0.1", "--port", String(port)],
       ...["--threads", String(threads), "--threads-batch", String(threads)],
       ...["--parallel", String(SLOTS), "--ctx-size", String(SLOTS * CONTEXT)],
@@ -242,7 +308,7 @@ async function startLlamaServer(): Promise<Server> {
     { stdout: "ignore", stderr: "ignore" },
   );
   await waitUntil(() => answers(`${url}/health`), { deadlineMs: 60_000 });
-  await ask(url, "First.", 1);
+  await ask(url, "First.", { maxTokens: 1 });
   return {
     name: "llama-server",
     url,
@@ -252,6 +318,21 @@ async function startLlamaServer(): Promise<Server> {
       child.kill("SIGKILL");
       await child.exited;
     },
+  };
+}
+
+/** It answers one client; several at once end in an error of its own, so it runs in that case alone. */
+async function startContender(): Promise<Server> {
+  const startedMs = performance.now();
+  const started = await startMistralRs(join(folder, `${MODEL}.gguf`), { threads });
+  await ask(started.url, "First.", { maxTokens: 1 });
+  return {
+    name: "mistral.rs",
+    url: started.url,
+    pids: [started.pid],
+    clientsMax: 1,
+    readySeconds: (performance.now() - startedMs) / 1000,
+    stop: started.stop,
   };
 }
 
@@ -267,8 +348,8 @@ async function startCortex(): Promise<Server[]> {
   const startedMs = performance.now();
   const neuron = new CortexProcess(["neuron", "--config", neuronToml]);
   await waitUntil(() => answers(`${neuronUrl}/health`), { what: () => neuron.output });
-  await postLoad(neuronUrl);
-  await ask(neuronUrl, "First.", 1);
+  await postLoad(neuronUrl, MODEL);
+  await ask(neuronUrl, "First.", { maxTokens: 1 });
   const readySeconds = (performance.now() - startedMs) / 1000;
 
   const gatewayToml = join(folder, "cortex.toml");
@@ -299,11 +380,11 @@ async function startCortex(): Promise<Server[]> {
   ];
 }
 
-async function postLoad(neuronUrl: string): Promise<void> {
+async function postLoad(neuronUrl: string, model: string): Promise<void> {
   const response = await fetch(`${neuronUrl}/models/load`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: MODEL }),
+    body: JSON.stringify({ model }),
   });
   if (!response.ok) throw new Error(`load: ${response.status} ${await response.text()}`);
 }
