@@ -6,8 +6,8 @@
  *   bun test/bench/engine.ts [--rounds 5] [--threads N] [--model FILE] [--clients 1,4,8,16] [--tokens 128] [--busy N]
  *     [--models 2] [--mistralrs]
  *
- * --busy starts N processes that spin at the usual priority, as on a shared machine. --models 2 adds the mixed load of two
- * models: one neuron that steps both on one device thread against two llama-server processes on the same cores.
+ * --busy starts N processes that spin at the usual priority, as on a shared machine. --models 2 adds the mixed load of
+ * two models: one neuron that steps both on one device thread against two llama-server processes on the same cores.
  * --mistralrs adds mistral.rs, from its Python package in a virtual environment of the bench's own.
  */
 import { readFileSync } from "node:fs";
