@@ -237,8 +237,8 @@ function makeTensors(shape: Shape, vocabulary: readonly string[]): GgufTensor[] 
 const END_WEIGHT = 20;
 
 /**
- * Arranges dimension 1, too: the last tokens have it, no layer writes to it, and only the end token asks for it. Half of
- * what is welcome may be the last one, so that low temperatures find no long way around them.
+ * Arranges dimension 1, too: the last tokens have it, no layer writes to it, and only the end token asks for it. Half
+ * of what is welcome may be the last one, so that low temperatures find no long way around them.
  */
 function endSoon(tensors: readonly GgufTensor[], vocabulary: readonly string[]): void {
   const isLast = (row: number) => /^Ġ?[a-z]{0,2}[a-m.]$/.test(vocabulary[row] ?? "");
