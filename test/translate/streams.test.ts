@@ -36,7 +36,9 @@ describe("a stream of chat for an Anthropic client", () => {
     test(name, () => {
       const text = relay(openFromChat(), [upstream]);
       const written = new SseReader().push(text);
-      expect(written.map((event) => JSON.parse(event.data))).toEqual(JSON.parse(JSON.stringify(events)));
+      expect(written.map((event) => JSON.parse(event.data))).toEqual(
+        JSON.parse(JSON.stringify(events)),
+      );
       for (const { event, data: json } of written) expect(JSON.parse(json).type).toBe(event);
     });
 

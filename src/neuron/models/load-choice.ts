@@ -1,7 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import { CortexError } from "../../base/errors.ts";
-import type { ModelDefaults, NeuronConfig } from "../../config/neuron-schema.ts";
 import { type LoadOptions, loadOptions } from "../../base/load-options.ts";
+import type { ModelDefaults, NeuronConfig } from "../../config/neuron-schema.ts";
 import type { PlanRequest } from "../../protocol/models.ts";
 import type { Model } from "./model.ts";
 
