@@ -6,6 +6,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after delayMs; rejects with the signal's reason when that aborts first. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `act` once after delayMs, unless the returned function is called before. */
+  after(delayMs: number, act: () => void): () => void;
 }
 
 /** The machine's own clock. */
@@ -25,4 +27,8 @@ export const systemClock: Clock = {
       }, delayMs);
       signal?.addEventListener("abort", onAbort, { once: true });
     }),
+  after: (delayMs, act) => {
+    const timer = setTimeout(act, delayMs);
+    return () => clearTimeout(timer);
+  },
 };

@@ -20,7 +20,7 @@ import { DataPlane } from "./proxy/data-plane.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
 import { ResponseStore } from "./stored-responses/response-store.ts";
 import { StoredResponses } from "./stored-responses/stored-responses.ts";
-import { NeuronApi } from "./upstream/neuron-api.ts";
+import { HttpNeuronApi, type NeuronApi } from "./upstream/neuron-api.ts";
 import { Upstream } from "./upstream/upstream.ts";
 
 export interface GatewayOptions {
@@ -75,6 +75,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     random,
     errors: ERROR_FORMATS,
     memory: { thinking: new ThinkingCache(), responses },
+    clock,
     log,
     queueMax: config.limits.queue_max,
     keepaliveMs: config.limits.keepalive_seconds * 1_000,
@@ -148,7 +149,7 @@ function createUpstreams(config: GatewayConfig, log: Log): ReadonlyMap<string, U
 function createApis(upstreams: ReadonlyMap<string, Upstream>): ReadonlyMap<string, NeuronApi> {
   const apis = new Map<string, NeuronApi>();
   for (const { name, kind, origin } of upstreams.values()) {
-    if (kind === "neuron") apis.set(name, new NeuronApi(origin));
+    if (kind === "neuron") apis.set(name, new HttpNeuronApi(origin));
   }
   return apis;
 }

@@ -41,6 +41,18 @@ export class FakeClock implements Clock {
     });
   }
 
+  after(delayMs: number, act: () => void): () => void {
+    const sleeper: Sleeper = {
+      atMs: this.#nowMs + delayMs,
+      wake: () => {
+        this.#sleepers.delete(sleeper);
+        act();
+      },
+    };
+    this.#sleepers.add(sleeper);
+    return () => this.#sleepers.delete(sleeper);
+  }
+
   /** Moves on and wakes who slept until then, in order; what they do next runs before this resolves. */
   async advance(deltaMs: number): Promise<void> {
     const endMs = this.#nowMs + deltaMs;

@@ -16,6 +16,7 @@ export class HurriedClock implements Clock {
   readonly sleeps: number[] = [];
   nowMs = () => systemClock.nowMs();
   monotonicMs = () => systemClock.monotonicMs();
+  after = systemClock.after;
 
   async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     if (TIMEOUTS_MS.includes(delayMs)) return systemClock.sleep(delayMs, signal);

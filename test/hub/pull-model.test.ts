@@ -178,6 +178,7 @@ describe("a broken transfer", () => {
       clock: {
         nowMs: () => 0,
         monotonicMs: () => 0,
+        after: fixture.clock.after,
         // Silence is over as soon as the answer is held; any other wait of that length lasts.
         sleep: async (delayMs: number, signal?: AbortSignal) => {
           if (delayMs !== 10_000) return;

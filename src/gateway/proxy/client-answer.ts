@@ -1,4 +1,5 @@
 import type { Writable } from "../../base/byte-span.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { CortexError } from "../../base/errors.ts";
 import { formatSseComment, SSE_HEADERS } from "../../base/sse.ts";
 import { MESSAGES_PING } from "../../translate/messages/stream-from-chat.ts";
@@ -8,6 +9,7 @@ import type { ErrorAddress, ErrorFormats } from "./parts.ts";
 /** What an answer has to know of the exchange that it belongs to. */
 export interface AnswerContext extends ErrorAddress {
   readonly errors: ErrorFormats;
+  readonly clock: Clock;
   readonly keepaliveMs: number;
   /** Whether a keep-alive may stand at this place of the stream. */
   readonly mayInterrupt: boolean;
@@ -32,7 +34,7 @@ export class ClientAnswer {
   /** Nothing was written since the timer's last turn. */
   #quiet = false;
   #paused = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelTimer: (() => void) | undefined;
 
   constructor(reply: Reply, context: AnswerContext) {
     this.#reply = reply;
@@ -49,11 +51,12 @@ export class ClientAnswer {
    * The timer turns twice in that time and looks whether something was written, which costs a write nothing.
    */
   keepAlive(): void {
-    this.#timer = setTimeout(() => {
+    const { clock, keepaliveMs } = this.#context;
+    this.#cancelTimer = clock.after(keepaliveMs / 2, () => {
       if (this.#quiet && !this.#paused && this.#context.mayInterrupt) this.#interrupt();
       this.#quiet = !this.#quiet;
       this.keepAlive();
-    }, this.#context.keepaliveMs / 2);
+    });
   }
 
   #interrupt(): void {
@@ -107,6 +110,6 @@ export class ClientAnswer {
 
   /** Stops the timer; nothing is sent. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer?.();
   }
 }

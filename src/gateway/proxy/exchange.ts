@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { JsonObject } from "../../translate/chat/types.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
@@ -131,12 +132,13 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   }
 
   #send(attempt: Attempt): void {
-    this.#sentMs = performance.now();
+    this.#sentMs = this.#parts.clock.monotonicMs();
     if (this.#choice?.cold === false) {
       this.#overheadSeconds = (this.#sentMs - this.#request.startMs) / 1_000;
     }
     const { stream } = this.#request;
-    this.#answer = new UpstreamAnswer(attempt, this.#client, { stream, events: this });
+    const { clock } = this.#parts;
+    this.#answer = new UpstreamAnswer(attempt, this.#client, { stream, events: this, clock });
     this.#answer.send();
   }
 
@@ -314,6 +316,10 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   get errors(): ErrorFormats {
     return this.#parts.errors;
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
   }
 
   get keepaliveMs(): number {

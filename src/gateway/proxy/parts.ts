@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import type { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
@@ -30,6 +31,7 @@ export interface DataPlaneParts {
   readonly loads: ColdLoads;
   readonly metrics: GatewayMetrics;
   readonly memory: AnswerMemory;
+  readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueMax: number;

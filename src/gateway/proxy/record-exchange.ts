@@ -5,7 +5,7 @@ import type { EndpointName } from "./endpoints.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import type { Usage } from "./usage.ts";
 
-/** How an exchange went; times are of performance.now(), 0 for what never happened. */
+/** How an exchange went; times are of the monotonic clock, 0 for what never happened. */
 export interface ExchangeOutcome {
   readonly entry: CatalogueEntry;
   readonly endpoint: EndpointName;
@@ -27,7 +27,7 @@ const SPEED_TOKENS_MIN = 4;
 /** Tells metrics and fleet how a request ended. */
 export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome): void {
   const { entry, status, startMs, sentMs, firstByteMs, usage } = outcome;
-  const nowMs = performance.now();
+  const nowMs = parts.clock.monotonicMs();
   const tokens = usage?.completionTokens ?? outcome.tokens;
   const streamSeconds = firstByteMs > 0 ? (nowMs - firstByteMs) / 1_000 : 0;
   const fast = status === 200 && tokens >= SPEED_TOKENS_MIN && streamSeconds > 0;

@@ -1,4 +1,5 @@
 import { ByteSpan } from "../../base/byte-span.ts";
+import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { JsonObject } from "../../translate/chat/types.ts";
 import type { FailurePhase, UpstreamCall, UpstreamSink } from "../upstream/connection.ts";
@@ -46,6 +47,7 @@ export class UpstreamAnswer implements UpstreamSink {
   readonly #client: ClientAnswer;
   readonly #events: AnswerEvents;
   readonly #stream: boolean;
+  readonly #clock: Clock;
   #call: UpstreamCall | undefined;
   #head: ResponseHead | undefined;
   #relay: StreamRelay | undefined;
@@ -55,15 +57,20 @@ export class UpstreamAnswer implements UpstreamSink {
   constructor(
     attempt: Attempt,
     client: ClientAnswer,
-    options: { readonly stream: boolean; readonly events: AnswerEvents },
+    options: {
+      readonly stream: boolean;
+      readonly events: AnswerEvents;
+      readonly clock: Clock;
+    },
   ) {
     this.#attempt = attempt;
     this.#client = client;
     this.#stream = options.stream;
     this.#events = options.events;
+    this.#clock = options.clock;
   }
 
-  /** When the first byte went to the client, of performance.now(); 0 before. From then on no other may answer. */
+  /** When the first byte went to the client, on the monotonic clock; 0 before. No other may answer from then on. */
   get firstByteMs(): number {
     return this.#firstByteMs;
   }
@@ -136,7 +143,7 @@ export class UpstreamAnswer implements UpstreamSink {
   }
 
   #begin(): void {
-    this.#firstByteMs = performance.now();
+    this.#firstByteMs = this.#clock.monotonicMs();
     this.#client.open(this.#head?.contentType ?? "");
   }
 

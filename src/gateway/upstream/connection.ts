@@ -28,6 +28,14 @@ export interface UpstreamCall {
   resume(): void;
 }
 
+/** One peer: its connections, or what stands in for them in a simulation. */
+export interface Origin {
+  /** Sends a request; the sink is called after this returned, never after an abort. */
+  send(request: UpstreamRequest, sink: UpstreamSink): UpstreamCall;
+  /** Admits no more requests. */
+  close(): void;
+}
+
 /** What a connection asks of the pool that it belongs to. */
 export interface Pool {
   /** Opens a connection for one call. */

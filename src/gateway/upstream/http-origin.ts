@@ -3,6 +3,7 @@ import { byteCountOf } from "../../base/write-joined.ts";
 import {
   Call,
   Connection,
+  type Origin,
   type Pool,
   type UpstreamCall,
   type UpstreamRequest,
@@ -32,7 +33,7 @@ const IDLE_SWEEPS = 6;
  * request at a time per connection, no pipelining, no redirects. Bun's fetch costs 0.4 ms to the first byte
  * and admits 256 requests.
  */
-export class HttpOrigin implements Pool {
+export class HttpOrigin implements Origin, Pool {
   readonly #hostname: string;
   readonly #port: number;
   readonly #tls: boolean;

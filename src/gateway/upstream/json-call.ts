@@ -1,7 +1,6 @@
 import { type ByteSpan, joinSpans } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
-import type { UpstreamRequest } from "./connection.ts";
-import type { HttpOrigin } from "./http-origin.ts";
+import type { Origin, UpstreamRequest } from "./connection.ts";
 import type { ResponseHead } from "./response-parser.ts";
 
 export interface JsonCallOptions {
@@ -23,7 +22,7 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
  * cannot be reached, `timeout`, `neuron_failed` for a broken answer, and with the signal's reason.
  */
 export function callJson(
-  origin: HttpOrigin,
+  origin: Origin,
   request: UpstreamRequest,
   options: JsonCallOptions,
 ): Promise<JsonAnswer> {

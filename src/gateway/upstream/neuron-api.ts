@@ -16,8 +16,7 @@ import {
   type UnloadResponse,
   UnloadResponseSchema,
 } from "../../protocol/models.ts";
-import type { UpstreamCall } from "./connection.ts";
-import type { HttpOrigin } from "./http-origin.ts";
+import type { Origin, UpstreamCall } from "./connection.ts";
 import { callJson, type JsonCallOptions } from "./json-call.ts";
 
 const JSON_HEADERS = "Content-Type: application/json\r\nAccept: application/json\r\n";
@@ -28,11 +27,14 @@ export interface EventSink {
   onEnd(error: CortexError): void;
 }
 
-/** The control plane of one neuron, with every answer checked against the protocol's schemas. */
-export class NeuronApi {
-  readonly #origin: HttpOrigin;
+/** What the gateway asks of one neuron; a simulation answers it without a network. */
+export type NeuronApi = Pick<HttpNeuronApi, keyof HttpNeuronApi>;
 
-  constructor(origin: HttpOrigin) {
+/** The control plane of one neuron, with every answer checked against the protocol's schemas. */
+export class HttpNeuronApi {
+  readonly #origin: Origin;
+
+  constructor(origin: Origin) {
     this.#origin = origin;
   }
 

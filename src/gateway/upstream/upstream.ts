@@ -1,6 +1,7 @@
 import { VERSION } from "../../base/version.ts";
 import type { NeuronConfig } from "../../config/gateway-schema.ts";
 import type { UpstreamKind } from "../../translate/dialects.ts";
+import type { Origin } from "./connection.ts";
 import { HttpOrigin } from "./http-origin.ts";
 
 /** A model of an API's configuration, its names sorted out. */
@@ -25,7 +26,7 @@ const SLOTS_GUESS = 64;
 export class Upstream {
   readonly name: string;
   readonly kind: UpstreamKind;
-  readonly origin: HttpOrigin;
+  readonly origin: Origin;
   /** The API's models when the configuration lists them. */
   readonly listed: readonly ListedModel[] | undefined;
   /** Requests that it is taken to serve at once. */
@@ -35,8 +36,14 @@ export class Upstream {
   readonly #prefix: string;
   readonly #ids: ReadonlyMap<string, string>;
 
-  /** `secret` is the token of a neuron or the key of an API. */
-  constructor(config: NeuronConfig, secret: string | undefined) {
+  /**
+   * `secret` is the token of a neuron or the key of an API; `origin` stands in for the network.
+   */
+  constructor(
+    config: NeuronConfig,
+    secret: string | undefined,
+    options: { readonly origin?: Origin } = {},
+  ) {
     const { name, kind, endpoint, models, concurrency_max } = config;
     this.name = name;
     this.kind = kind;
@@ -45,7 +52,8 @@ export class Upstream {
     this.#ids = new Map(this.listed?.map((model) => [model.name, model.id]));
     this.#prefix = prefixOf(kind, endpoint);
     this.headerLines = kind === "neuron" ? "" : formatKey(kind, secret);
-    this.origin = new HttpOrigin({ endpoint, token: kind === "neuron" ? secret : undefined });
+    const token = kind === "neuron" ? secret : undefined;
+    this.origin = options.origin ?? new HttpOrigin({ endpoint, token });
   }
 
   /** Where a route such as /v1/models lies at this endpoint. */

@@ -3,7 +3,7 @@ import { silentLog } from "../../../src/base/log.ts";
 import { Fleet } from "../../../src/gateway/fleet/fleet.ts";
 import { Defragmenter } from "../../../src/gateway/loads/defragmenter.ts";
 import { HttpOrigin } from "../../../src/gateway/upstream/http-origin.ts";
-import { NeuronApi } from "../../../src/gateway/upstream/neuron-api.ts";
+import { HttpNeuronApi } from "../../../src/gateway/upstream/neuron-api.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 import { FakeNeuron, GIB } from "../../fakes/fake-neuron.ts";
 
@@ -22,7 +22,7 @@ beforeEach(async () => {
     .addModel("absent")
     .start();
   origin = new HttpOrigin({ endpoint: neuron.url, token: undefined });
-  const api = new NeuronApi(origin);
+  const api = new HttpNeuronApi(origin);
   clock = new FakeClock();
   const neurons = [{ name: "a", endpoint: neuron.url }];
   fleet = new Fleet({ neurons, profiles: { models: [] }, clock, log: silentLog });
