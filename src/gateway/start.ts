@@ -7,16 +7,11 @@ import type { ModelProfiles } from "../config/models-schema.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
-import { Fleet } from "./fleet/fleet.ts";
+import { assembleCore, startCore } from "./core.ts";
 import { measureFleet } from "./fleet/status.ts";
-import { ERROR_FORMATS } from "./http/errors.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
-import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
-import { Defragmenter } from "./loads/defragmenter.ts";
-import { Operations } from "./operations/operations.ts";
-import { Poller } from "./poller/poller.ts";
-import { DataPlane } from "./proxy/data-plane.ts";
+import type { Poller } from "./poller/poller.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
 import { ResponseStore } from "./stored-responses/response-store.ts";
 import { StoredResponses } from "./stored-responses/stored-responses.ts";
@@ -42,47 +37,23 @@ const FIRST_CONTACT_MS = 1_000;
 const DRAIN_MS = 30_000;
 
 /**
- * Starts a gateway: the only place where its parts meet. Throws `invalid_config` when an address
- * cannot be listened on.
+ * Starts a gateway: gives its core the machine's clock, network, disk and listeners. Throws `invalid_config` when an
+ * address cannot be listened on.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { config, profiles, log } = options;
   const clock = options.clock ?? systemClock;
   const lifecycle = new Lifecycle({ log, clock });
-  const random = Math.random;
-  const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
-  const metrics = new GatewayMetrics(() => measureFleet(fleet));
-  registerProcessMetrics(metrics.registry, "gateway");
   const upstreams = createUpstreams(config, log);
   const apis = createApis(upstreams);
-  const { strategy } = config.eviction;
-  const afterCycles = config.eviction.defrag_after_cycles;
-  const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
-  const defragmenter = new Defragmenter({ fleet, apis, clock, log, afterCycles, inTurn });
-  const observer = observeLoads(metrics, (model, neuron) =>
-    defragmenter.noteLoaded(neuron, fleet.catalogue.find(model)?.source ?? model),
-  );
-  const loadSecondsMax = config.limits.load_seconds_max;
-  const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
+  const metrics = new GatewayMetrics(() => measureFleet(core.fleet));
+  registerProcessMetrics(metrics.registry, "gateway");
   const store = openStore(config, clock);
   const responses = new StoredResponses(store, { newId });
-  const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
-  const dataPlane = new DataPlane({
-    fleet,
-    upstreams,
-    loads,
-    metrics,
-    random,
-    errors: ERROR_FORMATS,
-    memory: { thinking: new ThinkingCache(), responses },
-    clock,
-    log,
-    queueMax: config.limits.queue_max,
-    keepaliveMs: config.limits.keepalive_seconds * 1_000,
-    poke: (neuron) => poller.wake(neuron),
-  });
-  const onUnloaded = () => metrics.countEviction(strategy, "operator");
-  const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
+  const memory = { thinking: new ThinkingCache(), responses };
+  const world = { clock, random: Math.random, log, metrics, memory, upstreams, apis };
+  const core = assembleCore({ config, profiles, ...world });
+  const { fleet, loads, poller, dataPlane, operations } = core;
 
   lifecycle.add("stored responses", () => store.close());
   lifecycle.add("connections to neurons", () => {
@@ -91,10 +62,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   try {
     const metricsServer = serveMetrics({ address: config.gateway.metrics_listen, metrics });
     lifecycle.add("metrics", () => metricsServer.kill());
-    poller.start();
-    lifecycle.add("poller", () => poller.stop());
-    void defragmenter.run();
-    lifecycle.add("defragmenter", () => defragmenter.stop());
+    startCore(core, lifecycle);
     const nowMs = () => clock.nowMs();
     const { listen: address, body_bytes_max: bodyBytesMax } = config.gateway;
     const routes = { dataPlane, fleet, operations, responses, log, nowMs };
@@ -112,20 +80,6 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await lifecycle.stop(DRAIN_MS);
     throw thrown;
   }
-}
-
-function observeLoads(
-  metrics: GatewayMetrics,
-  noteLoaded: (model: string, neuron: string) => void,
-): LoadObserver {
-  return {
-    onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
-    onLoaded: (model, neuron, seconds) => {
-      metrics.observeLoad(model, neuron, seconds);
-      noteLoaded(model, neuron);
-    },
-    onEvicted: (_neuron, strategy) => metrics.countEviction(strategy, "room"),
-  };
 }
 
 function createUpstreams(config: GatewayConfig, log: Log): ReadonlyMap<string, Upstream> {

@@ -1,0 +1,100 @@
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { GatewayConfig } from "../config/gateway-schema.ts";
+import type { ModelProfiles } from "../config/models-schema.ts";
+import type { Lifecycle } from "../lifecycle/lifecycle.ts";
+import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import { ERROR_FORMATS } from "./http/errors.ts";
+import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
+import { Defragmenter } from "./loads/defragmenter.ts";
+import { Operations } from "./operations/operations.ts";
+import { Poller } from "./poller/poller.ts";
+import type { AnswerMemory } from "./proxy/answer-memory.ts";
+import { DataPlane } from "./proxy/data-plane.ts";
+import type { NeuronApi } from "./upstream/neuron-api.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+
+/** All that a gateway's logic has of the world: time, chance, the network and what is kept. */
+export interface CoreOptions {
+  readonly config: GatewayConfig;
+  readonly profiles: ModelProfiles;
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  readonly memory: AnswerMemory;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** The control planes of those that are neurons. */
+  readonly apis: ReadonlyMap<string, NeuronApi>;
+}
+
+/** The parts that decide and act; none of them has begun to. */
+export interface GatewayCore {
+  readonly fleet: Fleet;
+  readonly loads: ColdLoads;
+  readonly poller: Poller;
+  readonly defragmenter: Defragmenter;
+  readonly dataPlane: DataPlane;
+  readonly operations: Operations;
+}
+
+/**
+ * Puts a gateway's logic together: the only place where its parts meet. start.ts gives it the machine's clock and
+ * network, src/simulation virtual ones; nothing in it opens a socket, a file or a timer of its own.
+ */
+export function assembleCore(options: CoreOptions): GatewayCore {
+  const { config, profiles, clock, random, log, metrics, memory, upstreams, apis } = options;
+  const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
+  const { strategy } = config.eviction;
+  const afterCycles = config.eviction.defrag_after_cycles;
+  const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
+  const defragmenter = new Defragmenter({ fleet, apis, clock, log, afterCycles, inTurn });
+  const observer = observeLoads(metrics, (model, neuron) =>
+    defragmenter.noteLoaded(neuron, fleet.catalogue.find(model)?.source ?? model),
+  );
+  const loadSecondsMax = config.limits.load_seconds_max;
+  const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
+  const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
+  const dataPlane = new DataPlane({
+    fleet,
+    upstreams,
+    loads,
+    metrics,
+    random,
+    errors: ERROR_FORMATS,
+    memory,
+    clock,
+    log,
+    queueMax: config.limits.queue_max,
+    keepaliveMs: config.limits.keepalive_seconds * 1_000,
+    poke: (neuron) => poller.wake(neuron),
+  });
+  const onUnloaded = () => metrics.countEviction(strategy, "operator");
+  const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
+  return { fleet, loads, poller, defragmenter, dataPlane, operations };
+}
+
+/** Starts what works by itself, and says how each of it is stopped. */
+export function startCore(core: GatewayCore, lifecycle: Pick<Lifecycle, "add">): void {
+  const { poller, defragmenter } = core;
+  poller.start();
+  lifecycle.add("poller", () => poller.stop());
+  void defragmenter.run();
+  lifecycle.add("defragmenter", () => defragmenter.stop());
+}
+
+function observeLoads(
+  metrics: GatewayMetrics,
+  noteLoaded: (model: string, neuron: string) => void,
+): LoadObserver {
+  return {
+    onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
+    onLoaded: (model, neuron, seconds) => {
+      metrics.observeLoad(model, neuron, seconds);
+      noteLoaded(model, neuron);
+    },
+    onEvicted: (_neuron, strategy) => metrics.countEviction(strategy, "room"),
+  };
+}
