@@ -44,9 +44,10 @@ export const GatewayConfigSchema = t.Object(
     ),
     eviction: t.Object(
       {
-        strategy: t.Union([t.Literal("lru"), t.Literal("priority")], {
+        strategy: t.Union([t.Literal("lru"), t.Literal("priority"), t.Literal("cost")], {
           description:
-            "lru: least recently used first; priority: lowest profile priority, then lru",
+            "lru: least recently used first; priority: lowest profile priority, then lru; " +
+            "cost: least expected reload time per byte",
           default: "lru",
         }),
         defrag_after_cycles: t.Integer({
@@ -72,6 +73,12 @@ export const GatewayConfigSchema = t.Object(
           default: 300,
           minimum: 1,
           maximum: 86_400,
+        }),
+        group_seconds_max: t.Integer({
+          description: "How long a busy model may go on while another waits for its memory",
+          default: 30,
+          minimum: 1,
+          maximum: 3600,
         }),
         keepalive_seconds: t.Integer({
           description: "Pause after which a waiting stream gets a comment",

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { findNearest } from "../base/nearest.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
 import { readConfigFile } from "./config-file.ts";
-import { type ModelProfiles, ModelProfilesSchema } from "./models-schema.ts";
+import { type ModelProfile, type ModelProfiles, ModelProfilesSchema } from "./models-schema.ts";
 
 export interface LoadedModelProfiles {
   readonly profiles: ModelProfiles;
@@ -28,7 +28,10 @@ export async function loadModelProfiles(options: {
   });
   const profiles = checkConfig(ModelProfilesSchema, document, [
     checkNamesDiffer,
+    checkPlacesDiffer,
     (checked) => checkNeuronsExist(checked, options.neuronNames),
+    checkReplicas,
+    checkDrafts,
   ]);
   return { profiles, file };
 }
@@ -55,6 +58,30 @@ function checkNamesDiffer({ models }: ModelProfiles): readonly ConfigIssue[] {
   return issues;
 }
 
+/** One model of a neuron has one shape there: two profiles of it must not meet on a neuron. */
+function checkPlacesDiffer({ models }: ModelProfiles): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const bySource = new Map<string, ModelProfile[]>();
+  for (const [index, profile] of models.entries()) {
+    const source = profile.source ?? profile.id;
+    const others = bySource.get(source) ?? [];
+    const other = others.find((before) => meet(before.neurons, profile.neurons));
+    if (other !== undefined && other.id !== profile.id) {
+      const key = profile.source === undefined ? "id" : "source";
+      const message =
+        `is ${JSON.stringify(source)}, which the model ${JSON.stringify(other.id)} has on the same ` +
+        "neurons; give that one an alias, or each its own neurons";
+      issues.push({ path: ["models", index, key], at: "value", message });
+    }
+    bySource.set(source, [...others, profile]);
+  }
+  return issues;
+}
+
+function meet(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return a === undefined || b === undefined || a.some((name) => b.includes(name));
+}
+
 function checkNeuronsExist(
   { models }: ModelProfiles,
   names: readonly string[],
@@ -62,14 +89,50 @@ function checkNeuronsExist(
   const issues: ConfigIssue[] = [];
   for (const [index, { neurons = [] }] of models.entries()) {
     for (const [place, name] of neurons.entries()) {
+      const path = ["models", index, "neurons", place];
+      if (neurons.indexOf(name) < place) {
+        issues.push({ path, at: "value", message: `is ${JSON.stringify(name)} for a second time` });
+      }
       if (names.includes(name)) continue;
       const near = findNearest(name, names);
       const guess = near === undefined ? "" : `; did you mean ${near}?`;
-      issues.push({
-        path: ["models", index, "neurons", place],
-        at: "value",
-        message: `is ${JSON.stringify(name)}, which is no neuron of cortex.toml${guess}`,
-      });
+      const message = `is ${JSON.stringify(name)}, which is no neuron of cortex.toml${guess}`;
+      issues.push({ path, at: "value", message });
+    }
+  }
+  return issues;
+}
+
+function checkReplicas({ models }: ModelProfiles): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  for (const [index, { replicas_min, replicas_max, neurons }] of models.entries()) {
+    const path = ["models", index, "replicas_min"];
+    if (replicas_max !== undefined && replicas_min > replicas_max) {
+      const message = `is ${replicas_min}, but must be at most replicas_max, which is ${replicas_max}`;
+      issues.push({ path, at: "value", message });
+    }
+    if (neurons !== undefined && replicas_min > neurons.length) {
+      const message = `is ${replicas_min}, but its neurons are ${neurons.length}`;
+      issues.push({ path, at: "value", message });
+    }
+  }
+  return issues;
+}
+
+function checkDrafts({ models }: ModelProfiles): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const ids = new Map(models.map(({ id, source }) => [id, source]));
+  for (const [index, profile] of models.entries()) {
+    const { id, source, draft } = profile;
+    const complain = (key: string, message: string) =>
+      issues.push({ path: ["models", index, key], at: "value", message });
+    if (draft !== undefined && (draft === (source ?? id) || draft === id)) {
+      complain("draft", `is ${JSON.stringify(draft)}, the model itself`);
+    } else if (draft !== undefined && (ids.get(draft) ?? draft) !== draft) {
+      complain(
+        "draft",
+        `is ${JSON.stringify(draft)}, but neurons call it ${JSON.stringify(ids.get(draft))}`,
+      );
     }
   }
   return issues;

@@ -67,7 +67,7 @@ endpoint = 3
     "cortex.toml:2:1: gateway.lisen is not a key of cortex; did you mean listen?",
     "cortex.toml:3:1: gateway.strategy is not a key of this table; it belongs under [eviction]",
     "cortex.toml:4:18: gateway.body_bytes_max is 3, but must be a whole number from 1024 to 536870912",
-    'cortex.toml:6:12: eviction.strategy is "lruu", but must be "lru" or "priority"; did you mean "lru"?',
+    'cortex.toml:6:12: eviction.strategy is "lruu", but must be "lru" or "priority" or "cost"; did you mean "lru"?',
     "cortex.toml:7:1: eviction.unheard_of is not a key of cortex; the keys here are strategy," +
       " defrag_after_cycles",
     "cortex.toml:8:1: neurons[0].endpoint is missing; it must be http://host:port or" +

@@ -47,7 +47,10 @@ export function fakeApi(kind: FakeApi["kind"], models: readonly string[] = []): 
 
 /** A profile with every default. */
 export function profile(given: Partial<ModelProfile> & { readonly id: string }): ModelProfile {
-  return { aliases: [], priority: 0, pinned: false, ...given };
+  return {
+    ...{ aliases: [], priority: 0, pinned: false, replicas_min: 0, keep_kv: false, resume: false },
+    ...given,
+  };
 }
 
 /** A running gateway over these neurons, named a, b, c …, that lives until the end of the test. */
@@ -63,7 +66,10 @@ export async function gatewayOver(
       log_level: "error",
     },
     eviction: { strategy: overrides.strategy ?? "lru", defrag_after_cycles: 0 },
-    limits: { queue_max: 64, load_seconds_max: 60, keepalive_seconds: 10, ...overrides.limits },
+    limits: {
+      ...{ queue_max: 64, load_seconds_max: 60, group_seconds_max: 30, keepalive_seconds: 10 },
+      ...overrides.limits,
+    },
     responses: {
       store_path: ":memory:",
       store_bytes_max: 1048576,

@@ -1,3 +1,6 @@
+import type { EvictionOrder, EvictionStrategy } from "./eviction-order.ts";
+import { orderFor } from "./eviction-order.ts";
+
 /** Memory of one model on one device. */
 export interface DeviceBytes {
   readonly index: number;
@@ -9,14 +12,19 @@ export interface LoadedModel {
   readonly id: string;
   readonly devices: readonly DeviceBytes[];
   readonly pinned: boolean;
-  /** A request runs or waits there, by the neuron's own figures. */
+  /** A request runs or waits on the neuron, from this gateway or another. */
   readonly busy: boolean;
-  /** Somebody in this gateway holds or waits for it. */
+  /** Somebody waits for it to be loaded, here or in another gateway. */
   readonly leased: boolean;
   readonly loading: boolean;
   readonly lastUsedMs: number;
+  /** When it became ready; 0 when that is long ago. */
+  readonly readySinceMs: number;
   /** Higher stays longer under the strategy `priority`. */
   readonly priority: number;
+  readonly requestsPerSecond: number;
+  /** What loading it again takes. */
+  readonly loadSeconds: number;
 }
 
 /** What a load needs on one device. */
@@ -26,23 +34,46 @@ export interface DeviceNeed {
   readonly freeBytes: number;
 }
 
-export type EvictionStrategy = "lru" | "priority";
-
-/** Which models to unload, or why none will do. `in_use` may pass by itself, `pinned` and `too_large` will not. */
+/**
+ * What to unload:
+ * - `evict`: these, all idle; none when there is room.
+ * - `drain`: the idle ones do not do. These have to go, of which `busy` serve somebody: they take no new requests and
+ *   go when they are idle.
+ * - `none`: `in_use` and `recent` may pass by themselves, `pinned` and `too_large` will not.
+ */
 export type EvictionPlan =
   | { readonly kind: "evict"; readonly victims: readonly string[] }
-  | { readonly kind: "none"; readonly reason: "in_use" | "pinned" | "too_large" };
+  | {
+      readonly kind: "drain";
+      readonly victims: readonly string[];
+      readonly busy: readonly string[];
+    }
+  | { readonly kind: "none"; readonly reason: "in_use" | "recent" | "pinned" | "too_large" };
+
+export interface EvictionRules {
+  readonly strategy: EvictionStrategy;
+  readonly nowMs: number;
+}
 
 /**
- * Names the models to unload so that every device has room, or says why none will do. Never one that is
- * pinned, busy, leased or loading. Victims are taken in the strategy's order from devices that lack memory;
- * then every victim without which the rest still frees enough is spared, the most valuable first, so that no
- * smaller subset of it would do.
+ * A model that was just loaded serves at least so long before it is drained for another, and is the last of the idle
+ * ones to go: a load takes seconds and must not be for nothing.
+ */
+export const RESIDENCE_MS = 15_000;
+
+/**
+ * Names the models to unload so that every device has room, or says why none will do. Never one that is pinned, leased
+ * or loading. Victims come from devices that lack memory, in the strategy's order:
+ * 1. idle models that are no longer new;
+ * 2. idle models that were just loaded, after all of those;
+ * 3. busy models that are no longer new, after all of those.
+ * Then every victim without which the rest still frees enough is spared, the most valuable first, so that no smaller
+ * subset would do.
  */
 export function planEviction(
   loaded: readonly LoadedModel[],
   needs: readonly DeviceNeed[],
-  strategy: EvictionStrategy,
+  rules: EvictionRules,
 ): EvictionPlan {
   const short = new Map<number, number>();
   for (const need of needs) {
@@ -51,31 +82,47 @@ export function planEviction(
   }
   if (short.size === 0) return { kind: "evict", victims: [] };
 
-  const free = loaded.filter((model) => !model.pinned && !isInUse(model));
-  const taken = take(free.toSorted(order(strategy)), short);
-  if (taken !== undefined) {
-    return { kind: "evict", victims: spare(taken, short).map((model) => model.id) };
+  const order = orderFor(rules);
+  const touchable = loaded.filter((one) => !one.pinned && !one.leased && !one.loading);
+  const isNew = (one: LoadedModel) => rules.nowMs - one.readySinceMs < RESIDENCE_MS;
+  const settled = sorted(touchable, order, (one) => !one.busy && !isNew(one));
+  // 1. and 2.
+  const idle = [...settled, ...sorted(touchable, order, (one) => !one.busy && isNew(one))];
+  const victims = take(idle, short);
+  if (victims !== undefined) {
+    return { kind: "evict", victims: spare(victims, short).map(({ id }) => id) };
   }
-  if (
-    frees(
-      loaded.filter((model) => !model.pinned),
-      short,
-    )
-  ) {
-    return { kind: "none", reason: "in_use" };
+  // 3.
+  const busy = sorted(touchable, order, (one) => one.busy && !isNew(one));
+  const drained = take([...idle, ...busy], short);
+  if (drained !== undefined) {
+    const spared = spare(drained, short);
+    return {
+      kind: "drain",
+      victims: spared.map(({ id }) => id),
+      busy: spared.filter((one) => one.busy).map(({ id }) => id),
+    };
   }
-  return { kind: "none", reason: frees(loaded, short) ? "pinned" : "too_large" };
+  return { kind: "none", reason: explain(loaded, touchable, short) };
 }
 
-function isInUse(model: LoadedModel): boolean {
-  return model.busy || model.leased || model.loading;
+function sorted(
+  models: readonly LoadedModel[],
+  order: EvictionOrder,
+  wanted: (model: LoadedModel) => boolean,
+): LoadedModel[] {
+  return models.filter(wanted).toSorted(order);
 }
 
-function order(strategy: EvictionStrategy): (a: LoadedModel, b: LoadedModel) => number {
-  return (a, b) => {
-    const byPriority = strategy === "priority" ? a.priority - b.priority : 0;
-    return byPriority || a.lastUsedMs - b.lastUsedMs || (a.id < b.id ? -1 : 1);
-  };
+function explain(
+  loaded: readonly LoadedModel[],
+  touchable: readonly LoadedModel[],
+  short: ReadonlyMap<number, number>,
+): "in_use" | "recent" | "pinned" | "too_large" {
+  if (frees(touchable, short)) return "recent";
+  const movable = loaded.filter((model) => !model.pinned);
+  if (frees(movable, short)) return "in_use";
+  return frees(loaded, short) ? "pinned" : "too_large";
 }
 
 /** The first models in order that together free enough, leaving out those that free nothing where it is short. */

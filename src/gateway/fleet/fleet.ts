@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { CortexError } from "../../base/errors.ts";
+import type { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { ModelProfiles } from "../../config/models-schema.ts";
 import type { NeuronEvent } from "../../protocol/events.ts";
@@ -8,9 +8,11 @@ import type { Model } from "../../protocol/models.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
 import { isWarm, toCold, toWarm } from "./candidates.ts";
 import { Catalogue, type CatalogueEntry } from "./catalogue.ts";
+import { explainNone } from "./explain-none.ts";
 import { Lease } from "./lease.ts";
-import { type NeuronAddress, NeuronRecord } from "./neuron-record.ts";
+import { type Drain, type NeuronAddress, NeuronRecord } from "./neuron-record.ts";
 import type { Replica } from "./replica.ts";
+import { type PlacedReplica, ReplicaIndex } from "./replica-index.ts";
 
 export interface FleetOptions {
   readonly neurons: readonly NeuronAddress[];
@@ -25,8 +27,7 @@ export interface FleetChange {
   readonly model?: string;
 }
 
-/** Seconds after which a neuron that is down may well be back: what its supervisor needs to restart it. */
-const RETRY_AFTER_SECONDS = 2;
+type Listener = (change: FleetChange) => void;
 
 /**
  * The one owner of what the gateway knows: neurons, their devices and models, this gateway's own requests.
@@ -35,25 +36,65 @@ const RETRY_AFTER_SECONDS = 2;
  */
 export class Fleet {
   readonly #neurons = new Map<string, NeuronRecord>();
-  readonly #profiles: ModelProfiles;
+  readonly #placed = new ReplicaIndex();
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners = new Set<(change: FleetChange) => void>();
+  readonly #listeners = new Set<Listener>();
+  readonly #neuronListeners = new Map<string, Set<Listener>>();
   readonly #onRelease = (replica: Replica) => this.#released(replica);
-  #catalogue: Catalogue;
+  #profiles: ModelProfiles;
+  /** Undefined when names have changed since it was made. */
+  #catalogue: Catalogue | undefined;
 
   constructor(options: FleetOptions) {
     this.#profiles = options.profiles;
     this.#clock = options.clock;
     this.#log = options.log;
-    for (const address of options.neurons) {
-      this.#neurons.set(address.name, new NeuronRecord(address));
-    }
-    this.#catalogue = new Catalogue(options.profiles, []);
+    this.configure(options);
   }
 
   get catalogue(): Catalogue {
+    this.#catalogue ??= this.#makeCatalogue();
     return this.#catalogue;
+  }
+
+  /**
+   * Takes what the configuration says now. A neuron that it names no more gets no more requests, and goes when those
+   * that it has are over; one at another address keeps its counts and has to show there that it is up.
+   */
+  configure(options: {
+    readonly neurons: readonly NeuronAddress[];
+    readonly profiles: ModelProfiles;
+  }): void {
+    this.#profiles = options.profiles;
+    const left = new Map(this.#neurons);
+    this.#neurons.clear();
+    for (const [order, address] of options.neurons.entries()) {
+      const record = left.get(address.name) ?? this.#addRecord(address);
+      left.delete(address.name);
+      const { kind = "neuron", endpoint } = address;
+      if (record.kind !== kind || record.endpoint !== endpoint) record.moveTo(address);
+      record.leaving = false;
+      record.order = order;
+      this.#neurons.set(record.name, record);
+    }
+    for (const record of left.values()) {
+      record.leaving = true;
+      record.order = this.#neurons.size;
+      this.#neurons.set(record.name, record);
+    }
+    this.#placed.sort();
+    this.#catalogue = undefined;
+    this.#markDuplicates();
+    for (const record of left.values()) this.#removeIfIdle(record);
+    for (const neuron of [...this.#neurons.keys()]) this.#tell({ neuron });
+  }
+
+  #addRecord(address: NeuronAddress): NeuronRecord {
+    return new NeuronRecord(address, {
+      onAdded: (neuron, replica) => this.#placed.add({ neuron, replica }),
+      onRemoved: (replica) => this.#placed.remove(replica),
+    });
   }
 
   /** Every neuron, in the order of the configuration. */
@@ -76,10 +117,24 @@ export class Fleet {
     return this.#neurons.get(neuron)?.replicas.get(source);
   }
 
-  /** Calls the listener after every change until the returned function is called. */
-  subscribe(listener: (change: FleetChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** Every neuron that has the model, or lately had, in the order of the configuration; read it at once. */
+  placed(source: string): readonly PlacedReplica[] {
+    return this.#placed.get(source);
+  }
+
+  /** Calls the listener after every change, or those of one neuron, until the returned function is called. */
+  subscribe(listener: Listener, neuron?: string): () => void {
+    if (neuron === undefined) {
+      this.#listeners.add(listener);
+      return () => this.#listeners.delete(listener);
+    }
+    const listeners = this.#neuronListeners.get(neuron) ?? new Set();
+    this.#neuronListeners.set(neuron, listeners);
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#neuronListeners.delete(neuron);
+    };
   }
 
   /**
@@ -92,15 +147,15 @@ export class Fleet {
   ): WarmCandidate[] {
     const candidates: WarmCandidate[] = [];
     const busy: WarmCandidate[] = [];
-    for (const neuron of this.#neurons.values()) {
+    const nowMs = this.#clock.nowMs();
+    for (const { neuron, replica } of this.#placed.get(entry.source)) {
       if (!neuron.serves || excluded?.has(neuron.name)) continue;
       if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-      const replica = neuron.replicas.get(entry.source);
-      const report = replica?.report;
-      if (replica === undefined || report === undefined || !isWarm(report)) continue;
-      if (replica.openUntilMs > 0 && replica.openUntilMs > this.#clock.nowMs()) continue;
-      const isBusy = replica.busyUntilMs > 0 && replica.busyUntilMs > this.#clock.nowMs();
-      (isBusy ? busy : candidates).push(toWarm(replica, report));
+      const report = replica.report;
+      if (report === undefined || !isWarm(report)) continue;
+      if (replica.closed || !replica.circuit.admits(nowMs)) continue;
+      const isBusy = replica.busyUntilMs > nowMs;
+      (isBusy ? busy : candidates).push(toWarm(neuron, { replica, report, nowMs }));
     }
     return candidates.length === 0 ? busy : candidates;
   }
@@ -112,13 +167,13 @@ export class Fleet {
   ): ColdCandidate[] {
     const candidates: ColdCandidate[] = [];
     const nowMs = this.#clock.nowMs();
-    for (const neuron of this.#neurons.values()) {
-      if (!neuron.serves || !neuron.loads || excluded?.has(neuron.name)) continue;
+    for (const { neuron, replica } of this.#placed.get(entry.source)) {
+      if (!neuron.takesLoads || excluded?.has(neuron.name)) continue;
       if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-      const replica = neuron.replicas.get(entry.source);
-      const report = replica?.report;
-      if (replica === undefined || report === undefined || isWarm(report)) continue;
-      if (replica.cooldownUntilMs > nowMs || replica.openUntilMs > nowMs) continue;
+      const report = replica.report;
+      if (report === undefined) continue;
+      if (isWarm(report) && !replica.closed) continue;
+      if (replica.cooldownUntilMs > nowMs || !replica.circuit.admits(nowMs)) continue;
       candidates.push(toCold(neuron, { entry, report, nowMs }));
     }
     return candidates;
@@ -126,64 +181,38 @@ export class Fleet {
 
   /** Why no neuron takes a request for the model, as an error that says when to come back. */
   explainNone(entry: CatalogueEntry): CortexError {
-    const reasons: string[] = [];
-    const nowMs = this.#clock.nowMs();
-    let retryAfterSeconds = Number.POSITIVE_INFINITY;
-    let loadFailed = false;
-    for (const neuron of this.#neurons.values()) {
-      if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-      const replica = neuron.replicas.get(entry.source);
-      if (neuron.reachability === "up" && replica?.report === undefined) continue;
-      let waitSeconds = RETRY_AFTER_SECONDS;
-      if (neuron.reachability !== "up") reasons.push(`${neuron.name} is down (${neuron.cause})`);
-      else if (!neuron.serves) reasons.push(`${neuron.name} is draining`);
-      else if (replica !== undefined && replica.cooldownUntilMs > nowMs) {
-        waitSeconds = Math.ceil((replica.cooldownUntilMs - nowMs) / 1_000);
-        reasons.push(`${neuron.name} failed to load it (${replica.cooldownCause})`);
-        loadFailed = true;
-      } else if (replica !== undefined && replica.openUntilMs > nowMs) {
-        waitSeconds = Math.ceil((replica.openUntilMs - nowMs) / 1_000);
-        reasons.push(`${neuron.name} failed its last requests`);
-      } else continue;
-      retryAfterSeconds = Math.min(retryAfterSeconds, waitSeconds);
-    }
-    const why = reasons.length === 0 ? "no neuron has it" : reasons.join(", ");
-    return new CortexError(
-      loadFailed ? "load_failed" : "unavailable",
-      `Model '${entry.id}' cannot be served: ${why}`,
-      {
-        retryAfterSeconds: Number.isFinite(retryAfterSeconds)
-          ? retryAfterSeconds
-          : RETRY_AFTER_SECONDS,
-      },
-    );
+    return explainNone(entry, {
+      placed: this.#placed.get(entry.source),
+      unknown: this.#unknown(),
+      nowMs: this.#clock.nowMs(),
+    });
   }
 
   /** Names of neurons that have not answered once since the start, whose models nobody knows. */
   unknownNeurons(): string[] {
-    const names: string[] = [];
-    for (const neuron of this.#neurons.values()) {
-      if (neuron.lastSeenMs === 0 && neuron.replicas.size === 0) names.push(neuron.name);
-    }
-    return names;
+    return this.#unknown().map(({ name }) => name);
+  }
+
+  #unknown(): NeuronRecord[] {
+    return [...this.#neurons.values()].filter(
+      ({ lastSeenMs, replicas }) => lastSeenMs === 0 && replicas.size === 0,
+    );
   }
 
   /** Every neuron that has the model, in whatever state. */
   holders(entry: CatalogueEntry): NeuronRecord[] {
-    return [...this.#neurons.values()].filter(
-      (neuron) =>
-        (entry.neurons === undefined || entry.neurons.has(neuron.name)) &&
-        neuron.replicas.get(entry.source)?.report !== undefined,
-    );
+    return this.#placed
+      .get(entry.source)
+      .filter(({ replica }) => replica.report !== undefined)
+      .map(({ neuron }) => neuron)
+      .filter(({ name }) => entry.neurons === undefined || entry.neurons.has(name));
   }
 
   /** Requests of this gateway for the model and the slots that serve it, over all neurons. */
   load(entry: CatalogueEntry): { inFlight: number; slots: number } {
     let inFlight = 0;
     let slots = 0;
-    for (const neuron of this.#neurons.values()) {
-      const replica = neuron.replicas.get(entry.source);
-      if (replica === undefined) continue;
+    for (const { replica } of this.#placed.get(entry.source)) {
       inFlight += replica.inFlight;
       if (replica.report?.state === "ready") slots += replica.report.slots;
     }
@@ -193,23 +222,49 @@ export class Fleet {
   /** Claims a model of a neuron for one request. */
   acquire(neuron: string, entry: CatalogueEntry, waiting: boolean): Lease {
     const replica = this.neuron(neuron).ensureReplica(entry.source);
-    replica.lastUsedMs = this.#clock.nowMs();
-    return new Lease(replica, waiting, this.#onRelease);
+    const nowMs = this.#clock.nowMs();
+    replica.noteUsed(nowMs);
+    const probe = replica.circuit.begin(nowMs);
+    return new Lease(replica, { waiting, probe, onRelease: this.#onRelease });
+  }
+
+  /** Claims a model for a load that no request asked for, which counts as no use. */
+  hold(neuron: string, entry: CatalogueEntry): Lease {
+    const replica = this.neuron(neuron).ensureReplica(entry.source);
+    return new Lease(replica, { waiting: true, probe: false, onRelease: this.#onRelease });
+  }
+
+  /** New requests stay away from a model whose memory is wanted, until it is gone or opened again. */
+  close(neuron: string, source: string): void {
+    const replica = this.findReplica(neuron, source);
+    if (replica?.report?.state !== "ready" || replica.closed) return;
+    replica.closed = true;
+    this.#tell({ neuron, model: source });
+  }
+
+  /** Takes {@link close} back. */
+  open(neuron: string, source: string): void {
+    const replica = this.findReplica(neuron, source);
+    if (replica?.closed !== true) return;
+    replica.closed = false;
+    this.#tell({ neuron, model: source });
   }
 
   /** A neuron answered a poll or opened its event stream. */
   noteSuccess(name: string): void {
-    const neuron = this.neuron(name);
-    if (!neuron.noteSuccess(this.#clock.nowMs())) return;
+    const neuron = this.#neurons.get(name);
+    if (neuron?.noteSuccess(this.#clock.nowMs()) !== true) return;
     this.#log.info("Neuron is up", { neuron: name, endpoint: neuron.endpoint });
+    this.#markDuplicates();
     this.#tell({ neuron: name });
   }
 
   /** A neuron did not answer. `sure` says that nobody listens there, which needs no second try. */
   noteFailure(name: string, cause: string, sure: boolean): void {
-    const neuron = this.neuron(name);
-    if (!neuron.noteFailure(cause, sure)) return;
+    const neuron = this.#neurons.get(name);
+    if (neuron?.noteFailure(cause, sure) !== true) return;
     this.#log.warn("Neuron is down", { neuron: name, endpoint: neuron.endpoint, cause });
+    this.#markDuplicates();
     this.#tell({ neuron: name });
   }
 
@@ -220,18 +275,27 @@ export class Fleet {
 
   /** What a neuron or an API has; what is missing is gone. */
   applyModels(name: string, models: readonly Model[]): void {
-    if (this.neuron(name).applyModels(models)) this.#rebuildCatalogue();
+    const changed = this.#neurons.get(name)?.applyModels(models, this.#clock.nowMs());
+    if (changed === true) this.#catalogue = undefined;
     this.#tell({ neuron: name });
   }
 
   applyHealth(name: string, health: Health): void {
-    if (this.neuron(name).applyHealth(health)) {
+    const neuron = this.#neurons.get(name);
+    if (neuron === undefined) return;
+    const before = neuron.health?.instance;
+    if (neuron.applyHealth(health)) {
       this.#log.info("Neuron has restarted", { neuron: name, instance: health.instance });
     }
+    if (before !== health.instance) this.#markDuplicates();
     this.#tell({ neuron: name });
   }
 
+  /** What a neuron tells by itself. Anything that it says confirms all that it said before. */
   applyEvent(name: string, event: NeuronEvent): void {
+    const neuron = this.#neurons.get(name);
+    if (neuron === undefined) return;
+    neuron.lastSeenMs = this.#clock.nowMs();
     switch (event.type) {
       case "snapshot":
         this.applySnapshot(name, event.health, event.models);
@@ -243,22 +307,26 @@ export class Fleet {
         this.applyModel(name, event.model);
         break;
       case "model_gone":
-        this.neuron(name).removeModel(event.id);
-        this.#rebuildCatalogue();
+        neuron.removeModel(event.id);
+        this.#catalogue = undefined;
         this.#tell({ neuron: name, model: event.id });
         break;
       case "device":
-        this.neuron(name).applyDevice(event.device);
+        neuron.applyDevice(event.device);
         this.#tell({ neuron: name });
         break;
-      case "heartbeat":
-        this.neuron(name).lastSeenMs = this.#clock.nowMs();
+      case "figures":
+        for (const figures of event.models) {
+          neuron.applyFigures(figures, neuron.lastSeenMs);
+          this.#tell({ neuron: name, model: figures.id });
+        }
         break;
     }
   }
 
   applyModel(name: string, model: Model): void {
-    if (this.neuron(name).applyModel(model)) this.#rebuildCatalogue();
+    const changed = this.#neurons.get(name)?.applyModel(model, this.#clock.nowMs());
+    if (changed === true) this.#catalogue = undefined;
     this.#tell({ neuron: name, model: model.id });
   }
 
@@ -270,7 +338,7 @@ export class Fleet {
   }
 
   noteLoadFailed(name: string, source: string, cause: string): void {
-    this.neuron(name).ensureReplica(source).noteLoadFailed(cause, this.#clock.nowMs());
+    this.findReplica(name, source)?.noteLoadFailed(cause, this.#clock.nowMs());
     this.#log.warn("Load failed", { neuron: name, model: source, cause });
     this.#tell({ neuron: name, model: source });
   }
@@ -281,30 +349,71 @@ export class Fleet {
   }
 
   noteRequestFailed(replica: Replica): void {
-    replica.noteFailed(this.#clock.nowMs());
+    replica.circuit.noteFailed(this.#clock.nowMs());
   }
 
   noteRequestServed(replica: Replica, seconds: number): void {
     replica.noteServed({ seconds, nowMs: this.#clock.nowMs() });
   }
 
-  #released(replica: Replica): void {
-    if (replica.inFlight > 0) return;
-    if (replica.report === undefined) this.neuron(replica.neuron).removeModel(replica.model);
-    if (this.#listeners.size > 0) this.#tell({ neuron: replica.neuron, model: replica.model });
+  /** An operator takes a neuron out, or brings it back. */
+  setDrain(name: string, drain: Drain): void {
+    const neuron = this.neuron(name);
+    if (neuron.drain === drain) return;
+    neuron.drain = drain;
+    this.#log.info("Neuron's drain changed", { neuron: name, drain });
+    this.#tell({ neuron: name });
   }
 
-  #rebuildCatalogue(): void {
+  #released(replica: Replica): void {
+    if (replica.running > 0) return;
+    const neuron = this.#neurons.get(replica.neuron);
+    if (replica.inFlight === 0) {
+      if (replica.report === undefined) neuron?.removeModel(replica.model);
+      if (neuron?.leaving === true) this.#removeIfIdle(neuron);
+    }
+    this.#tell({ neuron: replica.neuron, model: replica.model });
+  }
+
+  #removeIfIdle(neuron: NeuronRecord): void {
+    if (neuron.inFlight > 0) return;
+    for (const replica of neuron.replicas.values()) this.#placed.remove(replica);
+    this.#neurons.delete(neuron.name);
+    this.#catalogue = undefined;
+    this.#log.info("Neuron has gone", { neuron: neuron.name });
+    this.#tell({ neuron: neuron.name });
+  }
+
+  /**
+   * Two addresses of one daemon would count its memory and load its models twice: of those that are up, the first in
+   * the configuration serves.
+   */
+  #markDuplicates(): void {
+    const owners = new Map<string, string>();
+    for (const neuron of this.#neurons.values()) {
+      const instance = neuron.reachability === "up" ? neuron.health?.instance : undefined;
+      const owner = instance === undefined ? undefined : owners.get(instance);
+      if (instance !== undefined && owner === undefined) owners.set(instance, neuron.name);
+      if (neuron.duplicateOf === owner) continue;
+      neuron.duplicateOf = owner;
+      if (owner === undefined) this.#log.info("Neuron is no duplicate now", { neuron: neuron.name });
+      else this.#log.warn("Neuron is left out", { neuron: neuron.name, same_daemon_as: owner });
+    }
+  }
+
+  #makeCatalogue(): Catalogue {
     const models: Model[] = [];
     for (const neuron of this.#neurons.values()) {
       for (const replica of neuron.replicas.values()) {
         if (replica.report !== undefined) models.push(replica.report);
       }
     }
-    this.#catalogue = new Catalogue(this.#profiles, models);
+    return new Catalogue(this.#profiles, models);
   }
 
   #tell(change: FleetChange): void {
     for (const listener of this.#listeners) listener(change);
+    const listeners = this.#neuronListeners.get(change.neuron);
+    if (listeners !== undefined) for (const listener of listeners) listener(change);
   }
 }

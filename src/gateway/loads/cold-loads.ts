@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { EvictionStrategy } from "../evictor/evictor.ts";
+import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";

@@ -2,11 +2,12 @@ import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError, isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Model, PlanResponse } from "../../protocol/models.ts";
-import { type EvictionStrategy, planEviction } from "../evictor/evictor.ts";
+import type { EvictionStrategy } from "../evictor/eviction-order.ts";
+import { planEviction } from "../evictor/evictor.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
-import { toLoadedModels } from "./residents.ts";
+import { toLoadedModels, toNeeds } from "./residents.ts";
 
 /** What an operator may ask beyond the profile. */
 export interface LoadSettings {
@@ -121,15 +122,12 @@ async function makeRoom(
 ): Promise<"made" | "moved_on" | CortexError> {
   const { api, entry, fleet, neuron, strategy, signal } = run;
   if (plan.fits === "never") throw doesNotFit(run, plan, "too_large");
-  const loaded = toLoadedModels(fleet, neuron, plan);
-  const needs = plan.devices.map((device) => ({
-    index: device.index,
-    neededBytes: device.needed_bytes,
-    freeBytes: device.free_bytes,
-  }));
-  const eviction = planEviction(loaded, needs, strategy);
-  if (eviction.kind === "none") {
-    if (eviction.reason !== "in_use") throw doesNotFit(run, plan, eviction.reason);
+  const nowMs = run.clock.nowMs();
+  const loaded = toLoadedModels(fleet, neuron, { plan, nowMs });
+  const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
+  if (eviction.kind !== "evict") {
+    const reason = eviction.kind === "none" ? eviction.reason : "in_use";
+    if (reason === "pinned" || reason === "too_large") throw doesNotFit(run, plan, reason);
     return new CortexError(
       "unavailable",
       `Model '${entry.id}' waits for room on ${neuron}: the models there are in use`,
@@ -158,11 +156,7 @@ async function makeRoom(
   return "made";
 }
 
-function doesNotFit(
-  run: LoadRun,
-  plan: PlanResponse,
-  reason: "pinned" | "too_large" | "in_use",
-): CortexError {
+function doesNotFit(run: LoadRun, plan: PlanResponse, reason: "pinned" | "too_large"): CortexError {
   const why =
     reason === "pinned" ? "what could make room is pinned" : "its devices are too small for it";
   const figures = plan.devices

@@ -1,21 +1,46 @@
 import type { PlanResponse } from "../../protocol/models.ts";
 import type { LoadedModel } from "../evictor/evictor.ts";
+import { estimateLoadSeconds } from "../fleet/candidates.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { isProtected } from "./protection.ts";
+
+/** Loading again takes some seconds where nobody knows better. */
+const LOAD_SECONDS_GUESS = 5;
 
 /** The evictor's view of what a neuron holds: its own plan, with what only this gateway knows added. */
-export function toLoadedModels(fleet: Fleet, neuron: string, plan: PlanResponse): LoadedModel[] {
+export function toLoadedModels(
+  fleet: Fleet,
+  neuron: string,
+  view: { readonly plan: PlanResponse; readonly nowMs: number },
+): LoadedModel[] {
+  const { plan, nowMs } = view;
   return plan.unloads.map((unload) => {
     const replica = fleet.findReplica(neuron, unload.model);
-    const entry = fleet.catalogue.find(unload.model);
+    const report = replica?.report;
     return {
       id: unload.model,
       devices: unload.devices,
-      pinned: unload.pinned || entry?.pinned === true,
-      busy: unload.busy,
-      leased: (replica?.inFlight ?? 0) > 0,
-      loading: replica?.report?.state === "loading",
+      pinned: unload.pinned || isProtected(fleet, neuron, unload.model),
+      busy: unload.busy || (replica?.running ?? 0) > 0,
+      // Those who wait for a closed model wait for its next load: they must not keep this one.
+      leased: (replica?.waiting ?? 0) > 0 && replica?.closed !== true,
+      loading: report?.state === "loading",
       lastUsedMs: Math.max(unload.last_used_ms, replica?.lastUsedMs ?? 0),
-      priority: entry?.priority ?? 0,
+      readySinceMs: replica?.readySinceMs ?? 0,
+      priority: fleet.catalogue.findPlaced(unload.model, neuron)?.priority ?? 0,
+      requestsPerSecond: replica?.requestsPerSecond(nowMs) ?? 0,
+      loadSeconds: report === undefined ? LOAD_SECONDS_GUESS : estimateLoadSeconds(report),
     };
   });
+}
+
+/** What a load needs, device by device. */
+export function toNeeds(
+  plan: PlanResponse,
+): { index: number; neededBytes: number; freeBytes: number }[] {
+  return plan.devices.map(({ index, needed_bytes, free_bytes }) => ({
+    index,
+    neededBytes: needed_bytes,
+    freeBytes: free_bytes,
+  }));
 }

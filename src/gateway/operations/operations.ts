@@ -9,13 +9,14 @@ import type {
   AdminUnloadResponse,
   Status,
 } from "../../protocol/status.ts";
-import { type EvictionStrategy, planEviction } from "../evictor/evictor.ts";
+import type { EvictionStrategy } from "../evictor/eviction-order.ts";
+import { planEviction } from "../evictor/evictor.ts";
 import { isWarm } from "../fleet/candidates.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { describeFleet } from "../fleet/status.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
-import { toLoadedModels } from "../loads/residents.ts";
+import { toLoadedModels, toNeeds } from "../loads/residents.ts";
 import { chooseRoute, predictWarmSeconds } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 
@@ -152,7 +153,7 @@ export class Operations {
   }
 
   async #planRoom(neuron: string, ask: { entry: CatalogueEntry; signal: AbortSignal }) {
-    const { apis, fleet, strategy } = this.#options;
+    const { apis, clock, fleet, strategy } = this.#options;
     const { entry, signal } = ask;
     const { context, slots } = entry;
     try {
@@ -165,14 +166,11 @@ export class Operations {
         { timeoutMs: PLAN_TIMEOUT_MS, signal },
       );
       if (plan === undefined) return {};
-      const needs = plan.devices.map((device) => ({
-        index: device.index,
-        neededBytes: device.needed_bytes,
-        freeBytes: device.free_bytes,
-      }));
       const known = { fits: plan.fits, needs: plan.devices };
       if (plan.fits === "now") return { ...known, evicts: [] };
-      const eviction = planEviction(toLoadedModels(fleet, neuron, plan), needs, strategy);
+      const nowMs = clock.nowMs();
+      const loaded = toLoadedModels(fleet, neuron, { plan, nowMs });
+      const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
       if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
       return { ...known, evicts: [...eviction.victims] };
     } catch (thrown) {

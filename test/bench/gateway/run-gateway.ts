@@ -16,7 +16,7 @@ const gateway = await startGateway({
       log_level: "info",
     },
     eviction: { strategy: "lru", defrag_after_cycles: 0 },
-    limits: { queue_max: 256, load_seconds_max: 300, keepalive_seconds: 10 },
+    limits: { queue_max: 256, load_seconds_max: 300, group_seconds_max: 30, keepalive_seconds: 10 },
     responses: {
       store_path: ":memory:",
       store_bytes_max: 1048576,

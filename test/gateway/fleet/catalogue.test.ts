@@ -33,4 +33,28 @@ describe("catalogue", () => {
     expect(catalogue.findNearest("Llama-3.1-8B-")).toBe("llama-3.1-8b");
     expect(catalogue.findNearest("gemma")).toBeUndefined();
   });
+
+  test("a source with two profiles is placed on each neuron by the one that allows it", () => {
+    const profiles = {
+      models: [
+        profile({ id: "near", source: "m", neurons: ["a"] }),
+        profile({ id: "far", source: "m", neurons: ["b"] }),
+      ],
+    };
+    const catalogue = new Catalogue(profiles, [model("m"), model("n")]);
+    expect(catalogue.findPlaced("m", "a")?.id).toBe("near");
+    expect(catalogue.findPlaced("m", "b")?.id).toBe("far");
+    expect(catalogue.findPlaced("m", "c")).toBeUndefined();
+    expect(catalogue.findPlaced("n", "c")?.id).toBe("n");
+  });
+
+  test("a pinned profile wants a replica, and what it says of loading goes into load options", () => {
+    const given = { id: "m", pinned: true, split_mode: "row", tensor_split: [1, 2], draft: "d" };
+    const catalogue = new Catalogue({ models: [profile(given)] }, []);
+    expect(catalogue.find("m")).toMatchObject({
+      replicasMin: 1,
+      replicasMax: undefined,
+      loadOptions: { split_mode: "row", tensor_split: [1, 2], draft: "d" },
+    });
+  });
 });

@@ -4,6 +4,7 @@ import { Fleet } from "../../../src/gateway/fleet/fleet.ts";
 import type { Health } from "../../../src/protocol/health.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 import { FakeNeuron } from "../../fakes/fake-neuron.ts";
+import { profile } from "../fixture.ts";
 
 const HEALTH: Health = { state: "ok", protocol: 1, version: "1", instance: "i", devices: [] };
 
@@ -136,7 +137,7 @@ describe("fleet", () => {
     const fleet = new Fleet({
       neurons: ["a", "b"].map((name) => ({ name, endpoint: `http://${name}` })),
       profiles: {
-        models: [{ id: "m", aliases: [], priority: 0, pinned: false, neurons: ["b"] }],
+        models: [profile({ id: "m", neurons: ["b"] })],
       },
       clock: new FakeClock(),
       log: silentLog,

@@ -147,7 +147,7 @@ describe("http", () => {
           log_level: "error",
         },
         eviction: { strategy: "lru", defrag_after_cycles: 0 },
-        limits: { queue_max: 1, load_seconds_max: 1, keepalive_seconds: 1 },
+        limits: { queue_max: 1, load_seconds_max: 1, group_seconds_max: 30, keepalive_seconds: 1 },
         responses: {
           store_path: ":memory:",
           store_bytes_max: 1048576,
