@@ -42,7 +42,8 @@ export class FakeNeuron {
   answer: Answer = (request) => answerChat(request);
   /** Set to let every control request hang. */
   hung = false;
-  instance = "first";
+  /** Of its own, as that of every daemon. */
+  instance = `fake-${crypto.randomUUID()}`;
   totalBytes = 10 * GIB;
   state: Health["state"] = "ok";
   readonly #events = new Set<(event: NeuronEvent) => void>();

@@ -25,12 +25,17 @@ export function isWarm(report: Model): boolean {
   return report.state === "ready" || report.state === "loading";
 }
 
-/** The router's view of a replica. */
-export function toWarm(replica: Replica, report: Model): WarmCandidate {
+/** The router's view of a replica. What others do there is not reckoned with when it is told too long ago. */
+export function toWarm(
+  neuron: NeuronRecord,
+  options: { readonly replica: Replica; readonly report: Model; readonly nowMs: number },
+): WarmCandidate {
+  const { replica, report, nowMs } = options;
   const progress = Math.min(0.99, report.progress ?? 0);
+  const foreign = replica.foreign > 0 && !neuron.isStale(nowMs) ? replica.foreign : 0;
   return {
     neuron: replica.neuron,
-    inFlight: replica.inFlight + replica.foreign,
+    inFlight: replica.inFlight + foreign,
     slots: Math.max(1, report.slots),
     prefillTokensPerSecond: positive(report.prefill_tokens_per_second),
     serviceSeconds: replica.serviceSeconds,
@@ -71,7 +76,7 @@ function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): num
   let missing = estimateBytes(wanted) - free;
   if (missing <= 0) return 0;
   const residents: { report: Model; lastUsedMs: number }[] = [];
-  for (const replica of neuron.replicas.values()) {
+  for (const replica of neuron.residents) {
     const report = replica.report;
     if (report?.state !== "ready" || report.pinned || replica.inFlight > 0) continue;
     if (report.in_flight > 0) continue;

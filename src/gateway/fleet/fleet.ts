@@ -396,7 +396,8 @@ export class Fleet {
       if (instance !== undefined && owner === undefined) owners.set(instance, neuron.name);
       if (neuron.duplicateOf === owner) continue;
       neuron.duplicateOf = owner;
-      if (owner === undefined) this.#log.info("Neuron is no duplicate now", { neuron: neuron.name });
+      if (owner === undefined)
+        this.#log.info("Neuron is no duplicate now", { neuron: neuron.name });
       else this.#log.warn("Neuron is left out", { neuron: neuron.name, same_daemon_as: owner });
     }
   }

@@ -1,20 +1,28 @@
 import type { Replica } from "./replica.ts";
 
+export interface LeaseOptions {
+  /** Whether the request waits for a load. */
+  readonly waiting: boolean;
+  /** Whether it is the one that tries a circuit. */
+  readonly probe: boolean;
+  readonly onRelease: (replica: Replica) => void;
+}
+
 /**
  * A request's claim on a model of a neuron, from routing to its end. While one is held the model is nobody's victim.
  * Waiting ones wait for a load; {@link Lease.begin} turns them into running ones.
  */
 export class Lease {
   readonly replica: Replica;
-  readonly #onRelease: (replica: Replica) => void;
+  readonly #options: LeaseOptions;
   #state: "waiting" | "running" | "released";
 
-  constructor(replica: Replica, waiting: boolean, onRelease: (replica: Replica) => void) {
+  constructor(replica: Replica, options: LeaseOptions) {
     this.replica = replica;
-    this.#onRelease = onRelease;
-    this.#state = waiting ? "waiting" : "running";
+    this.#options = options;
+    this.#state = options.waiting ? "waiting" : "running";
     replica.inFlight += 1;
-    if (waiting) replica.waiting += 1;
+    if (options.waiting) replica.waiting += 1;
   }
 
   /** The model is ready: the request goes to the neuron now. */
@@ -30,6 +38,7 @@ export class Lease {
     if (this.#state === "waiting") this.replica.waiting -= 1;
     this.#state = "released";
     this.replica.inFlight -= 1;
-    this.#onRelease(this.replica);
+    if (this.#options.probe) this.replica.circuit.endProbe();
+    this.#options.onRelease(this.replica);
   }
 }

@@ -1,7 +1,14 @@
+import type { ModelFigures } from "../../protocol/figures.ts";
 import type { Device, Health } from "../../protocol/health.ts";
 import type { Model } from "../../protocol/models.ts";
 import type { UpstreamKind } from "../../translate/dialects.ts";
 import { Replica } from "./replica.ts";
+
+/** What a record tells of its replicas' coming and going. */
+export interface ReplicaObserver {
+  onAdded(neuron: NeuronRecord, replica: Replica): void;
+  onRemoved(replica: Replica): void;
+}
 
 /** Where a neuron is; without a kind it is one of ours. */
 export interface NeuronAddress {
@@ -12,30 +19,51 @@ export interface NeuronAddress {
 
 export type Reachability = "unknown" | "up" | "down";
 
+/**
+ * Whether an operator takes the neuron out: while `moving` its models still serve and are loaded elsewhere, `drained`
+ * takes nothing new.
+ */
+export type Drain = "none" | "moving" | "drained";
+
 /** Failures in a row that take a neuron out. */
 const FAILURES_OUT = 3;
 /** Successes in a row that bring it back. */
 const SUCCESSES_IN = 2;
+/** Three missed heartbeats of a neuron; three missed polls of an API. */
+const STALE_MS = 15_000;
+const STALE_MS_API = 100_000;
 
 /** Everything known of one neuron. Changed by the fleet alone. */
 export class NeuronRecord {
   readonly name: string;
-  readonly endpoint: string;
-  readonly kind: UpstreamKind;
+  endpoint: string;
+  kind: UpstreamKind;
+  /** Its place in the configuration. */
+  order = 0;
   readonly replicas = new Map<string, Replica>();
+  /** Those that hold device memory, or are about to. */
+  readonly residents = new Set<Replica>();
   reachability: Reachability = "unknown";
   health: Health | undefined;
   devices: readonly Device[] = [];
   /** Why it is down. */
   cause = "not reached yet";
+  /** When it last said something, which confirms all that it said before. */
   lastSeenMs = 0;
+  drain: Drain = "none";
+  /** It is in the configuration no more: what runs there ends there. */
+  leaving = false;
+  /** The neuron that is the same daemon under another address, and goes before this one. */
+  duplicateOf: string | undefined;
+  readonly #observer: ReplicaObserver;
   #failures = 0;
   #successes = 0;
 
-  constructor({ name, endpoint, kind }: NeuronAddress) {
+  constructor({ name, endpoint, kind }: NeuronAddress, observer: ReplicaObserver) {
     this.name = name;
     this.endpoint = endpoint;
     this.kind = kind ?? "neuron";
+    this.#observer = observer;
   }
 
   /** Whether models can be loaded and unloaded there; an API has what it has. */
@@ -43,9 +71,53 @@ export class NeuronRecord {
     return this.kind === "neuron";
   }
 
-  /** Whether requests and loads may go there. */
+  /** Whether requests may go there. */
   get serves(): boolean {
-    return this.reachability === "up" && this.health?.state !== "draining";
+    return (
+      this.reachability === "up" &&
+      this.health?.state !== "draining" &&
+      this.drain !== "drained" &&
+      !this.leaving &&
+      this.duplicateOf === undefined
+    );
+  }
+
+  /** Whether models may be loaded there now. */
+  get takesLoads(): boolean {
+    return this.serves && this.loads && this.drain === "none";
+  }
+
+  /** Why no requests may go there, as it follows the neuron's name; undefined when they may. */
+  get refusal(): string | undefined {
+    if (this.serves) return undefined;
+    if (this.leaving) return "was taken out of the configuration";
+    if (this.drain === "drained") return "is drained";
+    if (this.reachability !== "up") return `is down (${this.cause})`;
+    if (this.duplicateOf !== undefined) return `is the same daemon as ${this.duplicateOf}`;
+    return "is draining";
+  }
+
+  /** Requests of this gateway on all its models. */
+  get inFlight(): number {
+    let sum = 0;
+    for (const replica of this.replicas.values()) sum += replica.inFlight;
+    return sum;
+  }
+
+  /** Whether what it said is too old to be reckoned with; a neuron that never spoke has said nothing. */
+  isStale(nowMs: number): boolean {
+    const limitMs = this.loads ? STALE_MS : STALE_MS_API;
+    return this.lastSeenMs > 0 && nowMs - this.lastSeenMs > limitMs;
+  }
+
+  /** It is found somewhere else from now on, and has to show there that it is up. Requests of before go on. */
+  moveTo({ endpoint, kind }: NeuronAddress): void {
+    this.endpoint = endpoint;
+    this.kind = kind ?? "neuron";
+    this.reachability = "unknown";
+    this.cause = "not reached yet at its new address";
+    this.#failures = 0;
+    this.#successes = 0;
   }
 
   /** Returns whether this brought the neuron in. */
@@ -87,10 +159,10 @@ export class NeuronRecord {
   }
 
   /** Replaces the list of models; returns whether their names changed. Our own counts stay. */
-  applyModels(models: readonly Model[]): boolean {
+  applyModels(models: readonly Model[], nowMs: number): boolean {
     const named = new Set(models.map((model) => model.id));
     let changed = false;
-    for (const model of models) changed = this.applyModel(model) || changed;
+    for (const model of models) changed = this.applyModel(model, nowMs) || changed;
     for (const replica of this.replicas.values()) {
       if (named.has(replica.model) || replica.report === undefined) continue;
       this.removeModel(replica.model);
@@ -100,10 +172,11 @@ export class NeuronRecord {
   }
 
   /** Returns whether the neuron's names changed. */
-  applyModel(model: Model): boolean {
+  applyModel(model: Model, nowMs: number): boolean {
     const replica = this.ensureReplica(model.id);
     const before = replica.report;
-    replica.applyReport(model);
+    replica.applyReport(model, nowMs);
+    this.#noteState(replica);
     return before === undefined || before.aliases.join("\n") !== model.aliases.join("\n");
   }
 
@@ -111,7 +184,15 @@ export class NeuronRecord {
     const replica = this.replicas.get(id);
     if (replica === undefined) return;
     replica.report = undefined;
-    if (replica.inFlight === 0) this.replicas.delete(id);
+    this.#noteState(replica);
+    if (replica.inFlight > 0) return;
+    this.replicas.delete(id);
+    this.#observer.onRemoved(replica);
+  }
+
+  /** Takes newer numbers of a model that it has. */
+  applyFigures(figures: ModelFigures, nowMs: number): void {
+    this.replicas.get(figures.id)?.applyFigures(figures, nowMs);
   }
 
   ensureReplica(model: string): Replica {
@@ -119,7 +200,17 @@ export class NeuronRecord {
     if (replica === undefined) {
       replica = new Replica(this.name, model);
       this.replicas.set(model, replica);
+      this.#observer.onAdded(this, replica);
     }
     return replica;
+  }
+
+  #noteState(replica: Replica): void {
+    const state = replica.report?.state;
+    if (state === "ready" || state === "loading" || state === "draining") {
+      this.residents.add(replica);
+    } else {
+      this.residents.delete(replica);
+    }
   }
 }

@@ -1,4 +1,6 @@
+import type { ModelFigures } from "../../protocol/figures.ts";
 import type { Model } from "../../protocol/models.ts";
+import { Circuit } from "./circuit.ts";
 
 /** How a request that a replica served ended, for its measured figures. */
 export interface ServedFigures {
@@ -9,15 +11,13 @@ export interface ServedFigures {
 
 /** Weight of the newest figure in the running mean of service times. */
 const NEWEST_WEIGHT = 0.2;
-/** Failed requests in a row that open the circuit. */
-const FAILURES_TO_OPEN = 3;
-const OPEN_MS_FIRST = 5_000;
-const OPEN_MS_MAX = 60_000;
 /** A longer pause is not believed without asking again. */
 const BUSY_SECONDS_MAX = 60;
 /** After a failed load: 10 s, doubling to 5 min. */
 const COOLDOWN_MS_FIRST = 10_000;
 const COOLDOWN_MS_MAX = 300_000;
+/** The rate of requests that is remembered halves in this time. */
+const RATE_HALF_LIFE_MS = 600_000;
 
 /** One model on one neuron: what it said last and what this gateway itself knows. Changed by the fleet alone. */
 export class Replica {
@@ -34,12 +34,16 @@ export class Replica {
   serviceSeconds: number | undefined;
   cooldownUntilMs = 0;
   cooldownCause = "";
-  openUntilMs = 0;
+  readonly circuit = new Circuit();
   /** Until when an upstream asked for a pause. */
   busyUntilMs = 0;
+  /** Whether new requests stay away because its memory is wanted: those that run go on, the rest waits for a load. */
+  closed = false;
+  /** When it became ready; 0 for one that was there when the gateway first looked. */
+  readySinceMs = 0;
+  #uses = 0;
+  #usesAtMs = 0;
   #loadFailures = 0;
-  #failures = 0;
-  #opens = 0;
   #foreignBefore = 0;
   #foreignNow = 0;
 
@@ -53,40 +57,57 @@ export class Replica {
     return Math.min(this.#foreignBefore, this.#foreignNow);
   }
 
-  applyReport(report: Model): void {
+  /** Requests of this gateway that are on the neuron, not waiting for a load. */
+  get running(): number {
+    return this.inFlight - this.waiting;
+  }
+
+  /** Counts a request that was routed here. */
+  noteUsed(nowMs: number): void {
+    this.#uses = this.#usesLeft(nowMs) + 1;
+    this.#usesAtMs = nowMs;
+    this.lastUsedMs = nowMs;
+  }
+
+  /** Requests of this gateway in a second, the older ones counting less: half after 600 s. */
+  requestsPerSecond(nowMs: number): number {
+    return (this.#usesLeft(nowMs) * Math.LN2 * 1_000) / RATE_HALF_LIFE_MS;
+  }
+
+  #usesLeft(nowMs: number): number {
+    const ageMs = Math.max(0, nowMs - this.#usesAtMs);
+    return this.#uses * 2 ** (-ageMs / RATE_HALF_LIFE_MS);
+  }
+
+  applyReport(report: Model, nowMs: number): void {
+    const before = this.report;
+    if (report.state !== "ready") this.closed = false;
+    else if (before !== undefined && before.state !== "ready") this.readySinceMs = nowMs;
     this.report = report;
     this.#foreignBefore = this.#foreignNow;
-    const own = this.inFlight - this.waiting;
+    const own = this.running;
     this.#foreignNow = Math.max(0, report.in_flight - own);
     if (report.state === "ready") this.noteLoaded();
+  }
+
+  /** Puts newer numbers over the last report; without a report they say too little. */
+  applyFigures(figures: ModelFigures, nowMs: number): void {
+    if (this.report !== undefined) this.applyReport({ ...this.report, ...figures }, nowMs);
   }
 
   noteServed(figures: ServedFigures): void {
     const before = this.serviceSeconds ?? figures.seconds;
     this.serviceSeconds = before + NEWEST_WEIGHT * (figures.seconds - before);
     this.lastUsedMs = figures.nowMs;
-    this.#failures = 0;
-    this.#opens = 0;
+    this.circuit.noteServed(figures.nowMs);
   }
 
-  /**
-   * Counts a request that the neuron failed; three in a row keep others away for a while. Requests that fail while they
-   * are kept away began before: they say nothing new, or one death with many streams would close the way for minutes.
-   */
-  noteFailed(nowMs: number): void {
-    if (nowMs < this.openUntilMs) return;
-    this.#failures += 1;
-    if (this.#failures < FAILURES_TO_OPEN) return;
-    this.#failures = 0;
-    this.openUntilMs = nowMs + Math.min(OPEN_MS_MAX, OPEN_MS_FIRST * 2 ** this.#opens);
-    this.#opens += 1;
-  }
-
-  /** The daemon has started anew: what failed before failed in another process. */
+  /** The daemon has started anew: what failed, and who else asked, was in another process. */
   noteRestarted(): void {
-    this.#failures = 0;
-    this.#opens = 0;
-    this.openUntilMs = 0;
+    this.circuit.reset();
+    this.busyUntilMs = 0;
+    this.#foreignBefore = 0;
+    this.#foreignNow = 0;
   }
 
   noteBusy(nowMs: number, seconds: number): void {

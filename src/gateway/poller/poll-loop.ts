@@ -49,9 +49,9 @@ export class PollLoop {
     const { fleet, name } = this.#options;
     // A request may be the first to find that nobody listens: from then on look often for the return.
     this.#unsubscribe = fleet.subscribe((change) => {
-      if (change.neuron !== name || change.model !== undefined) return;
-      if (fleet.neuron(name).reachability === "down") this.#wake.abort();
-    });
+      if (change.model !== undefined) return;
+      if (fleet.findNeuron(name)?.reachability === "down") this.#wake.abort();
+    }, name);
     this.#running = this.#run();
   }
 
@@ -79,7 +79,7 @@ export class PollLoop {
       if (this.#stop.signal.aborted) return;
       failures = answered ? 0 : failures + 1;
       // One on its way back needs a second success: ask again without a pause.
-      if (answered && fleet.neuron(name).reachability === "down") continue;
+      if (answered && fleet.findNeuron(name)?.reachability === "down") continue;
       const spread = 1 - JITTER + 2 * JITTER * random();
       try {
         await clock.sleep(spread * pauseMs(failures), this.#wake.signal);

@@ -7,6 +7,7 @@ import { FakeNeuron } from "../../fakes/fake-neuron.ts";
 import { profile } from "../fixture.ts";
 
 const HEALTH: Health = { state: "ok", protocol: 1, version: "1", instance: "i", devices: [] };
+const healthOf = (name: string): Health => ({ ...HEALTH, instance: `instance of ${name}` });
 
 function fleetOf(names: readonly string[]) {
   const clock = new FakeClock();
@@ -14,7 +15,7 @@ function fleetOf(names: readonly string[]) {
   const fleet = new Fleet({ neurons, profiles: { models: [] }, clock, log: silentLog });
   const fake = new FakeNeuron().addModel("m", { state: "ready" });
   for (const name of names) {
-    fleet.applySnapshot(name, HEALTH, [fake.model("m")]);
+    fleet.applySnapshot(name, healthOf(name), [fake.model("m")]);
     fleet.noteSuccess(name);
   }
   const entry = fleet.catalogue.find("m");
@@ -46,8 +47,8 @@ describe("fleet", () => {
   test("polls never reset the gateway's own counts", () => {
     const { fleet, fake, entry } = fleetOf(["a"]);
     const leases = [1, 2, 3].map(() => fleet.acquire("a", entry, false));
-    fleet.applySnapshot("a", HEALTH, [fake.model("m")]);
-    fleet.applySnapshot("a", HEALTH, [fake.model("m")]);
+    fleet.applySnapshot("a", healthOf("a"), [fake.model("m")]);
+    fleet.applySnapshot("a", healthOf("a"), [fake.model("m")]);
     expect(fleet.warmCandidates(entry, undefined)[0]?.inFlight).toBe(3);
     for (const lease of leases) lease.release();
     leases[0]?.release();
@@ -104,7 +105,7 @@ describe("fleet", () => {
     const replica = fleet.findReplica("a", "m");
     if (replica === undefined) throw new Error("No replica");
     for (let count = 0; count < 3; count += 1) fleet.noteRequestFailed(replica);
-    fleet.applySnapshot("a", HEALTH, [fake.model("m")]);
+    fleet.applySnapshot("a", healthOf("a"), [fake.model("m")]);
     expect(fleet.warmCandidates(entry, undefined)).toEqual([]);
     fleet.applySnapshot("a", { ...HEALTH, instance: "j" }, [fake.model("m")]);
     expect(fleet.warmCandidates(entry, undefined)).toHaveLength(1);
@@ -143,7 +144,7 @@ describe("fleet", () => {
       log: silentLog,
     });
     for (const name of ["a", "b"]) {
-      fleet.applySnapshot(name, HEALTH, [fake.model("m")]);
+      fleet.applySnapshot(name, healthOf(name), [fake.model("m")]);
       fleet.noteSuccess(name);
     }
     const entry = fleet.catalogue.find("m");
