@@ -17,7 +17,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { describeFleet } from "../fleet/status.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import { toLoadedModels, toNeeds } from "../loads/residents.ts";
-import { chooseRoute, predictWarmSeconds } from "../router/router.ts";
+import { chooseRoute, predictWarm } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 
 export interface OperationsOptions {
@@ -144,7 +144,7 @@ export class Operations {
     if (isWarm(report)) {
       const warm = fleet.warmCandidates(entry, undefined).find((other) => other.neuron === neuron);
       if (warm === undefined) return { ...base, why: "the neuron takes no requests now" };
-      return { ...base, seconds: predictWarmSeconds(warm, promptTokens) };
+      return { ...base, seconds: predictWarm(warm, { promptTokens }).seconds };
     }
     const cold = fleet.coldCandidates(entry, undefined).find((other) => other.neuron === neuron);
     if (cold === undefined) return { ...base, why: fleet.explainNone(entry).message };

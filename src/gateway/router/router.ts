@@ -5,6 +5,7 @@ export interface WarmCandidate {
   readonly inFlight: number;
   readonly slots: number;
   readonly prefillTokensPerSecond: number | undefined;
+  readonly decodeTokensPerSecond?: number | undefined;
   /** Mean seconds that a request occupies a slot. */
   readonly serviceSeconds: number | undefined;
   /** Seconds until it serves: 0 when it is ready. */
@@ -16,22 +17,47 @@ export interface ColdCandidate {
   readonly neuron: string;
   readonly slots: number;
   readonly prefillTokensPerSecond: number | undefined;
+  readonly decodeTokensPerSecond?: number | undefined;
   readonly loadSeconds: number;
   /** What unloading others to make room will cost those who want them again, in seconds. */
   readonly regretSeconds: number;
 }
 
-export interface RouteQuestion {
-  /** Prompt tokens to be computed, estimated from the size of the request. */
+/** What of a request bears on how long its first token takes. */
+export interface Prompt {
+  /** All of its tokens, estimated. */
   readonly promptTokens: number;
+  /** How many of its first tokens a neuron's cache holds; nobody knows of any when absent. */
+  readonly cachedTokens?: ((neuron: string) => number) | undefined;
+  /** Tokens that its answer will have, which matters where neurons differ in speed; 0 leaves that out. */
+  readonly answerTokens?: number;
+}
+
+export interface RouteQuestion extends Prompt {
   readonly warm: readonly WarmCandidate[];
   /** Asked only when the warm ones make one wait. */
   readonly cold: () => readonly ColdCandidate[];
+  /** Who served this client's session last. */
+  readonly stickyTo?: string | undefined;
   /** A number in [0, 1), for the draw among many candidates. */
   readonly random: () => number;
 }
 
-export type RouteReason = "only" | "fastest" | "least-loaded" | "two-choices" | "loading" | "cold";
+/**
+ * Why a neuron was chosen.
+ * only: no other serves the model. prefix: it holds more of the prompt than another. sticky: the session was there
+ * last and it is about as good as the best. fastest: least predicted seconds. least-loaded: the same where speeds are
+ * not measured yet. two-choices: the better of two drawn from many. loading: it is being loaded. cold: it has to be.
+ */
+export type RouteReason =
+  | "only"
+  | "prefix"
+  | "sticky"
+  | "fastest"
+  | "least-loaded"
+  | "two-choices"
+  | "loading"
+  | "cold";
 
 export interface RouteChoice {
   readonly neuron: string;
@@ -40,6 +66,26 @@ export interface RouteChoice {
   readonly seconds: number;
   /** Whether the model has to be loaded first. */
   readonly cold: boolean;
+}
+
+/** What a candidate's predicted seconds are made of. */
+export interface Prediction {
+  readonly neuron: string;
+  /** Wait for a slot. */
+  readonly queueSeconds: number;
+  /** Rest of a load that is on its way, or the whole of one that would have to begin. */
+  readonly loadSeconds: number;
+  /** Reading what of the prompt is not cached, were nobody else there. */
+  readonly prefillSeconds: number;
+  /** What the prefill is multiplied by for those who are there. */
+  readonly crowding: number;
+  /** What the answer takes longer than on the fastest neuron, where it is much slower. */
+  readonly decodeSeconds: number;
+  /** What those will wait whose models have to go. */
+  readonly regretSeconds: number;
+  readonly cachedTokens: number;
+  /** All of it. */
+  readonly seconds: number;
 }
 
 /**
@@ -55,12 +101,17 @@ const PREFILL_TOKENS_PER_SECOND_GUESS = 1_000;
 const SERVICE_SECONDS_GUESS = 4;
 /** From this many candidates on, the better of two drawn ones is as good and spreads several gateways. */
 const DRAW_FROM = 8;
+/** A session stays for at most this much more than the best would take. */
+const STICKY_SECONDS_MAX = 1;
+/** Measured speeds of equal neurons differ by this much with their load. */
+const DECODE_FACTOR_MIN = 2;
 
 /**
  * Picks the candidate with the least predicted seconds to the first token:
  * 1. queue wait, when more requests are there than slots;
- * 2. prompt tokens / prefill speed x (1 + 6 x in flight / slots);
- * 3. cold: load seconds and eviction regret.
+ * 2. uncached prompt tokens / prefill speed x (1 + 6 x in flight / slots);
+ * 3. where neurons differ in speed, what the answer takes longer than on the fastest;
+ * 4. cold: load seconds and eviction regret.
  * Where a measured speed is missing, candidates with clearly more in flight than the least loaded one are left out.
  */
 export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
@@ -68,42 +119,134 @@ export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
   if (warm !== undefined && warm.seconds <= COLD_PATIENCE_SECONDS) return warm;
   const cold = chooseCold(question);
   if (cold === undefined) return warm;
-  if (warm === undefined) return { ...cold.choice };
+  if (warm === undefined) return toColdChoice(cold);
   const worthWaiting = warm.seconds <= COLD_PATIENCE_SECONDS + cold.loadSeconds;
-  return worthWaiting || warm.seconds <= cold.choice.seconds ? warm : cold.choice;
+  return worthWaiting || warm.seconds <= cold.seconds ? warm : toColdChoice(cold);
 }
 
-/** The predicted seconds to the first token on one warm candidate. */
-export function predictWarmSeconds(candidate: WarmCandidate, promptTokens: number): number {
+/** What one warm candidate's seconds are made of. `fastest` is the best decode speed among all candidates. */
+export function predictWarm(
+  candidate: WarmCandidate,
+  prompt: Prompt,
+  options: { readonly fastest?: number } = {},
+): Prediction {
+  const { neuron, inFlight, slots, loadingSeconds } = candidate;
+  const { promptTokens } = prompt;
+  const known = prompt.cachedTokens?.(neuron) ?? 0;
+  // While it loads its cache is empty.
+  const cachedTokens = loadingSeconds > 0 ? 0 : Math.max(0, Math.min(known, promptTokens));
+  const ahead = inFlight - slots + 1;
   const service = candidate.serviceSeconds ?? SERVICE_SECONDS_GUESS;
-  const ahead = candidate.inFlight - candidate.slots + 1;
-  const queueSeconds = ahead > 0 ? (ahead * service) / candidate.slots : 0;
+  const queueSeconds = ahead > 0 ? (ahead * service) / slots : 0;
   const prefill = candidate.prefillTokensPerSecond ?? PREFILL_TOKENS_PER_SECOND_GUESS;
-  const crowd = 1 + (CROWDING * candidate.inFlight) / candidate.slots;
-  return candidate.loadingSeconds + queueSeconds + (promptTokens / prefill) * crowd;
+  const prefillSeconds = (promptTokens - cachedTokens) / prefill;
+  const crowding = 1 + (CROWDING * inFlight) / slots;
+  const decodeSeconds = predictDecode(candidate, prompt, options.fastest ?? 0);
+  return {
+    neuron,
+    queueSeconds,
+    loadSeconds: loadingSeconds,
+    prefillSeconds,
+    crowding,
+    decodeSeconds,
+    regretSeconds: 0,
+    cachedTokens,
+    seconds: loadingSeconds + queueSeconds + prefillSeconds * crowding + decodeSeconds,
+  };
+}
+
+/** The same for a neuron that would have to load the model. */
+export function predictCold(
+  candidate: ColdCandidate,
+  prompt: Prompt,
+  options: { readonly fastest?: number } = {},
+): Prediction {
+  const { neuron, loadSeconds, regretSeconds } = candidate;
+  const prefill = candidate.prefillTokensPerSecond ?? PREFILL_TOKENS_PER_SECOND_GUESS;
+  const prefillSeconds = prompt.promptTokens / prefill;
+  const decodeSeconds = predictDecode(candidate, prompt, options.fastest ?? 0);
+  return {
+    neuron,
+    queueSeconds: 0,
+    loadSeconds,
+    prefillSeconds,
+    crowding: 1,
+    decodeSeconds,
+    regretSeconds,
+    cachedTokens: 0,
+    seconds: loadSeconds + regretSeconds + prefillSeconds + decodeSeconds,
+  };
+}
+
+/** The best decode speed that was measured, 0 when none was. */
+export function fastestDecode(
+  candidates: readonly Pick<WarmCandidate, "decodeTokensPerSecond">[],
+): number {
+  let fastest = 0;
+  for (const { decodeTokensPerSecond } of candidates) {
+    if (decodeTokensPerSecond !== undefined && decodeTokensPerSecond > fastest) {
+      fastest = decodeTokensPerSecond;
+    }
+  }
+  return fastest;
+}
+
+function predictDecode(
+  { decodeTokensPerSecond: speed }: Pick<WarmCandidate, "decodeTokensPerSecond">,
+  { answerTokens = 0 }: Prompt,
+  fastest: number,
+): number {
+  if (speed === undefined || answerTokens === 0 || speed * DECODE_FACTOR_MIN > fastest) return 0;
+  return answerTokens / speed - answerTokens / fastest;
 }
 
 function chooseWarm(question: RouteQuestion): RouteChoice | undefined {
-  const { warm, promptTokens } = question;
-  const first = warm[0];
+  const { warm } = question;
+  const [first] = warm;
   if (first === undefined) return undefined;
-  if (warm.length === 1) {
-    const reason = first.loadingSeconds > 0 ? "loading" : "only";
-    return choice(first, reason, predictWarmSeconds(first, promptTokens));
-  }
+  if (warm.length === 1) return toWarmChoice(predictWarm(first, question), first, "only");
   const measured = warm.every((candidate) => candidate.prefillTokensPerSecond !== undefined);
   const even = measured ? warm : withoutCrowded(warm);
-  const drawn = even.length >= DRAW_FROM ? drawTwo(even, question.random) : even;
-  const reason = drawn.length < even.length ? "two-choices" : measured ? "fastest" : "least-loaded";
-  let best = first;
-  let bestSeconds = Number.POSITIVE_INFINITY;
-  for (const candidate of drawn) {
-    const seconds = predictWarmSeconds(candidate, promptTokens);
-    if (seconds >= bestSeconds) continue;
-    best = candidate;
-    bestSeconds = seconds;
+  const compared = even.length >= DRAW_FROM ? drawFrom(even, question) : even;
+  const fastest = fastestDecode(compared);
+  const best = pickBest(compared, question, fastest);
+  if (best === undefined) return undefined;
+  const { candidate, prediction } = best;
+  const sticky = pickSticky(compared, question, { best: prediction, fastest });
+  if (sticky !== undefined) return sticky;
+  if (prediction.cachedTokens > best.leastCached)
+    return toWarmChoice(prediction, candidate, "prefix");
+  const drawn = compared.length < even.length;
+  const reason = drawn ? "two-choices" : measured ? "fastest" : "least-loaded";
+  return toWarmChoice(prediction, candidate, reason);
+}
+
+function pickBest(compared: readonly WarmCandidate[], prompt: Prompt, fastest: number) {
+  let best: { candidate: WarmCandidate; prediction: Prediction } | undefined;
+  let leastCached = Number.POSITIVE_INFINITY;
+  for (const candidate of compared) {
+    const prediction = predictWarm(candidate, prompt, { fastest });
+    leastCached = Math.min(leastCached, prediction.cachedTokens);
+    if (best === undefined || prediction.seconds < best.prediction.seconds) {
+      best = { candidate, prediction };
+    }
   }
-  return choice(best, best.loadingSeconds > 0 ? "loading" : reason, bestSeconds);
+  return best === undefined ? undefined : { ...best, leastCached };
+}
+
+/** The session's last neuron, unless it is best anyway, has no slot free, or costs more than the bias is worth. */
+function pickSticky(
+  compared: readonly WarmCandidate[],
+  question: RouteQuestion,
+  { best, fastest }: { readonly best: Prediction; readonly fastest: number },
+): RouteChoice | undefined {
+  const { stickyTo } = question;
+  if (stickyTo === undefined || stickyTo === best.neuron) return undefined;
+  const candidate = compared.find(({ neuron }) => neuron === stickyTo);
+  if (candidate === undefined || candidate.inFlight >= candidate.slots) return undefined;
+  const prediction = predictWarm(candidate, question, { fastest });
+  if (prediction.seconds > best.seconds + STICKY_SECONDS_MAX) return undefined;
+  return toWarmChoice(prediction, candidate, "sticky");
 }
 
 function withoutCrowded(warm: readonly WarmCandidate[]): readonly WarmCandidate[] {
@@ -116,33 +259,62 @@ function withoutCrowded(warm: readonly WarmCandidate[]): readonly WarmCandidate[
   return warm.filter((candidate) => candidate.inFlight <= limit);
 }
 
-function drawTwo(
+/** Two at random, the one that holds most of the prompt, and the session's last. */
+function drawFrom(
   candidates: readonly WarmCandidate[],
-  random: () => number,
+  question: RouteQuestion,
 ): readonly WarmCandidate[] {
-  const first = Math.floor(random() * candidates.length);
-  const step = 1 + Math.floor(random() * (candidates.length - 1));
+  const first = Math.floor(question.random() * candidates.length);
+  const step = 1 + Math.floor(question.random() * (candidates.length - 1));
   const second = (first + step) % candidates.length;
-  return candidates.filter((_, index) => index === first || index === second);
+  const holder = findHolder(candidates, question);
+  return candidates.filter(
+    (candidate, index) =>
+      index === first ||
+      index === second ||
+      index === holder ||
+      candidate.neuron === question.stickyTo,
+  );
 }
 
-function chooseCold(
-  question: RouteQuestion,
-): { choice: RouteChoice; loadSeconds: number } | undefined {
-  let best: { choice: RouteChoice; loadSeconds: number } | undefined;
-  for (const candidate of question.cold()) {
-    const prefill = candidate.prefillTokensPerSecond ?? PREFILL_TOKENS_PER_SECOND_GUESS;
-    const seconds =
-      candidate.loadSeconds + candidate.regretSeconds + question.promptTokens / prefill;
-    if (best !== undefined && best.choice.seconds <= seconds) continue;
-    best = {
-      choice: { neuron: candidate.neuron, reason: "cold", seconds, cold: true },
-      loadSeconds: candidate.loadSeconds,
-    };
+/** Where most of the prompt is cached, the least busy one of several; -1 when it is nowhere. */
+function findHolder(candidates: readonly WarmCandidate[], { cachedTokens }: Prompt): number {
+  let holder = -1;
+  if (cachedTokens === undefined) return holder;
+  let most = 0;
+  let least = 0;
+  for (const [index, { neuron, inFlight, slots, loadingSeconds }] of candidates.entries()) {
+    const cached = loadingSeconds > 0 ? 0 : cachedTokens(neuron);
+    if (cached === 0 || cached < most) continue;
+    const load = inFlight / slots;
+    if (cached === most && load >= least) continue;
+    holder = index;
+    most = cached;
+    least = load;
+  }
+  return holder;
+}
+
+function chooseCold(question: RouteQuestion): Prediction | undefined {
+  const cold = question.cold();
+  const fastest = Math.max(fastestDecode(cold), fastestDecode(question.warm));
+  let best: Prediction | undefined;
+  for (const candidate of cold) {
+    const prediction = predictCold(candidate, question, { fastest });
+    if (best === undefined || prediction.seconds < best.seconds) best = prediction;
   }
   return best;
 }
 
-function choice(candidate: WarmCandidate, reason: RouteReason, seconds: number): RouteChoice {
-  return { neuron: candidate.neuron, reason, seconds, cold: candidate.loadingSeconds > 0 };
+function toColdChoice({ neuron, seconds }: Prediction): RouteChoice {
+  return { neuron, reason: "cold", seconds, cold: true };
+}
+
+function toWarmChoice(
+  { neuron, seconds }: Prediction,
+  { loadingSeconds }: WarmCandidate,
+  reason: RouteReason,
+): RouteChoice {
+  const loading = loadingSeconds > 0;
+  return { neuron, reason: loading ? "loading" : reason, seconds, cold: loading };
 }

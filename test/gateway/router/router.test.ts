@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import {
   type ColdCandidate,
   chooseRoute,
-  predictWarmSeconds,
+  predictWarm,
   type WarmCandidate,
 } from "../../../src/gateway/router/router.ts";
 
@@ -57,12 +57,14 @@ describe("router", () => {
   });
 
   test("predicts prefill time times one plus six times the load", () => {
-    expect(predictWarmSeconds(warm("a", { inFlight: 2 }), 1_000)).toBeCloseTo(1 + (6 * 2) / 4);
+    expect(predictWarm(warm("a", { inFlight: 2 }), { promptTokens: 1_000 }).seconds).toBeCloseTo(
+      1 + (6 * 2) / 4,
+    );
   });
 
   test("adds a queue wait once every slot is taken", () => {
     const full = warm("a", { inFlight: 5, serviceSeconds: 8 });
-    expect(predictWarmSeconds(full, 0)).toBeCloseTo((2 * 8) / 4);
+    expect(predictWarm(full, { promptTokens: 0 }).seconds).toBeCloseTo((2 * 8) / 4);
   });
 
   test("leaves out crowded neurons where speeds are not measured", () => {
