@@ -36,75 +36,148 @@ export interface NamedModel {
   readonly aliases: readonly string[];
 }
 
+/** What neurons call one of their models, and how many of them. */
+interface FoundModel {
+  entry: CatalogueEntry;
+  count: number;
+  readonly aliases: Map<string, number>;
+}
+
 /** A typing error: at most a third of the name's letters. */
 const NEAREST_PART = 3;
+/** Names that are compared with a mistyped one: a tenth of a microsecond each, for a request that goes nowhere. */
+const NEAREST_COMPARED_MAX = 10_000;
 
-/** Every model that any neuron can serve, loaded or not, by every name. Immutable. */
+/**
+ * Every model that any neuron can serve, loaded or not, by every name. Changed by the fleet alone, at the cost of the one
+ * model that changes; an entry that somebody holds never changes.
+ */
 export class Catalogue {
-  readonly entries: readonly CatalogueEntry[];
-  readonly #byName = new Map<string, CatalogueEntry>();
+  readonly #profiled: readonly CatalogueEntry[];
+  readonly #byProfileName = new Map<string, CatalogueEntry>();
   /** A source may have several profiles, each with neurons of its own. */
   readonly #bySource = new Map<string, CatalogueEntry[]>();
+  readonly #found = new Map<string, FoundModel>();
+  /** Ids of the models that have an alias, in the order of the alphabet. */
+  readonly #byAlias = new Map<string, string[]>();
+  #entries: readonly CatalogueEntry[] | undefined;
 
-  /** Earlier rules win a name: 1. profile ids, 2. profile aliases, 3. neurons' ids, 4. neurons' aliases. */
-  constructor(profiles: ModelProfiles, models: Iterable<NamedModel>) {
-    const entries: CatalogueEntry[] = [];
-    const byId = new Map<string, CatalogueEntry>();
-    const bySource = new Map<string, CatalogueEntry>();
-    for (const profile of profiles.models) {
-      const entry = profiledEntry(profile);
-      entries.push(entry);
-      byId.set(entry.id, entry);
-      if (!bySource.has(entry.source)) bySource.set(entry.source, entry);
-    }
-    const found = [...models];
-    for (const model of found) {
-      if (bySource.has(model.id)) continue;
-      const entry = plainEntry(model);
-      entries.push(entry);
-      bySource.set(model.id, entry);
-    }
-    this.entries = entries.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-    for (const entry of entries) {
+  constructor(profiles: ModelProfiles, models: Iterable<NamedModel> = []) {
+    this.#profiled = profiles.models.map(profiledEntry);
+    for (const entry of this.#profiled) {
+      if (!this.#byProfileName.has(entry.id)) this.#byProfileName.set(entry.id, entry);
       this.#bySource.set(entry.source, [...(this.#bySource.get(entry.source) ?? []), entry]);
     }
-    for (const profile of profiles.models) this.#name(profile.id, byId.get(profile.id));
-    for (const profile of profiles.models) {
-      for (const alias of profile.aliases) this.#name(alias, byId.get(profile.id));
+    for (const entry of this.#profiled) {
+      for (const alias of entry.aliases) {
+        if (!this.#byProfileName.has(alias)) this.#byProfileName.set(alias, entry);
+      }
     }
-    for (const model of found) this.#name(model.id, bySource.get(model.id));
-    for (const model of found) {
-      for (const alias of model.aliases) this.#name(alias, bySource.get(model.id));
-    }
+    for (const model of models) this.add(model);
   }
 
-  /** The model of that id or alias. */
+  /** All models, sorted by id. */
+  get entries(): readonly CatalogueEntry[] {
+    this.#entries ??= this.#listEntries();
+    return this.#entries;
+  }
+
+  /** A neuron has the model. */
+  add(model: NamedModel): void {
+    const found = this.#found.get(model.id) ?? this.#find(model);
+    found.count += 1;
+    let isNew = false;
+    for (const alias of model.aliases) {
+      const count = found.aliases.get(alias) ?? 0;
+      found.aliases.set(alias, count + 1);
+      if (count > 0) continue;
+      isNew = true;
+      this.#byAlias.set(alias, [...(this.#byAlias.get(alias) ?? []), model.id].toSorted());
+    }
+    if (isNew) this.#nameAnew(model.id, found);
+  }
+
+  /** Takes an {@link add} of the same names back. */
+  remove(model: NamedModel): void {
+    const found = this.#found.get(model.id);
+    if (found === undefined) return;
+    found.count -= 1;
+    let isGone = false;
+    for (const alias of model.aliases) {
+      const count = (found.aliases.get(alias) ?? 0) - 1;
+      if (count > 0) {
+        found.aliases.set(alias, count);
+        continue;
+      }
+      isGone = true;
+      found.aliases.delete(alias);
+      const ids = (this.#byAlias.get(alias) ?? []).filter((id) => id !== model.id);
+      if (ids.length === 0) this.#byAlias.delete(alias);
+      else this.#byAlias.set(alias, ids);
+    }
+    if (found.count === 0) {
+      this.#found.delete(model.id);
+      this.#entries = undefined;
+    } else if (isGone) this.#nameAnew(model.id, found);
+  }
+
+  /**
+   * The model of that name. Earlier rules win: 1. profile ids, 2. profile aliases, 3. neurons' ids, 4. neurons' aliases,
+   * of several models with the same one that whose id comes first.
+   */
   find(name: string): CatalogueEntry | undefined {
-    return this.#byName.get(name);
+    const entry = this.#byProfileName.get(name) ?? this.#found.get(name)?.entry;
+    if (entry !== undefined) return entry;
+    const id = this.#byAlias.get(name)?.[0];
+    return id === undefined ? undefined : this.#found.get(id)?.entry;
   }
 
   /** What a neuron's own model of that id is called and how it is placed there. */
   findPlaced(source: string, neuron: string): CatalogueEntry | undefined {
     const entries = this.#bySource.get(source);
-    return entries?.find(({ neurons }) => neurons === undefined || neurons.has(neuron));
+    if (entries === undefined) return this.#found.get(source)?.entry;
+    return entries.find(({ neurons }) => neurons === undefined || neurons.has(neuron));
   }
 
   /** The name that a mistyped one may have meant. */
   findNearest(name: string): string | undefined {
+    const wanted = name.toLowerCase();
     let best: string | undefined;
     let bestDistance = Math.floor(name.length / NEAREST_PART) + 1;
-    for (const known of this.#byName.keys()) {
-      if (Math.abs(known.length - name.length) >= bestDistance) continue;
-      const apart = distance(name.toLowerCase(), known.toLowerCase());
-      if (apart >= bestDistance) continue;
-      best = known;
-      bestDistance = apart;
+    let compared = 0;
+    for (const names of [this.#byProfileName, this.#found, this.#byAlias]) {
+      for (const known of names.keys()) {
+        if (Math.abs(known.length - name.length) >= bestDistance) continue;
+        compared += 1;
+        if (compared > NEAREST_COMPARED_MAX) return best;
+        const apart = distance(wanted, known.toLowerCase());
+        if (apart >= bestDistance) continue;
+        best = known;
+        bestDistance = apart;
+      }
     }
     return best;
   }
 
-  #name(name: string, entry: CatalogueEntry | undefined): void {
-    if (entry !== undefined && !this.#byName.has(name)) this.#byName.set(name, entry);
+  #find(model: NamedModel): FoundModel {
+    const entry = this.#bySource.get(model.id)?.[0] ?? plainEntry(model);
+    const found = { entry, count: 0, aliases: new Map<string, number>() };
+    this.#found.set(model.id, found);
+    this.#entries = undefined;
+    return found;
+  }
+
+  /** A model without a profile is shown with every alias that any neuron has for it. */
+  #nameAnew(id: string, found: FoundModel): void {
+    if (this.#bySource.has(id)) return;
+    found.entry = plainEntry({ id, aliases: [...found.aliases.keys()].toSorted() });
+    this.#entries = undefined;
+  }
+
+  #listEntries(): CatalogueEntry[] {
+    const entries = [...this.#profiled];
+    for (const [id, { entry }] of this.#found) if (!this.#bySource.has(id)) entries.push(entry);
+    return entries.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 }
 

@@ -42,19 +42,15 @@ export class Fleet {
   readonly #listeners = new Set<Listener>();
   readonly #neuronListeners = new Map<string, Set<Listener>>();
   readonly #onRelease = (replica: Replica) => this.#released(replica);
-  #profiles: ModelProfiles;
-  /** Undefined when names have changed since it was made. */
-  #catalogue: Catalogue | undefined;
+  #catalogue = new Catalogue({ models: [] });
 
   constructor(options: FleetOptions) {
-    this.#profiles = options.profiles;
     this.#clock = options.clock;
     this.#log = options.log;
     this.configure(options);
   }
 
   get catalogue(): Catalogue {
-    this.#catalogue ??= this.#makeCatalogue();
     return this.#catalogue;
   }
 
@@ -66,7 +62,6 @@ export class Fleet {
     readonly neurons: readonly NeuronAddress[];
     readonly profiles: ModelProfiles;
   }): void {
-    this.#profiles = options.profiles;
     const left = new Map(this.#neurons);
     this.#neurons.clear();
     for (const [order, address] of options.neurons.entries()) {
@@ -84,7 +79,7 @@ export class Fleet {
       this.#neurons.set(record.name, record);
     }
     this.#placed.sort();
-    this.#catalogue = undefined;
+    this.#catalogue = new Catalogue(options.profiles, this.#reports());
     this.#markDuplicates();
     for (const record of left.values()) this.#removeIfIdle(record);
     for (const neuron of [...this.#neurons.keys()]) this.#tell({ neuron });
@@ -94,6 +89,10 @@ export class Fleet {
     return new NeuronRecord(address, {
       onAdded: (neuron, replica) => this.#placed.add({ neuron, replica }),
       onRemoved: (replica) => this.#placed.remove(replica),
+      onNamed: (before, now) => {
+        if (before !== undefined) this.#catalogue.remove(before);
+        if (now !== undefined) this.#catalogue.add(now);
+      },
     });
   }
 
@@ -275,8 +274,7 @@ export class Fleet {
 
   /** What a neuron or an API has; what is missing is gone. */
   applyModels(name: string, models: readonly Model[]): void {
-    const changed = this.#neurons.get(name)?.applyModels(models, this.#clock.nowMs());
-    if (changed === true) this.#catalogue = undefined;
+    this.#neurons.get(name)?.applyModels(models, this.#clock.nowMs());
     this.#tell({ neuron: name });
   }
 
@@ -308,7 +306,6 @@ export class Fleet {
         break;
       case "model_gone":
         neuron.removeModel(event.id);
-        this.#catalogue = undefined;
         this.#tell({ neuron: name, model: event.id });
         break;
       case "device":
@@ -325,8 +322,7 @@ export class Fleet {
   }
 
   applyModel(name: string, model: Model): void {
-    const changed = this.#neurons.get(name)?.applyModel(model, this.#clock.nowMs());
-    if (changed === true) this.#catalogue = undefined;
+    this.#neurons.get(name)?.applyModel(model, this.#clock.nowMs());
     this.#tell({ neuron: name, model: model.id });
   }
 
@@ -377,9 +373,8 @@ export class Fleet {
 
   #removeIfIdle(neuron: NeuronRecord): void {
     if (neuron.inFlight > 0) return;
-    for (const replica of neuron.replicas.values()) this.#placed.remove(replica);
+    for (const { model } of [...neuron.replicas.values()]) neuron.removeModel(model);
     this.#neurons.delete(neuron.name);
-    this.#catalogue = undefined;
     this.#log.info("Neuron has gone", { neuron: neuron.name });
     this.#tell({ neuron: neuron.name });
   }
@@ -402,14 +397,10 @@ export class Fleet {
     }
   }
 
-  #makeCatalogue(): Catalogue {
-    const models: Model[] = [];
+  *#reports(): Iterable<Model> {
     for (const neuron of this.#neurons.values()) {
-      for (const replica of neuron.replicas.values()) {
-        if (replica.report !== undefined) models.push(replica.report);
-      }
+      for (const { report } of neuron.replicas.values()) if (report !== undefined) yield report;
     }
-    return new Catalogue(this.#profiles, models);
   }
 
   #tell(change: FleetChange): void {

@@ -8,6 +8,8 @@ import { Replica } from "./replica.ts";
 export interface ReplicaObserver {
   onAdded(neuron: NeuronRecord, replica: Replica): void;
   onRemoved(replica: Replica): void;
+  /** A model came, went or has other aliases. */
+  onNamed(before: Model | undefined, now: Model | undefined): void;
 }
 
 /** Where a neuron is; without a kind it is one of ours. */
@@ -158,31 +160,30 @@ export class NeuronRecord {
     this.devices = [...others, device].toSorted((a, b) => a.index - b.index);
   }
 
-  /** Replaces the list of models; returns whether their names changed. Our own counts stay. */
-  applyModels(models: readonly Model[], nowMs: number): boolean {
+  /** Replaces the list of models. Our own counts stay. */
+  applyModels(models: readonly Model[], nowMs: number): void {
     const named = new Set(models.map((model) => model.id));
-    let changed = false;
-    for (const model of models) changed = this.applyModel(model, nowMs) || changed;
+    for (const model of models) this.applyModel(model, nowMs);
     for (const replica of this.replicas.values()) {
       if (named.has(replica.model) || replica.report === undefined) continue;
       this.removeModel(replica.model);
-      changed = true;
     }
-    return changed;
   }
 
-  /** Returns whether the neuron's names changed. */
-  applyModel(model: Model, nowMs: number): boolean {
+  applyModel(model: Model, nowMs: number): void {
     const replica = this.ensureReplica(model.id);
     const before = replica.report;
     replica.applyReport(model, nowMs);
     this.#noteState(replica);
-    return before === undefined || before.aliases.join("\n") !== model.aliases.join("\n");
+    if (before === undefined || !areSame(before.aliases, model.aliases)) {
+      this.#observer.onNamed(before, model);
+    }
   }
 
   removeModel(id: string): void {
     const replica = this.replicas.get(id);
     if (replica === undefined) return;
+    if (replica.report !== undefined) this.#observer.onNamed(replica.report, undefined);
     replica.report = undefined;
     this.#noteState(replica);
     if (replica.inFlight > 0) return;
@@ -213,4 +214,8 @@ export class NeuronRecord {
       this.residents.delete(replica);
     }
   }
+}
+
+function areSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, index) => text === other[index]);
 }
