@@ -16,7 +16,7 @@ export function formatSseData(data: unknown): string {
 }
 
 /** One named event with JSON data; `id` lets a reader resume. */
-export function formatSseEvent(event: string, data: unknown, id?: number): string {
+export function formatSseEvent(event: string, data: unknown, id?: string): string {
   const idLine = id === undefined ? "" : `id: ${id}\n`;
   return `${idLine}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -22,6 +22,7 @@ import { swaggerRoutes } from "./http/swagger-routes.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { findKvPlace, KvStore } from "./models/kv-store.ts";
 import { LearnedPlans } from "./models/learned-plans.ts";
+import { PrefixBook, promptRoomOf } from "./models/prefix-book.ts";
 import { ModelRegistry } from "./models/registry.ts";
 import { EventPump } from "./native/event-pump.ts";
 import { RpcServers } from "./rpc/rpc-servers.ts";
@@ -113,6 +114,7 @@ interface Parts {
   readonly catalogue: Catalogue;
   readonly registry: ModelRegistry;
   readonly hub: EventHub;
+  readonly prefixes: PrefixBook;
   readonly metrics: NeuronMetrics;
   readonly status: NeuronStatus;
   readonly supply: Supply;
@@ -139,25 +141,18 @@ async function assemble(
     models: () => registry.list(),
     devices: () => inventory.list(),
   });
-  const hub = new EventHub({
-    clock,
-    source: {
-      health: () => status.health(),
-      models: () => registry.list(),
-      model: (id) => {
-        const model = registry.find(id);
-        return model && registry.view(model);
-      },
-      pulls: () => supply.pulls.list(),
-    },
-  });
+  const prefixes = new PrefixBook();
+  const hub = openHub(clock, () => ({ status, registry, supply, prefixes }));
   const kept = await openKept({ config, env, log });
   const exit = Promise.withResolvers<number>();
   const stopping = new AbortController();
   const registry: ModelRegistry = new ModelRegistry({
     ...{ config, log, clock, catalogue, harness, inventory, sets, ...kept },
     listener: {
-      onModel: (model, urgent) => hub.markModel(model.id, urgent),
+      onModel: (model, urgent) => {
+        hub.markModel(model.id, { urgent, loading: model.state === "loading" });
+        if (!model.isResident && prefixes.forget(model.id)) hub.markPrefixes();
+      },
       onModelGone: (id) => hub.tellModelGone(id),
       onDevices: () => {
         hub.tellDevices(inventory.list());
@@ -189,9 +184,31 @@ async function assemble(
   pump.onFault((fault) => registry.onFault(fault));
   return {
     ...{ config, log, clock, host, inventory, sets, rpc, harness, catalogue, registry, hub },
-    ...{ metrics, status },
+    ...{ prefixes, metrics, status },
     ...{ supply, exited: exit.promise, endWhenIdle, stopping },
   };
+}
+
+/** `parts` is asked when something is told: they come to be after the hub, which they tell of changes. */
+function openHub(
+  clock: Clock,
+  parts: () => Pick<Parts, "status" | "registry" | "supply" | "prefixes">,
+): EventHub {
+  return new EventHub({
+    clock,
+    source: {
+      health: () => parts().status.health(),
+      models: () => parts().registry.list(),
+      model: (id) => {
+        const { registry } = parts();
+        const model = registry.find(id);
+        return model && registry.view(model);
+      },
+      pulls: () => parts().supply.pulls.list(),
+      prefixes: () => parts().prefixes.list(),
+      takePrefixChanges: () => parts().prefixes.takeChanges(),
+    },
+  });
 }
 
 /** What outlives the daemon: what loads took, and caches of unloaded models. */
@@ -257,12 +274,17 @@ function serve(
   parts: Parts,
   options: { readonly token: string | undefined; readonly testFaults: boolean },
 ): NeuronServer {
-  const { config, registry, clock, log, metrics, hub, status, supply } = parts;
+  const { config, registry, clock, log, metrics, hub, prefixes, status, supply } = parts;
   const isDraining = () => status.isDraining;
   const bodyBytesMax = config.neuron.body_bytes_max;
   const remoteMedia = config.media.remote;
   const handler = new InferenceHandler({
     ...{ registry, clock, log, metrics, bodyBytesMax, remoteMedia, isDraining },
+    onPrompt: (model, chain, tokens) => {
+      if (chain.length === 0 || !model.isResident) return;
+      prefixes.note(model.id, { chain, tokens, room: promptRoomOf(model) });
+      hub.markPrefixes();
+    },
   });
   const routes = [
     ...neuronRoutes({ self: status, hub, metrics }),

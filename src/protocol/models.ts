@@ -1,5 +1,6 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { AdapterChoiceSchema, loadOptions } from "../base/load-options.ts";
+import { HolderSchema, LeaseClaimSchema, LeaseSchema } from "./leases.ts";
 
 export const MODEL_STATES = [
   "absent",
@@ -64,6 +65,8 @@ export const ModelSchema = t.Object({
   queued: t.Integer(),
   /** Slots that compute for a request now, by the engine's own figures. */
   slots_busy: t.Integer(),
+  /** Who waits for it elsewhere, also while it is absent; missing when nobody does. */
+  leases: t.Optional(t.Array(LeaseSchema)),
   /** Milliseconds since the epoch, 0 when never used. */
   last_used_ms: t.Number(),
   load_seconds: t.Optional(t.Number()),
@@ -105,12 +108,14 @@ const placement = {
   /** In place of the adapters that neuron.toml switches on; an empty list means none. */
   adapters: t.Optional(t.Array(AdapterChoiceSchema, { maxItems: 16 })),
   ...loadOptions,
+  /** Leases the model in the same step, whatever becomes of the load or plan. */
+  lease: t.Optional(LeaseClaimSchema),
 };
 
 export const LoadRequestSchema = t.Object({
   ...placement,
   pinned: t.Optional(t.Boolean()),
-  /** True (the default) answers when the model is ready or failed; false answers 202 at once. */
+  /** True (the default) answers when the model is ready or failed; false answers 202 once its memory is taken. */
   wait: t.Optional(t.Boolean()),
 });
 export type LoadRequest = Static<typeof LoadRequestSchema>;
@@ -118,14 +123,27 @@ export type LoadRequest = Static<typeof LoadRequestSchema>;
 export const LoadResponseSchema = t.Object({ model: ModelSchema });
 export type LoadResponse = Static<typeof LoadResponseSchema>;
 
+/** For so long a model that became ready is nobody's victim: those who waited for it elsewhere send their requests. */
+export const RESIDENCE_SECONDS_MIN = 1;
+
 export const UnloadRequestSchema = t.Object({
   model: t.String({ minLength: 1, maxLength: 256 }),
   /** How long requests in flight may go on; 0 cancels them at once. Default 30. */
   drain_seconds: t.Optional(t.Number({ minimum: 0, maximum: 3600 })),
   /** Keeps what its cache holds for the next load, as far as [kv] of neuron.toml has room. */
   keep_kv: t.Optional(t.Boolean()),
-  /** True refuses with 409 instead of draining when a request is in flight, queued or leased. */
+  /**
+   * True refuses with 409 instead of draining: when a request is in flight or queued, and for what only_unleased
+   * refuses.
+   */
   only_idle: t.Optional(t.Boolean()),
+  /**
+   * True drains a busy model, and refuses with 409 one that another holder leases, that loads, or that became ready
+   * less than {@link RESIDENCE_SECONDS_MIN} ago.
+   */
+  only_unleased: t.Optional(t.Boolean()),
+  /** Whose own leases do not stand in the way. */
+  holder: t.Optional(HolderSchema),
 });
 export type UnloadRequest = Static<typeof UnloadRequestSchema>;
 
@@ -164,13 +182,18 @@ export const PlanResponseSchema = t.Object({
   ),
   /** Layers on the GPU where not all of them are. */
   gpu_layers: t.Optional(t.Integer()),
-  /** What each loaded model would free, per device. */
+  /** What each model that is loaded, or being loaded, would free, per device. */
   unloads: t.Array(
     t.Object({
       model: t.String(),
       devices: t.Array(t.Object({ index: t.Integer(), bytes: t.Number() })),
       pinned: t.Boolean(),
+      /** In use, loading, or ready for less than {@link RESIDENCE_SECONDS_MIN}: only_idle would be refused. */
       busy: t.Boolean(),
+      /** Its memory is taken and comes back only when the load fails or is unloaded. */
+      loading: t.Optional(t.Boolean()),
+      /** Who waits for it elsewhere; missing when nobody does. */
+      leases: t.Optional(t.Array(LeaseSchema)),
       last_used_ms: t.Number(),
     }),
   ),

@@ -9,7 +9,7 @@ import {
 } from "../../src/base/sse.ts";
 
 const STREAM =
-  formatSseEvent("model", { id: "ü\n1" }, 7) +
+  formatSseEvent("model", { id: "ü\n1" }, "7") +
   formatSseComment("still\nhere") +
   formatSseData({ a: 1 }) +
   SSE_DONE;

@@ -1,9 +1,13 @@
 import type { Clock } from "../../base/clock.ts";
 import { formatSseEvent } from "../../base/sse.ts";
 import { HEARTBEAT_MS, type NeuronEvent } from "../../protocol/events.ts";
+import { FIGURES_MS, type ModelFigures } from "../../protocol/figures.ts";
 import type { Device, Health } from "../../protocol/health.ts";
 import type { Model as ModelView } from "../../protocol/models.ts";
+import type { PrefixChange, Prefixes } from "../../protocol/prefixes.ts";
 import type { Pull } from "../../protocol/pulls.ts";
+import { EventLog } from "./event-log.ts";
+import { Subscription } from "./subscription.ts";
 
 /** Where the hub reads the present from, at the moment in which it tells of it. */
 export interface StateSource {
@@ -11,93 +15,56 @@ export interface StateSource {
   models(): ModelView[];
   model(id: string): ModelView | undefined;
   pulls(): readonly Pull[];
+  prefixes(): Prefixes[];
+  /** What changed since the last call; each change is given once. */
+  takePrefixChanges(): PrefixChange[];
 }
 
-/** Figures of one model are told at most four times a second; a new state at once. */
+/** What was told of a model's figures, and when. */
+interface Told {
+  readonly text: string;
+  readonly atMs: number;
+}
+
+/** Progress of a load is told at most four times a second; a new state at once. */
 const COALESCE_MS = 250;
-/** Figures of a busy model change without an event of ours. */
-const BUSY_REFRESH_MS = 1_000;
-/** A subscriber that is further behind gets a fresh snapshot instead. */
-const BACKLOG_MAX = 256;
 /** Of subscribers: gateways and a few dashboards. */
 const SUBSCRIBERS_MAX = 256;
 
-/** One reader of /events. */
-export class Subscription {
-  #backlog: string[] = [];
-  #wake: (() => void) | undefined;
-  #closed = false;
-  #behind = true;
-
-  constructor(readonly takeSnapshot: () => string) {}
-
-  push(text: string): void {
-    if (this.#behind || this.#closed) return;
-    if (this.#backlog.length >= BACKLOG_MAX) {
-      this.#backlog = [];
-      this.#behind = true;
-    } else {
-      this.#backlog.push(text);
-    }
-    this.#notify();
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#notify();
-  }
-
-  /** Text to send: a snapshot first and after a gap; undefined at the end. */
-  async next(): Promise<string | undefined> {
-    while (!this.#closed && !this.#behind && this.#backlog.length === 0) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    if (this.#closed) return undefined;
-    if (this.#behind) {
-      this.#behind = false;
-      this.#backlog = [];
-      return this.takeSnapshot();
-    }
-    const text = this.#backlog.join("");
-    this.#backlog = [];
-    return text;
-  }
-
-  #notify(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-}
-
-/** Tells subscribers what changed. Owner of the subscriptions and of what is yet to be told. */
+/**
+ * Tells subscribers what changed: a model's state at once, the progress of its load four times a second, figures every
+ * {@link FIGURES_MS} at most and only when they are others. Owner of the subscriptions and of what is yet to be told.
+ */
 export class EventHub {
   readonly #clock: Clock;
   readonly #source: StateSource;
+  readonly #log = new EventLog();
   readonly #subscriptions = new Set<Subscription>();
-  readonly #dirty = new Set<string>();
+  /** Models to be told of as a whole. */
+  readonly #changed = new Set<string>();
+  /** Models whose figures may be others than those that were told; busy ones always. */
+  readonly #stirring = new Set<string>();
+  readonly #toldFigures = new Map<string, Told>();
   readonly #toldDevices = new Map<number, string>();
   readonly #stop = new AbortController();
+  #prefixesChanged = false;
+  #prefixesToldMs = Number.NEGATIVE_INFINITY;
   #toldHealth = "";
   #ticking = false;
+  /** Until somebody reads, nothing is kept; from then on all is, for those who come back. */
+  #hasReaders = false;
 
   constructor(options: { readonly clock: Clock; readonly source: StateSource }) {
     this.#clock = options.clock;
     this.#source = options.source;
   }
 
-  /** Undefined when there are too many readers already. */
-  subscribe(): Subscription | undefined {
+  /** Goes on after the event of that id where it can. Undefined when there are too many readers already. */
+  subscribe(lastEventId?: string): Subscription | undefined {
     if (this.#subscriptions.size >= SUBSCRIBERS_MAX) return undefined;
-    const subscription = new Subscription(() =>
-      format({
-        type: "snapshot",
-        health: this.#source.health(),
-        models: this.#source.models(),
-        pulls: [...this.#source.pulls()],
-      }),
-    );
+    this.#hasReaders = true;
+    const takeSnapshot = () => this.#formatSnapshot();
+    const subscription = new Subscription({ log: this.#log, takeSnapshot, lastEventId });
     this.#subscriptions.add(subscription);
     return subscription;
   }
@@ -113,16 +80,26 @@ export class EventHub {
     for (const subscription of [...this.#subscriptions]) this.unsubscribe(subscription);
   }
 
-  /** A model's figures changed, or its state if urgent. */
-  markModel(id: string, urgent: boolean): void {
-    if (this.#subscriptions.size === 0) return;
-    this.#dirty.add(id);
-    if (urgent) this.#flush();
-    else if (!this.#ticking) void this.#tick();
+  /** A model's state changed, if urgent; else its figures or the progress of its load. */
+  markModel(id: string, options: { readonly urgent: boolean; readonly loading: boolean }): void {
+    if (!this.#hasReaders) return;
+    if (options.urgent || options.loading) this.#changed.add(id);
+    this.#stirring.add(id);
+    if (options.urgent) this.#tellChanged();
+    this.#ensureTicking();
+  }
+
+  /** Which beginnings of prompts are cached has changed. */
+  markPrefixes(): void {
+    if (!this.#hasReaders) return;
+    this.#prefixesChanged = true;
+    this.#ensureTicking();
   }
 
   tellModelGone(id: string): void {
-    this.#dirty.delete(id);
+    this.#changed.delete(id);
+    this.#stirring.delete(id);
+    this.#toldFigures.delete(id);
     this.#send({ type: "model_gone", id });
   }
 
@@ -133,7 +110,7 @@ export class EventHub {
 
   /** Tells of devices whose figures or state changed since they were told last. */
   tellDevices(devices: readonly Device[]): void {
-    if (this.#subscriptions.size === 0) return;
+    if (!this.#hasReaders) return;
     for (const device of devices) {
       const text = JSON.stringify(device);
       if (this.#toldDevices.get(device.index) === text) continue;
@@ -162,18 +139,19 @@ export class EventHub {
     }
   }
 
-  /** Flushes now and again after a pause, as long as something changes or a model is busy. */
+  #ensureTicking(): void {
+    if (!this.#ticking) void this.#tick();
+  }
+
+  /** Tells now and again after a pause, as long as there is something to be told or a model is busy. */
   async #tick(): Promise<void> {
     this.#ticking = true;
-    let busy: string[] = [];
     try {
-      while (this.#dirty.size > 0 || busy.length > 0) {
-        for (const id of busy) this.#dirty.add(id);
-        busy = this.#flush();
+      while (this.#changed.size > 0 || this.#stirring.size > 0 || this.#prefixesChanged) {
+        this.#tellChanged();
+        this.#tellFigures();
+        this.#tellPrefixes();
         await this.#clock.sleep(COALESCE_MS, this.#stop.signal);
-        if (this.#dirty.size === 0 && busy.length > 0) {
-          await this.#clock.sleep(BUSY_REFRESH_MS - COALESCE_MS, this.#stop.signal);
-        }
       }
     } catch {
       // Only stop() ends a sleep early.
@@ -182,26 +160,93 @@ export class EventHub {
     }
   }
 
-  /** Tells of every model that is due and returns those that work on requests. */
-  #flush(): string[] {
-    const busy: string[] = [];
-    for (const id of this.#dirty) {
+  #tellChanged(): void {
+    for (const id of this.#changed) {
       const model = this.#source.model(id);
       if (model === undefined) continue;
+      const text = JSON.stringify(figuresOf(model));
+      this.#toldFigures.set(id, { text, atMs: this.#clock.monotonicMs() });
       this.#send({ type: "model", model });
-      if (model.in_flight > 0) busy.push(id);
     }
-    this.#dirty.clear();
-    return this.#subscriptions.size > 0 ? busy : [];
+    this.#changed.clear();
+  }
+
+  #tellFigures(): void {
+    const atMs = this.#clock.monotonicMs();
+    const due: ModelFigures[] = [];
+    for (const id of this.#stirring) {
+      const told = this.#toldFigures.get(id);
+      if (told !== undefined && atMs - told.atMs < FIGURES_MS) continue;
+      const model = this.#source.model(id);
+      if (model === undefined || model.in_flight === 0) this.#stirring.delete(id);
+      if (model === undefined) continue;
+      const figures = figuresOf(model);
+      const text = JSON.stringify(figures);
+      if (text === told?.text) continue;
+      this.#toldFigures.set(id, { text, atMs });
+      due.push(figures);
+    }
+    if (due.length > 0) this.#send({ type: "figures", models: due });
+  }
+
+  #tellPrefixes(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (!this.#prefixesChanged || nowMs - this.#prefixesToldMs < FIGURES_MS) return;
+    this.#prefixesChanged = false;
+    const changes = this.#source.takePrefixChanges();
+    if (changes.length === 0) return;
+    this.#prefixesToldMs = nowMs;
+    this.#send({ type: "prefixes", changes });
+  }
+
+  #formatSnapshot(): string {
+    const models = this.#source.models();
+    // Whoever has just come wants to know how busy ones go on, though nothing marked them since.
+    for (const { id, in_flight } of models) if (in_flight > 0) this.#stirring.add(id);
+    this.#ensureTicking();
+    const event: NeuronEvent = {
+      type: "snapshot",
+      health: this.#source.health(),
+      models,
+      pulls: [...this.#source.pulls()],
+      prefixes: this.#source.prefixes(),
+    };
+    return formatSseEvent(event.type, event, this.#log.idOf(this.#log.last));
   }
 
   #send(event: NeuronEvent): void {
-    if (this.#subscriptions.size === 0) return;
-    const text = format(event);
-    for (const subscription of this.#subscriptions) subscription.push(text);
+    if (!this.#hasReaders) return;
+    this.#log.append(event);
+    for (const subscription of this.#subscriptions) subscription.notify();
   }
 }
 
-function format(event: NeuronEvent): string {
-  return formatSseEvent(event.type, event);
+function figuresOf(model: ModelView): ModelFigures {
+  return {
+    id: model.id,
+    in_flight: model.in_flight,
+    queued: model.queued,
+    slots_busy: model.slots_busy,
+    leases: model.leases ?? [],
+    last_used_ms: model.last_used_ms,
+    prompt_tokens: model.prompt_tokens,
+    cached_prompt_tokens: model.cached_prompt_tokens,
+    completion_tokens: model.completion_tokens,
+    ...picked(model, "prefill_tokens_per_second"),
+    ...picked(model, "decode_tokens_per_second"),
+    ...picked(model, "queue_seconds"),
+    ...picked(model, "drafted_tokens"),
+    ...picked(model, "accepted_tokens"),
+  };
+}
+
+/** A field where the model has it. */
+function picked<Key extends keyof ModelView>(
+  model: ModelView,
+  key: Key,
+): Partial<Pick<ModelView, Key>> {
+  if (model[key] === undefined) return {};
+  const field: Partial<Pick<ModelView, Key>> = {};
+  field[key] = model[key];
+  return field;
 }

@@ -3,8 +3,8 @@ import { SSE_HEADERS } from "../../base/sse.ts";
 import type { EventHub } from "../events/event-hub.ts";
 
 /** The stream of GET /events; ends when the reader leaves or the daemon stops. */
-export function eventsResponse(hub: EventHub, signal: AbortSignal): Response {
-  const subscription = hub.subscribe();
+export function eventsResponse(hub: EventHub, { headers, signal }: Request): Response {
+  const subscription = hub.subscribe(headers.get("last-event-id") ?? undefined);
   if (subscription === undefined) {
     throw new CortexError("queue_full", "Too many readers of /events", { retryAfterSeconds: 10 });
   }

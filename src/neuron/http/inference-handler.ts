@@ -3,6 +3,7 @@ import { CortexError } from "../../base/errors.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
+import { PREFIX_HEADER, parsePrefixHeader } from "../../protocol/prefixes.ts";
 import { fetchImages, hasRemoteImages } from "../media/remote-images.ts";
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
@@ -41,6 +42,7 @@ export class InferenceHandler {
   readonly #bodyBytesMax: number;
   readonly #remoteMedia: boolean;
   readonly #isDraining: () => boolean;
+  readonly #onPrompt: (model: Model, chain: readonly string[], tokens: number) => void;
 
   constructor(parts: {
     readonly registry: ModelRegistry;
@@ -51,6 +53,8 @@ export class InferenceHandler {
     /** Whether images may be fetched from addresses that clients name. */
     readonly remoteMedia: boolean;
     readonly isDraining: () => boolean;
+    /** A model's caches hold a prompt with these hashes; `tokens` is 0 as long as they are not counted. */
+    readonly onPrompt: (model: Model, chain: readonly string[], tokens: number) => void;
   }) {
     this.#registry = parts.registry;
     this.#clock = parts.clock;
@@ -59,6 +63,7 @@ export class InferenceHandler {
     this.#bodyBytesMax = parts.bodyBytesMax;
     this.#remoteMedia = parts.remoteMedia;
     this.#isDraining = parts.isDraining;
+    this.#onPrompt = parts.onPrompt;
   }
 
   /** Never rejects: every error is an answer. */
@@ -92,6 +97,7 @@ export class InferenceHandler {
       embeddingLength: model.entry.description.embeddingLength,
       capabilities: model.capabilities,
     });
+    const chain = parsePrefixHeader(request.headers.get(PREFIX_HEADER));
     const lease = this.#registry.lease(model);
     const call = new InferenceCall(lease, checked, {
       clock: this.#clock,
@@ -99,6 +105,7 @@ export class InferenceHandler {
       metrics: this.#metrics,
       requestId: passage.requestId,
       startedMs: passage.startedMs,
+      onCached: (tokens) => this.#onPrompt(model, chain, tokens),
     });
     call.start();
     passage.isAccepted = true;

@@ -1,6 +1,11 @@
 import { Type as t } from "@sinclair/typebox";
 import { CortexError } from "../../base/errors.ts";
 import {
+  type LeaseRequest,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
+} from "../../protocol/leases.ts";
+import {
   type LoadRequest,
   LoadRequestSchema,
   LoadResponseSchema,
@@ -16,6 +21,7 @@ import {
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
 import { type Route, readControlBody } from "./route.ts";
+import { taggedJson } from "./tagged-json.ts";
 
 /** The catalogue, and what changes a model's state. */
 export function modelRoutes(parts: {
@@ -40,9 +46,9 @@ export function modelRoutes(parts: {
       handle: async (request) => {
         refuseWhileDraining();
         const wanted = await readControlBody<LoadRequest>(request, LoadRequestSchema);
-        const { model, done } = registry.load(wanted);
+        const { model, admitted, done } = registry.load(wanted);
+        await orAbort(wanted.wait === false ? admitted : done, request.signal);
         if (wanted.wait === false) return accepted(registry, model);
-        await orAbort(done, request.signal);
         return Response.json({ model: registry.view(model) });
       },
     },
@@ -58,6 +64,7 @@ export function modelRoutes(parts: {
           await registry.unload(await readControlBody<UnloadRequest>(request, UnloadRequestSchema)),
         ),
     },
+    leaseRoute(registry),
     {
       method: "POST",
       path: "/models/plan",
@@ -75,15 +82,31 @@ export function modelRoutes(parts: {
   ];
 }
 
+function leaseRoute(registry: ModelRegistry): Route {
+  return {
+    method: "POST",
+    path: "/models/leases",
+    summary: "Takes all leases of one holder, in place of those that it had, until they expire",
+    tag: "models",
+    body: LeaseRequestSchema,
+    answer: LeaseResponseSchema,
+    handle: async (request) =>
+      Response.json(
+        registry.setLeases(await readControlBody<LeaseRequest>(request, LeaseRequestSchema)),
+      ),
+  };
+}
+
 function catalogueRoutes(registry: ModelRegistry): readonly Route[] {
   return [
     {
       method: "GET",
       path: "/models",
-      summary: "Every model that this neuron can serve, with state and figures",
+      summary:
+        "Every model that this neuron can serve, with state and figures; 304 for If-None-Match",
       tag: "models",
       answer: ModelListSchema,
-      handle: () => Response.json({ models: registry.list() }),
+      handle: (request) => taggedJson(request, { models: registry.list() }),
     },
     {
       method: "GET",

@@ -48,10 +48,11 @@ export function neuronRoutes(parts: {
     {
       method: "GET",
       path: "/events",
-      summary: "Server-sent events: a snapshot, then every change of models, devices and health",
+      summary:
+        "Server-sent events: a snapshot, or what came after Last-Event-ID; then every change",
       tag: "neuron",
       answer: NeuronEventSchema,
-      handle: (request) => eventsResponse(hub, request.signal),
+      handle: (request) => eventsResponse(hub, request),
     },
     {
       method: "GET",

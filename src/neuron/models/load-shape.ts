@@ -20,3 +20,22 @@ export function checkSameShape(model: Model, request: LoadRequest): void {
     },
   );
 }
+
+/**
+ * A load that runs is joined. @throws CortexError conflict when both say how they want the model, and not the same;
+ * what one of them leaves open is no difference.
+ */
+export function checkSameRequest(model: Model, joining: LoadRequest, running: LoadRequest): void {
+  const differs = (["context", "slots", "device_set", "devices"] as const).find(
+    (field) =>
+      joining[field] !== undefined &&
+      running[field] !== undefined &&
+      String(joining[field]) !== String(running[field]),
+  );
+  if (differs === undefined) return;
+  throw new CortexError(
+    "conflict",
+    `Model '${model.id}' is being loaded with ${differs} ${running[differs]}, not ${joining[differs]}`,
+    { param: differs, retryAfterSeconds: 1 },
+  );
+}

@@ -101,15 +101,20 @@ export class ModelLoader {
   async load(
     model: Model,
     request: LoadRequest,
-    options: { readonly onProgress: () => void; readonly signal: AbortSignal },
+    options: {
+      readonly onAdmitted: () => void;
+      readonly onProgress: () => void;
+      readonly signal: AbortSignal;
+    },
   ): Promise<void> {
     const placed = await this.#place(model, request);
     if (options.signal.aborted) throw cancelled(model);
-    // No await between the check of the plan and taking the place: others see the bytes as reserved from here on.
-    if (placed.plan.fits !== "now") throw doesNotFit(placed.plan);
     const { wanted, loop, estimate } = placed;
-    const placement = placementOf(placed);
-    model.placement = placement;
+    // No await between this plan and taking the place: others see the bytes as reserved from here on.
+    const plan = this.#planNow(wanted, estimate);
+    if (plan.fits !== "now") throw doesNotFit({ ...placed.plan, ...plan });
+    model.placement = placementOf(placed, this.#config.kv.prompt_cache_mib);
+    options.onAdmitted();
     if (placed.plan.reduced_from !== undefined) {
       const { context, slots, gpuLayers } = wanted.shape;
       const wantedFirst = JSON.stringify(placed.plan.reduced_from);
@@ -261,6 +266,11 @@ export class ModelLoader {
     const estimate = this.#learned.correct(planned, this.#keyOf(wanted));
     await this.refreshMemory(loop);
     this.#checkThere(set);
+    return { plan: this.#planNow(wanted, estimate), planned, estimate, wanted, loop };
+  }
+
+  /** Whether there is room at this moment. */
+  #planNow({ model, shape }: Wanted, estimate: Estimate): PlanResponse {
     const plan = planLoad(
       { ...estimate, model: model.id },
       {
@@ -270,8 +280,7 @@ export class ModelLoader {
         rules: this.#rules(),
       },
     );
-    const layers = gpuLayers === undefined ? {} : { gpu_layers: gpuLayers };
-    return { plan: { ...plan, ...layers }, planned, estimate, wanted, loop };
+    return shape.gpuLayers === undefined ? plan : { ...plan, gpu_layers: shape.gpuLayers };
   }
 
   #keyOf({ choice, model, set, shape }: Wanted): LoadKey {
@@ -331,7 +340,7 @@ export class ModelLoader {
   }
 }
 
-function placementOf({ wanted, loop, estimate }: PlacedPlan): Placement {
+function placementOf({ wanted, loop, estimate }: PlacedPlan, promptCacheMib: number): Placement {
   const { choice, shape } = wanted;
   return {
     loop,
@@ -339,6 +348,7 @@ function placementOf({ wanted, loop, estimate }: PlacedPlan): Placement {
     slots: shape.slots,
     planned: estimate,
     options: optionsKey(choice),
+    promptCacheBytes: (choice.options.prompt_cache_mib ?? promptCacheMib) * MEBIBYTE,
     gpuLayers: shape.gpuLayers,
     speculation: choice.draft?.id ?? choice.options.ngram,
     adapters: choice.adapters.map(({ name }) => name),

@@ -2,6 +2,7 @@ import type { ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
 import type { Model as ModelView } from "../../protocol/models.ts";
 import type { Harness } from "../harness/harness.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { HolderLeases } from "./holder-leases.ts";
 import type { Model } from "./model.ts";
 import type { ModelLoader } from "./model-loader.ts";
 
@@ -11,12 +12,14 @@ export class ModelViews {
     readonly catalogue: Catalogue;
     readonly harness: Harness;
     readonly loader: ModelLoader;
+    readonly holders: HolderLeases;
   };
 
   constructor(parts: {
     readonly catalogue: Catalogue;
     readonly harness: Harness;
     readonly loader: ModelLoader;
+    readonly holders: HolderLeases;
   }) {
     this.#parts = parts;
   }
@@ -39,10 +42,11 @@ export class ModelViews {
   }
 
   #show(model: Model, figures: ModelFigures | undefined): ModelView {
-    const { catalogue, loader } = this.#parts;
+    const { catalogue, loader, holders } = this.#parts;
     return model.view({
       aliases: catalogue.aliasesOf(model.entry),
       figures,
+      leases: holders.of(model.id),
       defaults: loader.defaultShape(model),
     });
   }

@@ -1,5 +1,6 @@
 import type { ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
 import { CortexError } from "../../base/errors.ts";
+import type { ModelLease } from "../../protocol/leases.ts";
 import type { ModelState, Model as ModelView } from "../../protocol/models.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { CatalogueEntry } from "./catalogue-entry.ts";
@@ -24,6 +25,8 @@ export interface Placement {
   readonly planned: Estimate;
   /** What tells its cache from that of the same model loaded otherwise. */
   readonly options: string;
+  /** Host memory for prompts that no slot holds. */
+  readonly promptCacheBytes: number;
   /** Undefined where they are as they were asked for. */
   readonly gpuLayers: number | undefined;
   /** Who drafts: a model's id or a kind of n-grams. */
@@ -77,6 +80,8 @@ export class Model {
   /** Requests that were accepted and have not ended: preparing, queued and running. */
   inFlight = 0;
   lastUsedMs = 0;
+  /** When it last became ready, on the monotonic clock. */
+  readyMs: number | undefined;
   loadSeconds: number | undefined;
   prefillTokensPerSecond: number | undefined;
   decodeTokensPerSecond: number | undefined;
@@ -169,10 +174,14 @@ export class Model {
     );
   }
 
-  /** What a neuron says of it; `figures` are the engine's own, `aliases` the unambiguous ones. */
+  /**
+   * What a neuron says of it; `figures` are the engine's own, `aliases` the unambiguous ones, `leases` those of
+   * gateways.
+   */
   view(context: {
     readonly aliases: readonly string[];
     readonly figures: ModelFigures | undefined;
+    readonly leases: readonly ModelLease[];
     readonly defaults: { readonly context: number; readonly slots: number };
   }): ModelView {
     const { entry, placement, loaded } = this;
@@ -191,6 +200,7 @@ export class Model {
       in_flight: this.inFlight,
       queued: figures === undefined ? 0 : figures.queued + figures.preparing,
       slots_busy: figures?.slots_busy ?? 0,
+      ...(context.leases.length === 0 ? {} : { leases: [...context.leases] }),
       last_used_ms: this.lastUsedMs,
       prompt_tokens: this.promptTokens,
       cached_prompt_tokens: this.cachedPromptTokens,

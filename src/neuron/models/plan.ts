@@ -1,3 +1,4 @@
+import type { ModelLease } from "../../protocol/leases.ts";
 import type { ModelBytes, PlanResponse } from "../../protocol/models.ts";
 
 /** Memory of one device as a plan sees it. */
@@ -15,7 +16,10 @@ export interface Resident {
   /** True while it loads: its bytes may not be missing from the device's free memory yet. */
   readonly loading: boolean;
   readonly pinned: boolean;
+  /** An unload that wants it idle would be refused, its leases apart. */
   readonly busy: boolean;
+  /** Of gateways whose requests wait for it. */
+  readonly leases: readonly ModelLease[];
   readonly lastUsedMs: number;
 }
 
@@ -81,15 +85,15 @@ export function planLoad(
     })),
     context: need.context,
     slots: need.slots,
-    unloads: residents
-      .filter((resident) => !resident.loading)
-      .map((resident) => ({
-        model: resident.model,
-        devices: resident.devices.map(({ index, bytes }) => ({ index, bytes })),
-        pinned: resident.pinned,
-        busy: resident.busy,
-        last_used_ms: resident.lastUsedMs,
-      })),
+    unloads: residents.map((resident) => ({
+      model: resident.model,
+      devices: resident.devices.map(({ index, bytes }) => ({ index, bytes })),
+      pinned: resident.pinned,
+      busy: resident.busy || resident.loading,
+      ...(resident.loading ? { loading: true } : {}),
+      ...(resident.leases.length === 0 ? {} : { leases: [...resident.leases] }),
+      last_used_ms: resident.lastUsedMs,
+    })),
   };
 }
 

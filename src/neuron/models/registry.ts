@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronConfig } from "../../config/neuron-schema.ts";
+import type { LeaseRequest, LeaseResponse } from "../../protocol/leases.ts";
 import type {
   LoadRequest,
   Model as ModelView,
@@ -16,15 +17,17 @@ import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { Harness } from "../harness/harness.ts";
 import type { EngineFault } from "../native/event-pump.ts";
 import type { Catalogue, CatalogueChange } from "./catalogue.ts";
+import { HolderLeases } from "./holder-leases.ts";
 import type { KvOutcome, KvStore } from "./kv-store.ts";
 import type { LearnedPlans } from "./learned-plans.ts";
 import { type Lease, LeaseBook } from "./lease-book.ts";
-import { checkSameShape } from "./load-shape.ts";
+import { checkSameRequest, checkSameShape } from "./load-shape.ts";
 import { Model } from "./model.ts";
 import { ModelLoader } from "./model-loader.ts";
 import { ModelViews } from "./model-views.ts";
 import type { Resident } from "./plan.ts";
 import { residentOf } from "./resident.ts";
+import { checkUnused, isFresh } from "./unload-guard.ts";
 
 /** How long an unload lets requests go on when it does not say. */
 const DRAIN_SECONDS_DEFAULT = 30;
@@ -42,8 +45,18 @@ export interface RegistryListener {
 
 /** A load on its way. */
 interface RunningLoad {
+  readonly request: LoadRequest;
+  /** Settles when its memory is taken, or with the load's end. */
+  readonly admitted: Promise<void>;
   readonly done: Promise<void>;
   readonly abort: AbortController;
+}
+
+/** A load that was asked for: begun, joined, or not needed. */
+export interface AskedLoad {
+  readonly model: Model;
+  readonly admitted: Promise<void>;
+  readonly done: Promise<void>;
 }
 
 /** Owner of every model's state: the only one that loads, unloads, leases and poisons them. */
@@ -57,6 +70,7 @@ export class ModelRegistry {
   readonly #loader: ModelLoader;
   readonly #kv: KvStore;
   readonly #leases: LeaseBook;
+  readonly #holders: HolderLeases;
   readonly #views: ModelViews;
   readonly #models = new Map<string, Model>();
   readonly #loads = new Map<Model, RunningLoad>();
@@ -88,7 +102,11 @@ export class ModelRegistry {
       queueMax: parts.config.defaults.queue_max,
       onChange: (model) => this.#listener.onModel(model, false),
     });
-    this.#views = new ModelViews({ ...parts, loader: this.#loader });
+    this.#holders = new HolderLeases({
+      clock: parts.clock,
+      onChange: (id) => this.#onHolders(id),
+    });
+    this.#views = new ModelViews({ ...parts, loader: this.#loader, holders: this.#holders });
     this.#applyCatalogue({ added: parts.catalogue.entries(), removed: [] });
     parts.catalogue.onChange((change) => this.#applyCatalogue(change));
     parts.harness.onLost((loop, end) => {
@@ -128,7 +146,10 @@ export class ModelRegistry {
   residents(): readonly Resident[] {
     return this.models()
       .filter((model) => model.isResident)
-      .map((model) => residentOf(model));
+      .map((model) => {
+        const busy = model.inFlight > 0 || isFresh(model, this.#clock.monotonicMs());
+        return residentOf(model, { busy, leases: this.#holders.of(model.id) });
+      });
   }
 
   /** A place in the model's queue. @throws CortexError unless it is ready and its queue has room */
@@ -141,61 +162,78 @@ export class ModelRegistry {
   }
 
   async plan(request: PlanRequest): Promise<PlanResponse> {
-    return await this.#loader.plan(this.require(request.model), request);
+    const model = this.require(request.model);
+    if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
+    return await this.#loader.plan(model, request);
+  }
+
+  /** Takes the leases of one holder, in place of those that it had. @throws CortexError queue_full */
+  setLeases({ holder, seconds, leases }: LeaseRequest): LeaseResponse {
+    const counts = new Map<string, number>();
+    const unknown: string[] = [];
+    for (const [name, count] of Object.entries(leases)) {
+      const id = this.find(name)?.id;
+      if (id === undefined) unknown.push(name);
+      else counts.set(id, count + (counts.get(id) ?? 0));
+    }
+    this.#holders.replace(holder, counts, seconds);
+    return { leased: [...counts.keys()], unknown };
   }
 
   /**
-   * Starts a load, or joins the one that runs; the promise settles with its end. A ready model is left as it is.
-   * @throws CortexError conflict when it is being unloaded or is loaded in another shape
+   * Starts a load, or joins the one that runs. A ready model is left as it is.
+   * @throws CortexError conflict when it is being unloaded, or is or gets loaded in another shape
    */
-  load(request: LoadRequest): { readonly model: Model; readonly done: Promise<void> } {
+  load(request: LoadRequest): AskedLoad {
     const model = this.require(request.model);
+    if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
     if (model.state === "draining") {
       throw new CortexError("conflict", `Model '${model.id}' is being unloaded`, {
         retryAfterSeconds: 1,
       });
     }
     const running = this.#loads.get(model);
-    if (running !== undefined) return { model, done: running.done };
+    if (running !== undefined) {
+      checkSameRequest(model, request, running.request);
+      return { model, admitted: running.admitted, done: running.done };
+    }
     if (model.state === "ready") {
       checkSameShape(model, request);
       if (request.pinned !== undefined) this.#setPinned(model, request.pinned);
-      return { model, done: Promise.resolve() };
+      return { model, admitted: Promise.resolve(), done: Promise.resolve() };
     }
     model.transition("loading");
     if (request.pinned !== undefined) model.pinned = request.pinned;
     this.#listener.onModel(model, true);
     const abort = new AbortController();
-    const done = this.#load(model, request, abort.signal).finally(() => {
+    const memory = Promise.withResolvers<void>();
+    const onAdmitted = () => memory.resolve();
+    const done = this.#load(model, request, { onAdmitted, signal: abort.signal }).finally(() => {
       this.#loads.delete(model);
       this.#listener.onModel(model, true);
       this.#listener.onDevices();
     });
+    const admitted = Promise.race([memory.promise, done]);
     // A caller that does not wait must not turn a failed load into an unhandled rejection.
     done.catch(() => undefined);
-    this.#loads.set(model, { done, abort });
-    return { model, done };
+    admitted.catch(() => undefined);
+    this.#loads.set(model, { request, admitted, done, abort });
+    return { model, admitted, done };
   }
 
   /**
    * Lets requests in flight end, then frees the model; concurrent calls share one unload. A load on its way is
    * given up.
-   * @throws CortexError conflict for only_idle and a busy model
+   * @throws CortexError conflict for only_idle or only_unleased and a model that is in use as they say
    */
   unload(request: UnloadRequest): Promise<UnloadResponse> {
     const model = this.require(request.model);
     const running = this.#unloads.get(model);
     if (running !== undefined) return running;
-    if (request.only_idle === true && model.inFlight > 0) {
-      throw new CortexError(
-        "conflict",
-        `Model '${model.id}' is busy with ${model.inFlight} requests`,
-        { figures: { in_flight: model.inFlight } },
-      );
-    }
-    if (request.only_idle === true && model.state === "loading") {
-      throw new CortexError("conflict", `Model '${model.id}' is loading`);
-    }
+    checkUnused(model, request, {
+      leases: this.#holders.heldByOthers(model.id, request.holder),
+      monotonicMs: this.#clock.monotonicMs(),
+    });
     const done = this.#unload(model, request).finally(() => {
       this.#unloads.delete(model);
       this.#listener.onModel(model, true);
@@ -231,6 +269,7 @@ export class ModelRegistry {
 
   /** Unloads everything; part of a stop. */
   async stop(): Promise<void> {
+    this.#holders.stop();
     const loads = [...this.#loads.values()];
     for (const load of loads) load.abort.abort();
     await Promise.allSettled(loads.map((load) => load.done));
@@ -284,11 +323,20 @@ export class ModelRegistry {
     }
   }
 
-  async #load(model: Model, request: LoadRequest, signal: AbortSignal): Promise<void> {
+  #onHolders(id: string): void {
+    const model = this.#models.get(id);
+    if (model !== undefined) this.#listener.onModel(model, false);
+  }
+
+  async #load(
+    model: Model,
+    request: LoadRequest,
+    options: { readonly onAdmitted: () => void; readonly signal: AbortSignal },
+  ): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
     try {
       const onProgress = () => this.#listener.onModel(model, false);
-      await this.#loader.load(model, request, { onProgress, signal });
+      await this.#loader.load(model, request, { onProgress, ...options });
     } catch (error) {
       this.#endFailedLoad(model, error);
       throw error;
@@ -298,6 +346,7 @@ export class ModelRegistry {
       throw new CortexError("model_poisoned", `Model '${model.id}' was poisoned: ${model.cause}`);
     }
     model.transition("ready");
+    model.readyMs = this.#clock.monotonicMs();
     model.lastUsedMs = this.#clock.nowMs();
     this.#listener.onLoaded(model);
     this.#log.info("Model loaded", {
@@ -322,7 +371,8 @@ export class ModelRegistry {
     // A load that runs is given up; the engine cannot be asked for two things of one model at once.
     const load = this.#loads.get(model);
     load?.abort.abort();
-    await load?.done.catch(() => undefined);
+    // No await without a load: what was checked holds until the model drains.
+    if (load !== undefined) await load.done.catch(() => undefined);
     if (model.state !== "ready") return this.#forget(model);
     model.transition("draining");
     this.#listener.onModel(model, true);

@@ -1,8 +1,12 @@
+import type { ModelLease } from "../../protocol/leases.ts";
 import type { Model } from "./model.ts";
 import type { Resident } from "./plan.ts";
 
 /** Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. */
-export function residentOf(model: Model): Resident {
+export function residentOf(
+  model: Model,
+  use: { readonly busy: boolean; readonly leases: readonly ModelLease[] },
+): Resident {
   const { placement, loaded } = model;
   const planned = placement?.planned.devices ?? [];
   const real = loaded?.bytes;
@@ -16,7 +20,8 @@ export function residentOf(model: Model): Resident {
     devices,
     loading: model.state === "loading",
     pinned: model.pinned,
-    busy: model.inFlight > 0,
+    busy: use.busy,
+    leases: use.leases,
     lastUsedMs: model.lastUsedMs,
   };
 }

@@ -50,6 +50,8 @@ export interface CallContext {
   readonly requestId: string;
   /** When the request arrived, on the monotonic clock. */
   readonly startedMs: number;
+  /** The model's caches hold the prompt; told again with all tokens once they are counted. */
+  readonly onCached: (tokens: number) => void;
 }
 
 /**
@@ -167,6 +169,7 @@ export class InferenceCall {
     const nowMs = this.#context.clock.monotonicMs();
     if (this.#lastChunkMs === 0) {
       this.#stream.observeFirstToken((nowMs - this.#context.startedMs) / 1000);
+      this.#context.onCached(0);
     } else {
       this.#stream.observeGap((nowMs - this.#lastChunkMs) / 1000);
     }
@@ -197,6 +200,7 @@ export class InferenceCall {
     if (figures === undefined) return;
     const { model } = this.#lease;
     model.count(figures);
+    this.#context.onCached(figures.promptTokens + figures.completionTokens);
     this.#context.metrics.countTokens(model.id, figures);
   }
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { PlanResponse } from "../../../src/protocol/models.ts";
+import { type PlanResponse, RESIDENCE_SECONDS_MIN } from "../../../src/protocol/models.ts";
 import { errorOf, ggufFile, MODEL_BYTES, NeuronFixture } from "../fixture.ts";
 
 let fixture: NeuronFixture;
@@ -40,6 +40,31 @@ describe("a load", () => {
     release();
     await fixture.until(async () => (await stateOf("alpha")) === "ready");
     expect((await fixture.load("alpha", { wait: false })).status).toBe(200);
+  });
+
+  test("that is not waited for is refused with 507 once others have taken the memory", async () => {
+    await start({ deviceBytes: [1.5 * MODEL_BYTES] });
+    const release = fixture.engine.hold("load");
+    expect((await fixture.load("alpha", { wait: false })).status).toBe(202);
+    const error = await errorOf(await fixture.load("beta", { wait: false }));
+    expect(error).toMatchObject({ status: 507, code: "does_not_fit" });
+    const plan = error.figures as unknown as PlanResponse;
+    expect(plan.unloads).toMatchObject([{ model: "alpha", busy: true, loading: true }]);
+    expect(await stateOf("beta")).toBe("absent");
+    release();
+  });
+
+  test("that runs is joined, unless both say in which shape and not the same", async () => {
+    await start();
+    const release = fixture.engine.hold("load");
+    expect((await fixture.load("alpha", { wait: false, context: 50 })).status).toBe(202);
+    expect((await fixture.load("alpha", { wait: false, slots: 2 })).status).toBe(202);
+    const error = await errorOf(await fixture.load("alpha", { wait: false, context: 80 }));
+    expect(error).toMatchObject({ status: 409, code: "conflict", param: "context" });
+    expect(error.message).toContain("context 50, not 80");
+    release();
+    await fixture.until(async () => (await stateOf("alpha")) === "ready");
+    expect(fixture.engine.countCalls("job", { op: "load" })).toBe(1);
   });
 
   test("in another shape than the loaded one is a conflict", async () => {
@@ -82,6 +107,7 @@ describe("memory", () => {
   test("that does not suffice is 507 with what is needed, free, and could be freed", async () => {
     await start({ deviceBytes: [1.5 * MODEL_BYTES] });
     await fixture.load("alpha", { pinned: true });
+    await fixture.clock.advance(RESIDENCE_SECONDS_MIN * 1_000);
     const error = await errorOf(await fixture.load("beta"));
     expect(error).toMatchObject({ status: 507, code: "does_not_fit" });
     const plan = error.figures as unknown as PlanResponse;
