@@ -2,13 +2,17 @@ import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { CortexError, type ErrorCode } from "../../base/errors.ts";
 import { SseReader } from "../../base/sse.ts";
-import { type NeuronEvent, NeuronEventSchema } from "../../protocol/events.ts";
-import { type Health, HealthSchema } from "../../protocol/health.ts";
+import type { NeuronEvent } from "../../protocol/events.ts";
+import type { Health } from "../../protocol/health.ts";
+import {
+  type LeaseRequest,
+  type LeaseResponse,
+  LeaseResponseSchema,
+} from "../../protocol/leases.ts";
 import {
   type LoadRequest,
   LoadResponseSchema,
   type Model,
-  ModelListSchema,
   type PlanRequest,
   type PlanResponse,
   PlanResponseSchema,
@@ -17,35 +21,53 @@ import {
   UnloadResponseSchema,
 } from "../../protocol/models.ts";
 import type { Origin, UpstreamCall } from "./connection.ts";
-import { callJson, type JsonCallOptions } from "./json-call.ts";
+import { callJson, type JsonAnswer, type JsonCallOptions } from "./json-call.ts";
+import { NeuronReports, type NeuronReportsOptions } from "./neuron-reports.ts";
 
 const JSON_HEADERS = "Content-Type: application/json\r\nAccept: application/json\r\n";
 
 /** Takes a neuron's events until it ends, once. */
 export interface EventSink {
-  onEvent(event: NeuronEvent): void;
+  /** With the event's id, from which a later stream can go on. */
+  onEvent(event: NeuronEvent, id: string | undefined): void;
   onEnd(error: CortexError): void;
 }
 
 /** What the gateway asks of one neuron; a simulation answers it without a network. */
 export type NeuronApi = Pick<HttpNeuronApi, keyof HttpNeuronApi>;
 
-/** The control plane of one neuron, with every answer checked against the protocol's schemas. */
+/** The longest id of an event that is sent back: a header's line, not a store. */
+const EVENT_ID_CHARACTERS_MAX = 256;
+/** What would end the header's line. */
+const EVENT_ID = /^[\x21-\x7e]+$/;
+
+/** The control plane of one neuron: every answer is checked, and what it says of itself is mended by rule. */
 export class HttpNeuronApi {
   readonly #origin: Origin;
+  readonly #reports: NeuronReports;
+  /** The last list of models and its tag: an unchanged one is not sent again. */
+  #listed: { readonly etag: string; readonly models: Model[] } | undefined;
 
-  constructor(origin: Origin) {
+  constructor(origin: Origin, options: NeuronReportsOptions) {
     this.#origin = origin;
+    this.#reports = new NeuronReports(options);
   }
 
   /** GET /health. */
   async health(options: JsonCallOptions): Promise<Health> {
-    return await this.#get("/health", HealthSchema, options);
+    const answer = await this.#ask("/health", "", options);
+    return this.#reports.health(readBody("/health", answer));
   }
 
-  /** GET /models. */
+  /** GET /models; the same array as before when nothing has changed since. */
   async models(options: JsonCallOptions): Promise<Model[]> {
-    return (await this.#get("/models", ModelListSchema, options)).models;
+    const listed = this.#listed;
+    const header = listed === undefined ? "" : `If-None-Match: ${listed.etag}\r\n`;
+    const answer = await this.#ask("/models", header, options);
+    if (answer.status === 304 && listed !== undefined) return listed.models;
+    const models = this.#reports.models(readBody("/models", answer));
+    this.#listed = answer.etag === undefined ? undefined : { etag: answer.etag, models };
+    return models;
   }
 
   /** POST /models/plan. */
@@ -67,15 +89,23 @@ export class HttpNeuronApi {
     });
   }
 
-  /** GET /events: opens the stream. Events that this version does not know are skipped. */
-  events(sink: EventSink): UpstreamCall {
+  /** POST /models/leases: all that the holder leases there from now on. */
+  async leases(request: LeaseRequest, options: JsonCallOptions): Promise<LeaseResponse> {
+    return await this.#post("/models/leases", request, { schema: LeaseResponseSchema, ...options });
+  }
+
+  /**
+   * GET /events: opens the stream, after the event of that id where the neuron still knows what followed it, else with
+   * a snapshot. Events that this version does not know are skipped.
+   */
+  events(sink: EventSink, lastEventId?: string): UpstreamCall {
     const reader = new SseReader();
     const decoder = new TextDecoder();
     let status = 0;
     const request = {
       method: "GET",
       path: "/events",
-      headers: "Accept: text/event-stream\r\n",
+      headers: `Accept: text/event-stream\r\n${resumeLine(lastEventId)}`,
       body: undefined,
     } as const;
     const call = this.#origin.send(request, {
@@ -86,8 +116,8 @@ export class HttpNeuronApi {
         if (status !== 200) return;
         try {
           for (const event of reader.push(decoder.decode(bytes.toBuffer(), { stream: true }))) {
-            const data: unknown = JSON.parse(event.data);
-            if (Value.Check(NeuronEventSchema, data)) sink.onEvent(data);
+            const read = this.#reports.event(JSON.parse(event.data));
+            if (read !== undefined) sink.onEvent(read, event.id);
           }
         } catch (cause) {
           call.abort();
@@ -103,14 +133,10 @@ export class HttpNeuronApi {
     return call;
   }
 
-  async #get<S extends TSchema>(
-    path: string,
-    schema: S,
-    options: JsonCallOptions,
-  ): Promise<Static<S>> {
-    const request = { method: "GET", path, headers: JSON_HEADERS, body: undefined } as const;
-    const answer = await callJson(this.#origin, request, options);
-    return this.#read(path, schema, answer);
+  async #ask(path: string, headers: string, options: JsonCallOptions): Promise<JsonAnswer> {
+    const lines = `${JSON_HEADERS}${headers}`;
+    const request = { method: "GET", path, headers: lines, body: undefined } as const;
+    return await callJson(this.#origin, request, options);
   }
 
   async #post<S extends TSchema>(
@@ -128,17 +154,24 @@ export class HttpNeuronApi {
     return this.#read(path, options.schema, answer);
   }
 
-  #read<S extends TSchema>(
-    path: string,
-    schema: S,
-    answer: { status: number; retryAfter: string | undefined; body: unknown },
-  ): Static<S> {
-    if (answer.status < 200 || answer.status > 299) throw readNeuronError(path, answer);
-    if (Value.Check(schema, answer.body)) return answer.body;
-    const first = Value.Errors(schema, answer.body).First();
+  #read<S extends TSchema>(path: string, schema: S, answer: JsonAnswer): Static<S> {
+    const body = readBody(path, answer);
+    if (Value.Check(schema, body)) return body;
+    const first = Value.Errors(schema, body).First();
     const where = first === undefined ? "" : `: ${first.path} ${first.message}`;
     throw new CortexError("neuron_failed", `Answer of ${path} is not as agreed${where}`);
   }
+}
+
+/** The body of an answer that is none of an error. */
+function readBody(path: string, answer: JsonAnswer): unknown {
+  if (answer.status >= 200 && answer.status <= 299) return answer.body;
+  throw readNeuronError(path, answer);
+}
+
+function resumeLine(id: string | undefined): string {
+  const usable = id !== undefined && id.length <= EVENT_ID_CHARACTERS_MAX && EVENT_ID.test(id);
+  return usable ? `Last-Event-ID: ${id}\r\n` : "";
 }
 
 const CODES_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
