@@ -5,15 +5,18 @@
 namespace nrn {
 
 /* Length of a step that reads prompts while nobody decodes: what a short prompt that comes then has
- * to wait for. Above 64 tokens longer pieces are no faster on a CPU, and an accelerator's batch is
- * full before. */
+ * to wait for. */
 static constexpr double STEP_SECONDS_ALONE = 0.4;
+/* Pieces while nobody decodes are never shorter: above it longer pieces are no faster on a CPU, and
+ * an accelerator's batch is full before STEP_SECONDS_ALONE are over. */
+static constexpr int32_t PROMPT_CAP_ALONE = 64;
 /* Of the bound on a stream's gap, the part that prompts may take; the rest is for the streams' own
  * tokens and for pieces that take longer than foreseen. */
-static constexpr double PROMPT_PART = 0.7;
-/* Pieces of 32 tokens cost a CPU about 12 % of its prefill speed, of 64 nothing measurable. */
+static constexpr double PROMPT_PART = 0.8;
+/* Long pieces are multiples of it: matrix products go by whole tiles. */
 static constexpr int32_t PROMPT_CAP_STEP = 32;
-static constexpr int32_t PROMPT_CAP_FINE = 8;
+/* A piece costs a pass over the weights, however short it is. */
+static constexpr int32_t PROMPT_CAP_MIN = 8;
 /* The first piece measures the speed. */
 static constexpr int32_t PROMPT_CAP_FIRST = 32;
 static constexpr double PROMPT_CAP_MAX = 1e6;
@@ -57,8 +60,8 @@ int32_t plan_prompt_cap(const device & self, const model & current) {
     }
     const double tokens = rate * prompt_seconds(self, current) - current.figures.n_decoding;
     const int32_t cap = (int32_t)std::min(tokens, PROMPT_CAP_MAX);
-    const int32_t grain = cap < 2 * PROMPT_CAP_STEP ? PROMPT_CAP_FINE : PROMPT_CAP_STEP;
-    return std::max(cap / grain * grain, PROMPT_CAP_FINE);
+    const int32_t least = decodes(self) ? PROMPT_CAP_MIN : PROMPT_CAP_ALONE;
+    return std::max(cap < 2 * PROMPT_CAP_STEP ? cap : cap / PROMPT_CAP_STEP * PROMPT_CAP_STEP, least);
 }
 
 static void smooth(double & value, double sample, double weight) {
@@ -69,7 +72,7 @@ void learn_pace(model & current, const server_context::figures & before, double 
     const double prompt = (double)(current.figures.n_prompt - before.n_prompt);
     const double generated = (double)(current.figures.n_generated - before.n_generated);
     pace & speed = current.speed;
-    if (prompt >= PROMPT_CAP_FINE) {
+    if (prompt >= PROMPT_CAP_MIN) {
         const double sample = (prompt + generated) / seconds;
         smooth(speed.prefill_per_second, sample,
             sample < speed.prefill_per_second ? SLOWER_WEIGHT : FASTER_WEIGHT);
