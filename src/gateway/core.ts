@@ -6,7 +6,7 @@ import type { Lifecycle } from "../lifecycle/lifecycle.ts";
 import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { ERROR_FORMATS } from "./http/errors.ts";
-import { ColdLoads, type LoadObserver } from "./loads/cold-loads.ts";
+import { ColdLoads, type FinishedLoad, type LoadObserver } from "./loads/cold-loads.ts";
 import { Defragmenter } from "./loads/defragmenter.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
@@ -51,11 +51,14 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   const afterCycles = config.eviction.defrag_after_cycles;
   const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
   const defragmenter = new Defragmenter({ fleet, apis, clock, log, afterCycles, inTurn });
-  const observer = observeLoads(metrics, (model, neuron) =>
-    defragmenter.noteLoaded(neuron, fleet.catalogue.find(model)?.source ?? model),
+  const observer = observeLoads(metrics, ({ entry, neuron }) =>
+    defragmenter.noteLoaded(neuron, entry.source),
   );
-  const loadSecondsMax = config.limits.load_seconds_max;
-  const loads = new ColdLoads({ fleet, apis, clock, log, strategy, loadSecondsMax, observer });
+  const loads = new ColdLoads({
+    ...{ fleet, apis, clock, log, strategy, observer },
+    loadSecondsMax: config.limits.load_seconds_max,
+    groupSecondsMax: config.limits.group_seconds_max,
+  });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const dataPlane = new DataPlane({
     fleet,
@@ -87,13 +90,13 @@ export function startCore(core: GatewayCore, lifecycle: Pick<Lifecycle, "add">):
 
 function observeLoads(
   metrics: GatewayMetrics,
-  noteLoaded: (model: string, neuron: string) => void,
+  noteLoaded: (load: FinishedLoad) => void,
 ): LoadObserver {
   return {
     onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
-    onLoaded: (model, neuron, seconds) => {
-      metrics.observeLoad(model, neuron, seconds);
-      noteLoaded(model, neuron);
+    onLoaded: (load) => {
+      metrics.observeLoad(load.entry.id, load.neuron, load.seconds);
+      noteLoaded(load);
     },
     onEvicted: (_neuron, strategy) => metrics.countEviction(strategy, "room"),
   };

@@ -5,12 +5,26 @@ import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
-import { type LoadSettings, runLoad } from "./load-run.ts";
+import type { LoadPhase, LoadProgress } from "./load-progress.ts";
+import type { LoadSettings } from "./load-request.ts";
+import { runLoad } from "./load-run.ts";
 
-/** What became of loads, for the metrics. */
+/** Who wanted a load: a request, an operator, or the placement of profiles. */
+export type LoadOrigin = "request" | "operator" | "placement";
+
+/** A load that has ended well. */
+export interface FinishedLoad {
+  readonly entry: CatalogueEntry;
+  readonly neuron: string;
+  readonly seconds: number;
+  /** Who began it; others may have joined. */
+  readonly origin: LoadOrigin;
+}
+
+/** What became of loads, for the metrics and for those who count them. */
 export interface LoadObserver {
   onColdStart(model: string, neuron: string): void;
-  onLoaded(model: string, neuron: string, seconds: number): void;
+  onLoaded(load: FinishedLoad): void;
   onEvicted(neuron: string, strategy: EvictionStrategy): void;
 }
 
@@ -21,21 +35,39 @@ export interface ColdLoadsOptions {
   readonly log: Log;
   readonly strategy: EvictionStrategy;
   readonly loadSecondsMax: number;
+  /** How long a busy model may go on while another waits for its memory. */
+  readonly groupSecondsMax: number;
   readonly observer: LoadObserver;
 }
 
+export interface EnsureOptions {
+  readonly signal: AbortSignal;
+  readonly settings?: LoadSettings;
+  /** A request when absent. */
+  readonly origin?: LoadOrigin;
+  /** See LoadRun. */
+  readonly gainSeconds?: number;
+}
+
 interface Flight {
-  readonly done: Promise<void>;
+  readonly neuron: string;
+  readonly entry: CatalogueEntry;
+  readonly startMs: number;
+  readonly abandon: AbortController;
+  done: Promise<void>;
   waiters: number;
+  phase: LoadPhase;
 }
 
 /**
- * Brings models into memory. Owner of the loads on their way: one per model and neuron, however many requests
- * wait for it. A waiter that leaves frees its place at once; the load goes on, for the others or for the
- * next.
+ * Brings models into memory. Owner of the loads on their way: one per model and neuron, however many requests wait for
+ * it, and of their order: on each neuron loads find room in the order in which they were first asked for. Who waits for
+ * one goes on in the order of arrival. A waiter that leaves frees its place at once; a load that nobody waits for any
+ * more ends unless the neuron has begun it.
  */
 export class ColdLoads {
   readonly #options: ColdLoadsOptions;
+  /** In the order in which they were asked for. */
   readonly #flights = new Map<string, Flight>();
   readonly #stop = new AbortController();
   /**
@@ -53,31 +85,52 @@ export class ColdLoads {
     return this.#flights.size;
   }
 
+  /** How far the load of a model on a neuron is; undefined when none is on its way. */
+  progressOf(neuron: string, source: string): LoadProgress | undefined {
+    const flight = this.#flights.get(keyOf(neuron, source));
+    if (flight === undefined) return undefined;
+    const { phase } = flight;
+    if (phase !== "loading") return { phase, progress: 0, ahead: this.#ahead(flight).length };
+    const progress = this.#options.fleet.findReplica(neuron, source)?.report?.progress ?? 0;
+    return { phase, progress, ahead: 0 };
+  }
+
   /**
    * Resolves when the model is ready on the neuron. Rejects with the signal's reason, `does_not_fit`,
    * `load_failed` (with Retry-After), `unavailable` or `timeout`. The caller holds a lease, so that the model
    * is no victim meanwhile.
    */
-  async ensureReady(
-    neuron: string,
-    entry: CatalogueEntry,
-    options: { readonly signal: AbortSignal; readonly settings?: LoadSettings },
-  ): Promise<void> {
-    const key = `${neuron}\n${entry.source}`;
-    let flight = this.#flights.get(key);
-    if (flight === undefined) {
-      flight = {
-        done: this.#start(key, { neuron, entry, settings: options.settings }),
-        waiters: 0,
-      };
-      this.#flights.set(key, flight);
+  async ensureReady(neuron: string, entry: CatalogueEntry, options: EnsureOptions): Promise<void> {
+    const key = keyOf(neuron, entry.source);
+    const { signal, settings } = options;
+    const running = this.#flights.get(key);
+    if (running !== undefined && Object.keys(settings ?? {}).length > 0) {
+      // What an operator asks beyond the profile is not what the others wait for.
+      await raceAbort(running.done, signal).catch(() => signal.throwIfAborted());
     }
+    const flight = this.#flights.get(key) ?? this.#start(key, { neuron, entry, options });
     flight.waiters += 1;
     try {
-      await raceAbort(flight.done, options.signal);
+      await raceAbort(flight.done, signal);
     } finally {
       flight.waiters -= 1;
+      if (flight.waiters === 0 && flight.phase !== "loading") this.#abandon(key, flight);
     }
+  }
+
+  /** Runs the work when nothing else plans, evicts or starts a load on this neuron. */
+  async inTurn<T>(neuron: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(neuron) ?? Promise.resolve();
+    const mine = before.then(work);
+    const ended = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(neuron, ended);
+    void ended.then(() => {
+      if (this.#turns.get(neuron) === ended) this.#turns.delete(neuron);
+    });
+    return await mine;
   }
 
   /** Ends every wait; loads go on in the neurons. */
@@ -87,68 +140,97 @@ export class ColdLoads {
 
   #start(
     key: string,
-    load: { neuron: string; entry: CatalogueEntry; settings: LoadSettings | undefined },
-  ): Promise<void> {
+    load: { neuron: string; entry: CatalogueEntry; options: EnsureOptions },
+  ): Flight {
     const { observer, clock } = this.#options;
-    const { neuron, entry } = load;
+    const { neuron, entry, options } = load;
+    const origin = options.origin ?? "request";
     const startMs = clock.monotonicMs();
-    observer.onColdStart(entry.id, neuron);
-    const done = this.#run(load).finally(() => this.#flights.delete(key));
+    if (origin !== "placement") observer.onColdStart(entry.id, neuron);
+    const flight: Flight = {
+      ...{ neuron, entry, startMs, waiters: 0 },
+      abandon: new AbortController(),
+      phase: "waiting",
+      done: Promise.resolve(),
+    };
+    this.#flights.set(key, flight);
+    flight.done = this.#run(flight, options).finally(() => this.#forget(key, flight));
     // Each waiter gets the failure by itself; without any it must not end the process.
-    done.then(
-      () => observer.onLoaded(entry.id, neuron, (clock.monotonicMs() - startMs) / 1_000),
+    flight.done.then(
+      () => {
+        const seconds = (clock.monotonicMs() - startMs) / 1_000;
+        observer.onLoaded({ entry, neuron, seconds, origin });
+      },
       () => undefined,
     );
-    return done;
+    return flight;
   }
 
-  async #run(load: {
-    neuron: string;
-    entry: CatalogueEntry;
-    settings: LoadSettings | undefined;
-  }): Promise<void> {
-    const { fleet, apis, clock, log, strategy, loadSecondsMax, observer } = this.#options;
-    const { neuron, entry, settings } = load;
+  #abandon(key: string, flight: Flight): void {
+    this.#forget(key, flight);
+    flight.abandon.abort(new CortexError("cancelled", "Nobody waits for the load any more"));
+  }
+
+  #forget(key: string, flight: Flight): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key);
+  }
+
+  /** Loads of the same neuron that were asked for before and still look for room. */
+  #ahead(flight: Flight): Flight[] {
+    const ahead: Flight[] = [];
+    for (const other of this.#flights.values()) {
+      if (other === flight) break;
+      if (other.neuron === flight.neuron && other.phase !== "loading") ahead.push(other);
+    }
+    return ahead;
+  }
+
+  async #run(flight: Flight, options: EnsureOptions): Promise<void> {
+    const { fleet, apis, clock, log, strategy, loadSecondsMax, groupSecondsMax, observer } =
+      this.#options;
+    const { neuron, entry } = flight;
     const api = apis.get(neuron);
     if (api === undefined) throw new Error(`No neuron '${neuron}'`);
-    const run = { fleet, api, clock, log, strategy, loadSecondsMax, observer };
+    const waitedMs = ({ startMs }: Flight) => clock.monotonicMs() - startMs;
     try {
       await runLoad({
-        ...run,
-        neuron,
-        entry,
-        settings: settings ?? {},
+        ...{ fleet, api, clock, log, strategy, loadSecondsMax, observer, neuron, entry },
+        groupMaxMs: groupSecondsMax * 1_000,
+        settings: options.settings ?? {},
+        gainSeconds: options.gainSeconds,
         signal: this.#stop.signal,
+        abandoned: AbortSignal.any([this.#stop.signal, flight.abandon.signal]),
         inTurn: (work) => this.inTurn(neuron, work),
+        aheadWaitedMs: () => this.#ahead(flight).map(waitedMs),
+        waitedMs: () => waitedMs(flight),
+        enter: (phase) => {
+          flight.phase = phase;
+        },
       });
     } catch (thrown) {
-      if (thrown instanceof CortexError && thrown.code === "load_failed") {
-        fleet.noteLoadFailed(neuron, entry.source, thrown.message);
-        const untilMs = fleet.findReplica(neuron, entry.source)?.cooldownUntilMs ?? 0;
-        const retryAfterSeconds = Math.max(1, Math.ceil((untilMs - clock.nowMs()) / 1_000));
-        throw new CortexError(
-          "load_failed",
-          `Model '${entry.id}' failed to load on ${neuron}: ${thrown.message}`,
-          { cause: thrown, retryAfterSeconds },
-        );
-      }
-      throw thrown;
+      throw this.#explain(thrown, { neuron, entry });
     }
   }
 
-  /** Runs the work when nothing else plans, evicts or starts a load on this neuron. */
-  async inTurn<T>(neuron: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(neuron) ?? Promise.resolve();
-    const mine = before.then(work);
-    this.#turns.set(
-      neuron,
-      mine.then(
-        () => undefined,
-        () => undefined,
-      ),
+  /** A load that failed keeps others away for a while; its error says for how long. */
+  #explain(thrown: unknown, { neuron, entry }: { neuron: string; entry: CatalogueEntry }): unknown {
+    const { fleet, clock } = this.#options;
+    if (!(thrown instanceof CortexError) || thrown.code !== "load_failed") return thrown;
+    fleet.noteLoadFailed(neuron, entry.source, thrown.message);
+    const untilMs = fleet.findReplica(neuron, entry.source)?.cooldownUntilMs ?? 0;
+    return new CortexError(
+      "load_failed",
+      `Model '${entry.id}' failed to load on ${neuron}: ${thrown.message}`,
+      {
+        cause: thrown,
+        retryAfterSeconds: Math.max(1, Math.ceil((untilMs - clock.nowMs()) / 1_000)),
+      },
     );
-    return await mine;
   }
+}
+
+function keyOf(neuron: string, source: string): string {
+  return `${neuron}\n${source}`;
 }
 
 /** The promise's outcome, or the signal's reason when that comes first. */

@@ -11,9 +11,9 @@ const LOAD_SECONDS_GUESS = 5;
 export function toLoadedModels(
   fleet: Fleet,
   neuron: string,
-  view: { readonly plan: PlanResponse; readonly nowMs: number },
+  view: { readonly plan: PlanResponse; readonly nowMs: number; readonly fresh: boolean },
 ): LoadedModel[] {
-  const { plan, nowMs } = view;
+  const { plan, nowMs, fresh } = view;
   return plan.unloads.map((unload) => {
     const replica = fleet.findReplica(neuron, unload.model);
     const report = replica?.report;
@@ -21,7 +21,8 @@ export function toLoadedModels(
       id: unload.model,
       devices: unload.devices,
       pinned: unload.pinned || isProtected(fleet, neuron, unload.model),
-      busy: unload.busy || (replica?.running ?? 0) > 0,
+      // What the plan said of use is only true for the moment in which it was made.
+      busy: (replica?.running ?? 0) > 0 || (fresh ? unload.busy : (report?.in_flight ?? 0) > 0),
       // Those who wait for a closed model wait for its next load: they must not keep this one.
       leased: (replica?.waiting ?? 0) > 0 && replica?.closed !== true,
       loading: report?.state === "loading",

@@ -16,6 +16,7 @@ import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { describeFleet } from "../fleet/status.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
+import { toLoadRequest } from "../loads/load-request.ts";
 import { toLoadedModels, toNeeds } from "../loads/residents.ts";
 import { chooseRoute, predictWarm } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
@@ -71,7 +72,7 @@ export class Operations {
         ...(slots === undefined ? {} : { slots }),
         ...(pinned === undefined ? {} : { pinned }),
       };
-      await loads.ensureReady(neuron, entry, { signal, settings });
+      await loads.ensureReady(neuron, entry, { signal, settings, origin: "operator" });
     } finally {
       lease.release();
     }
@@ -155,24 +156,20 @@ export class Operations {
   async #planRoom(neuron: string, ask: { entry: CatalogueEntry; signal: AbortSignal }) {
     const { apis, clock, fleet, strategy } = this.#options;
     const { entry, signal } = ask;
-    const { context, slots } = entry;
     try {
-      const plan = await apis.get(neuron)?.plan(
-        {
-          model: entry.source,
-          ...(context === undefined ? {} : { context }),
-          ...(slots === undefined ? {} : { slots }),
-        },
-        { timeoutMs: PLAN_TIMEOUT_MS, signal },
-      );
+      const plan = await apis
+        .get(neuron)
+        ?.plan(toLoadRequest(entry), { timeoutMs: PLAN_TIMEOUT_MS, signal });
       if (plan === undefined) return {};
       const known = { fits: plan.fits, needs: plan.devices };
       if (plan.fits === "now") return { ...known, evicts: [] };
       const nowMs = clock.nowMs();
-      const loaded = toLoadedModels(fleet, neuron, { plan, nowMs });
+      const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh: true });
       const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
       if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
-      return { ...known, evicts: [...eviction.victims] };
+      const evicts = [...eviction.victims];
+      if (eviction.kind === "evict") return { ...known, evicts };
+      return { ...known, evicts, why: `waits until idle: ${eviction.busy.join(", ")}` };
     } catch (thrown) {
       signal.throwIfAborted();
       return { why: describeError(thrown) };

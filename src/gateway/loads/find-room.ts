@@ -1,0 +1,297 @@
+import { CortexError } from "../../base/errors.ts";
+import type { PlanResponse } from "../../protocol/models.ts";
+import { predictRegretSeconds } from "../evictor/eviction-order.ts";
+import { type LoadedModel, planEviction } from "../evictor/evictor.ts";
+import { estimateLoadSeconds } from "../fleet/candidates.ts";
+import { toLoadRequest } from "./load-request.ts";
+import type { LoadRun } from "./load-run.ts";
+import { type Admission, planAdmission } from "./plan-admission.ts";
+import { isProtected } from "./protection.ts";
+import { toLoadedModels, toNeeds } from "./residents.ts";
+import { unloadIdle } from "./unload-idle.ts";
+import { waitForChange } from "./wait-for-change.ts";
+
+/** Planning loads the model without allocation: a fifth of a second, more for a large one on a cold disk. */
+const PLAN_TIMEOUT_MS = 30_000;
+const ADMISSION_TIMEOUT_MS = 30_000;
+/** Attempts made anew because the neuron's state had moved on in between, or freed memory was not there. */
+const ROUNDS_MAX = 5;
+/** Between them, unless something changes sooner: drivers give freed memory back with delay. */
+const SETTLE_MS = 500;
+/** A waiting load looks again at least this often. */
+const LOOK_MS = 1_000;
+/** A neuron's plan is asked for again after this long; in between the fleet says who is in use. */
+const PLAN_AGE_MS = 5_000;
+/** How long a load waits for room in all: as long as clients wait by default. */
+const ROOM_MS = 600_000;
+/** How long requests of a closed model may go on: 8,000 tokens at 30 a second. Beyond it the other load gives way. */
+const DRAIN_MS = 300_000;
+const GIB = 1024 ** 3;
+
+type Outcome =
+  | { readonly kind: "started" }
+  | { readonly kind: "moved_on"; readonly why: string }
+  | { readonly kind: "wait"; readonly plan: PlanResponse | undefined };
+
+/** The models that take no new requests for this load's sake, and since when. */
+interface Closed {
+  readonly sources: Set<string>;
+  sinceMs: number;
+}
+
+/** Makes room and starts the load; waits while others come first or victims are in use. */
+export async function findRoom(run: LoadRun): Promise<void> {
+  const closed: Closed = { sources: new Set(), sinceMs: 0 };
+  const untilMs = run.clock.monotonicMs() + ROOM_MS;
+  try {
+    for (let round = 0; ; ) {
+      run.abandoned.throwIfAborted();
+      const outcome = await run.inTurn(() => takeTurn(run, closed));
+      if (outcome.kind === "started") return;
+      if (outcome.kind === "wait") {
+        await untilWorthATurn(run, { ...outcome, closed, untilMs });
+        continue;
+      }
+      round += 1;
+      if (round < ROUNDS_MAX) {
+        await waitForChange(
+          { ...run, signal: run.abandoned },
+          { neuron: run.neuron, limitMs: SETTLE_MS },
+        );
+        continue;
+      }
+      throw new CortexError(
+        "unavailable",
+        `Model '${run.entry.id}' found no room on ${run.neuron} in ${ROUNDS_MAX} attempts: ${outcome.why}`,
+        { retryAfterSeconds: 2 },
+      );
+    }
+  } finally {
+    for (const source of closed.sources) run.fleet.open(run.neuron, source);
+  }
+}
+
+/** Waits for a change after which a turn may bring this load further. Throws once it has waited long enough. */
+async function untilWorthATurn(
+  run: LoadRun,
+  state: { readonly plan: PlanResponse | undefined; closed: Closed; untilMs: number },
+): Promise<void> {
+  const { clock, fleet, abandoned, neuron } = run;
+  const { plan, closed, untilMs } = state;
+  const againMs = clock.monotonicMs() + PLAN_AGE_MS;
+  run.enter("waiting");
+  for (;;) {
+    const nowMs = clock.monotonicMs();
+    const drainedMs = closed.sources.size === 0 ? 0 : nowMs - closed.sinceMs;
+    if (nowMs >= untilMs || drainedMs >= DRAIN_MS) throw stillInUse(run, plan);
+    await waitForChange({ fleet, clock, signal: abandoned }, { neuron, limitMs: LOOK_MS });
+    if (plan === undefined || isThere(run) || clock.monotonicMs() >= againMs) return;
+    const { admission } = decide(run, { plan, fresh: false });
+    if (admission.kind === "wait" || isClosedAlready(admission, closed)) continue;
+    return;
+  }
+}
+
+function isClosedAlready(admission: Admission, { sources }: Closed): boolean {
+  return admission.kind === "close" && admission.victims.every((source) => sources.has(source));
+}
+
+/** One round with the neuron's turn. */
+async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
+  const { api, clock, entry, fleet, neuron, settings, signal } = run;
+  if (isThere(run)) return { kind: "started" };
+  const replica = fleet.findReplica(neuron, entry.source);
+  const state = replica?.report?.state;
+  // Other settings were asked for than it may have: it is pinned, or the neuron says what is different.
+  if (state === "loading" || (state === "ready" && replica?.closed !== true))
+    return await start(run);
+  // It is on its way out, or others come first: the next change tells.
+  if (state === "ready" || state === "draining") return { kind: "wait", plan: undefined };
+  if (run.aheadWaitedMs().some((aheadMs) => aheadMs >= run.groupMaxMs)) {
+    return { kind: "wait", plan: undefined };
+  }
+  run.enter("making_room");
+  const request = toLoadRequest(entry, settings);
+  const plan = await api.plan(request, { timeoutMs: PLAN_TIMEOUT_MS, signal });
+  run.abandoned.throwIfAborted();
+  const { admission, loaded } = decide(run, { plan, fresh: true });
+  if (run.gainSeconds !== undefined) assertWorthIt(run, { admission, loaded });
+  switch (admission.kind) {
+    case "load":
+      return await start(run);
+    case "evict":
+      return (await evict(run, { plan, victims: admission.victims })) ?? (await start(run));
+    case "close":
+      if (closed.sources.size === 0) closed.sinceMs = clock.monotonicMs();
+      for (const source of admission.victims) {
+        if (!closed.sources.has(source)) {
+          run.log.info("Draining", { neuron, model: source, for: entry.source });
+        }
+        closed.sources.add(source);
+        fleet.close(neuron, source);
+      }
+      return { kind: "wait", plan };
+    case "wait":
+      return { kind: "wait", plan };
+    case "fail":
+      throw doesNotFit(run, plan, admission.reason);
+  }
+}
+
+/** Whether nothing is left to do here: it serves, or is being loaded. */
+function isThere({ fleet, neuron, entry, settings }: LoadRun): boolean {
+  const asked = settings.context !== undefined || settings.slots !== undefined;
+  if (asked || settings.pinned !== undefined) return false;
+  const replica = fleet.findReplica(neuron, entry.source);
+  const state = replica?.report?.state;
+  return state === "loading" || (state === "ready" && replica?.closed !== true);
+}
+
+function decide(
+  run: LoadRun,
+  view: { readonly plan: PlanResponse; readonly fresh: boolean },
+): { admission: Admission; loaded: readonly LoadedModel[] } {
+  const { clock, entry, fleet, neuron, strategy, groupMaxMs } = run;
+  const { plan, fresh } = view;
+  if (plan.fits === "never")
+    return { admission: { kind: "fail", reason: "too_large" }, loaded: [] };
+  const nowMs = clock.nowMs();
+  const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh });
+  const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
+  const report = fleet.findReplica(neuron, entry.source)?.report;
+  let swapSeconds = report === undefined ? 0 : estimateLoadSeconds(report);
+  for (const { id, loadSeconds } of loaded) {
+    if (eviction.kind !== "none" && eviction.victims.includes(id)) swapSeconds += loadSeconds;
+  }
+  const admission = planAdmission({
+    aheadWaitedMs: run.aheadWaitedMs(),
+    waitedMs: run.waitedMs(),
+    fitsNow: plan.fits === "now",
+    eviction,
+    swapSeconds,
+    groupMaxMs,
+  });
+  return { admission, loaded };
+}
+
+/** A load that nobody waits for takes free memory, or that of models which are worth less together. */
+function assertWorthIt(
+  { clock, entry, neuron, gainSeconds = 0 }: LoadRun,
+  decision: { readonly admission: Admission; readonly loaded: readonly LoadedModel[] },
+): void {
+  const { admission, loaded } = decision;
+  if (admission.kind === "load") return;
+  const nowMs = clock.nowMs();
+  let regretSeconds = Number.POSITIVE_INFINITY;
+  if (admission.kind === "evict") {
+    regretSeconds = 0;
+    for (const model of loaded) {
+      if (admission.victims.includes(model.id)) regretSeconds += predictRegretSeconds(model, nowMs);
+    }
+  }
+  if (regretSeconds < gainSeconds) return;
+  throw new CortexError(
+    "unavailable",
+    `Another replica of '${entry.id}' is not worth its room on ${neuron}`,
+    { retryAfterSeconds: 5 },
+  );
+}
+
+/** Unloads the victims and looks whether the room is there. Undefined when it is. */
+async function evict(
+  run: LoadRun,
+  { plan, victims }: { readonly plan: PlanResponse; readonly victims: readonly string[] },
+): Promise<Outcome | undefined> {
+  const { api, entry, log, neuron, settings, signal, strategy } = run;
+  let freedBytes = 0;
+  for (const model of victims) {
+    log.info("Evicting", { neuron, model, for: entry.source, strategy });
+    const freed = await unloadIdle(run, model);
+    if (freed === undefined) return { kind: "moved_on", why: `'${model}' was wanted again` };
+    freedBytes += freed;
+    run.observer.onEvicted(neuron, strategy);
+  }
+  // What was freed by the book may not be there: fragments, drivers, other processes. The neuron's word counts.
+  const request = toLoadRequest(entry, settings);
+  const after = await api.plan(request, { timeoutMs: PLAN_TIMEOUT_MS, signal });
+  if (after.fits === "now") return undefined;
+  const figures = {
+    freed_bytes: freedBytes,
+    missing_before_bytes: missingBytes(plan),
+    missing_bytes: missingBytes(after),
+  };
+  log.warn("Freed memory is missing", {
+    ...{ neuron, model: entry.source, victims: victims.join(", ") },
+    ...figures,
+  });
+  return { kind: "moved_on", why: "freed memory is missing" };
+}
+
+/** What the devices of a plan lack together. */
+function missingBytes({ devices }: PlanResponse): number {
+  let missing = 0;
+  for (const { needed_bytes, free_bytes } of devices)
+    missing += Math.max(0, needed_bytes - free_bytes);
+  return missing;
+}
+
+/** Asks the neuron to begin. */
+async function start(run: LoadRun): Promise<Outcome> {
+  const { api, entry, fleet, neuron, settings, signal } = run;
+  run.abandoned.throwIfAborted();
+  const pinned = settings.pinned ?? (isProtected(fleet, neuron, entry.source) || undefined);
+  try {
+    const model = await api.load(
+      {
+        ...toLoadRequest(entry, settings),
+        ...(pinned === undefined ? {} : { pinned }),
+        wait: false,
+      },
+      { timeoutMs: ADMISSION_TIMEOUT_MS, signal },
+    );
+    fleet.applyModel(neuron, model);
+    return { kind: "started" };
+  } catch (thrown) {
+    if (!(thrown instanceof CortexError)) throw thrown;
+    // A conflict with a model that is there already: other settings were asked for than it has.
+    const ready = fleet.findReplica(neuron, entry.source)?.report?.state === "ready";
+    if (thrown.code === "conflict" && ready) throw thrown;
+    if (thrown.code === "does_not_fit" || thrown.code === "conflict") {
+      return { kind: "moved_on", why: thrown.message };
+    }
+    if (thrown.code === "unavailable" || thrown.code === "timeout") throw thrown;
+    throw new CortexError("load_failed", thrown.message, { cause: thrown });
+  }
+}
+
+function stillInUse({ entry, neuron }: LoadRun, plan: PlanResponse | undefined): CortexError {
+  return new CortexError(
+    "unavailable",
+    `Model '${entry.id}' waits for room on ${neuron}: the models there are in use`,
+    { retryAfterSeconds: 5, ...(plan === undefined ? {} : { figures: { ...plan } }) },
+  );
+}
+
+function doesNotFit(
+  { entry, neuron }: LoadRun,
+  plan: PlanResponse,
+  reason: "pinned" | "too_large",
+): CortexError {
+  const why =
+    reason === "pinned" ? "what could make room is pinned" : "its devices are too small for it";
+  const figures = plan.devices
+    .map(
+      ({ index, needed_bytes, free_bytes }) =>
+        `device ${index} needs ${gib(needed_bytes)}, has ${gib(free_bytes)} free`,
+    )
+    .join("; ");
+  return new CortexError(
+    "does_not_fit",
+    `Model '${entry.id}' does not fit on ${neuron}: ${why} (${figures})`,
+    { figures: { ...plan } },
+  );
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / GIB).toFixed(2)} GiB`;
+}

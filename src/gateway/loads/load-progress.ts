@@ -1,0 +1,16 @@
+/**
+ * How far a load is:
+ * - `waiting`: other loads of the neuron come first, or models in use have to finish;
+ * - `making_room`: it plans, and evicts who is idle;
+ * - `loading`: the neuron reads it.
+ */
+export type LoadPhase = "waiting" | "making_room" | "loading";
+
+/** What a client that waits may be told. */
+export interface LoadProgress {
+  readonly phase: LoadPhase;
+  /** 0 to 1: how much of the model is loaded; 0 before `loading`. */
+  readonly progress: number;
+  /** Loads of the same neuron that come first. */
+  readonly ahead: number;
+}

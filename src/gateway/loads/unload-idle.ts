@@ -1,0 +1,53 @@
+import { CortexError, describeError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { NeuronApi } from "../upstream/neuron-api.ts";
+
+/** Where a model is, and what it takes to talk to its neuron. */
+export interface NeuronCall {
+  readonly fleet: Fleet;
+  readonly api: NeuronApi;
+  readonly log: Log;
+  readonly neuron: string;
+  readonly signal: AbortSignal;
+}
+
+/** Freeing device memory is quick, writing a cache to disk takes longer; the neuron waits for nobody with only_idle. */
+const UNLOAD_TIMEOUT_MS = 60_000;
+const MODELS_TIMEOUT_MS = 30_000;
+
+/**
+ * Unloads a model unless somebody uses it or waits for it; resolves with the freed bytes, or with undefined when
+ * somebody does. The caller has the neuron's turn, so that a request for the model waits to load it again.
+ */
+export async function unloadIdle(call: NeuronCall, source: string): Promise<number | undefined> {
+  const { fleet, api, neuron, signal } = call;
+  const replica = fleet.findReplica(neuron, source);
+  if (replica !== undefined && replica.running > 0) return undefined;
+  if (replica !== undefined && replica.waiting > 0 && !replica.closed) return undefined;
+  const keepKv = fleet.catalogue.findPlaced(source, neuron)?.keepKv === true;
+  // From here on a request for it waits for its turn to load it again.
+  fleet.noteNotLoaded(neuron, source);
+  try {
+    const request = { model: source, only_idle: true, ...(keepKv ? { keep_kv: true } : {}) };
+    return (await api.unload(request, { timeoutMs: UNLOAD_TIMEOUT_MS, signal })).freed_bytes;
+  } catch (thrown) {
+    await refreshModels(call);
+    // The neuron has the last word on who uses it.
+    if (thrown instanceof CortexError && thrown.code === "conflict") return undefined;
+    throw thrown;
+  }
+}
+
+/** Asks the neuron for the state of all its models. */
+export async function refreshModels(call: NeuronCall): Promise<void> {
+  const { fleet, api, log, neuron, signal } = call;
+  try {
+    const models = await api.models({ timeoutMs: MODELS_TIMEOUT_MS, signal });
+    for (const model of models) fleet.applyModel(neuron, model);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    // The poller judges whether the neuron is down; here the next look decides.
+    log.debug("Models not read", { neuron, cause: describeError(thrown) });
+  }
+}
