@@ -59,10 +59,10 @@ export function modelRoutes(parts: {
       tag: "models",
       body: UnloadRequestSchema,
       answer: UnloadResponseSchema,
-      handle: async (request) =>
-        Response.json(
-          await registry.unload(await readControlBody<UnloadRequest>(request, UnloadRequestSchema)),
-        ),
+      handle: async (request) => {
+        const wanted = await readControlBody<UnloadRequest>(request, UnloadRequestSchema);
+        return Response.json(await registry.unload(wanted, request.signal));
+      },
     },
     leaseRoute(registry),
     {

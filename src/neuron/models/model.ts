@@ -11,7 +11,7 @@ const TRANSITIONS: Readonly<Record<ModelState, readonly ModelState[]>> = {
   absent: ["loading", "failed"],
   loading: ["ready", "failed", "poisoned", "absent"],
   ready: ["draining", "poisoned", "failed"],
-  draining: ["absent", "poisoned", "failed"],
+  draining: ["absent", "ready", "poisoned", "failed"],
   failed: ["loading", "absent"],
   poisoned: ["loading", "absent", "draining"],
 };

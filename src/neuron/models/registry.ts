@@ -52,6 +52,13 @@ interface RunningLoad {
   readonly abort: AbortController;
 }
 
+/** An unload on its way. */
+interface RunningUnload {
+  readonly done: Promise<UnloadResponse>;
+  /** Ends the wait of one that may be given up. */
+  readonly giveUp: AbortController | undefined;
+}
+
 /** A load that was asked for: begun, joined, or not needed. */
 export interface AskedLoad {
   readonly model: Model;
@@ -74,7 +81,7 @@ export class ModelRegistry {
   readonly #views: ModelViews;
   readonly #models = new Map<string, Model>();
   readonly #loads = new Map<Model, RunningLoad>();
-  readonly #unloads = new Map<Model, Promise<UnloadResponse>>();
+  readonly #unloads = new Map<Model, RunningUnload>();
 
   constructor(parts: {
     readonly config: NeuronConfig;
@@ -223,23 +230,33 @@ export class ModelRegistry {
 
   /**
    * Lets requests in flight end, then frees the model; concurrent calls share one unload. A load on its way is
-   * given up.
+   * given up. With only_unleased no request is cut: the model serves on when they outlive the drain, or the caller
+   * leaves.
    * @throws CortexError conflict for only_idle or only_unleased and a model that is in use as they say
    */
-  unload(request: UnloadRequest): Promise<UnloadResponse> {
+  unload(request: UnloadRequest, caller?: AbortSignal): Promise<UnloadResponse> {
     const model = this.require(request.model);
+    const isGentle = request.only_unleased === true;
     const running = this.#unloads.get(model);
-    if (running !== undefined) return running;
+    if (running?.giveUp !== undefined && !isGentle && request.only_idle !== true) {
+      // An operator's order does not wait for what a gateway would like.
+      running.giveUp.abort();
+      return running.done.catch(() => this.unload(request));
+    }
+    if (running !== undefined) return running.done;
     checkUnused(model, request, {
       leases: this.#holders.heldByOthers(model.id, request.holder),
       monotonicMs: this.#clock.monotonicMs(),
     });
-    const done = this.#unload(model, request).finally(() => {
+    const giveUp = isGentle ? new AbortController() : undefined;
+    const signals = [caller, giveUp?.signal].filter((signal) => signal !== undefined);
+    const cancel = isGentle ? AbortSignal.any(signals) : undefined;
+    const done = this.#unload(model, request, cancel).finally(() => {
       this.#unloads.delete(model);
       this.#listener.onModel(model, true);
       this.#listener.onDevices();
     });
-    this.#unloads.set(model, done);
+    this.#unloads.set(model, { done, giveUp });
     return done;
   }
 
@@ -367,7 +384,11 @@ export class ModelRegistry {
     else model.transition("failed", describeError(error));
   }
 
-  async #unload(model: Model, request: UnloadRequest): Promise<UnloadResponse> {
+  async #unload(
+    model: Model,
+    request: UnloadRequest,
+    cancel: AbortSignal | undefined,
+  ): Promise<UnloadResponse> {
     // A load that runs is given up; the engine cannot be asked for two things of one model at once.
     const load = this.#loads.get(model);
     load?.abort.abort();
@@ -376,7 +397,14 @@ export class ModelRegistry {
     if (model.state !== "ready") return this.#forget(model);
     model.transition("draining");
     this.#listener.onModel(model, true);
-    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT);
+    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT, cancel);
+    if (cancel !== undefined && isDraining(model) && (model.inFlight > 0 || cancel.aborted)) {
+      model.transition("ready");
+      const why = `is still busy with ${model.inFlight} requests and serves on`;
+      throw new CortexError("conflict", `Model '${model.id}' ${why}`, {
+        figures: { in_flight: model.inFlight },
+      });
+    }
     let kept: { readonly kept_tokens?: number } = {};
     if (request.keep_kv === true && isDraining(model)) {
       kept = { kept_tokens: (await this.#loader.saveKv(model)).tokens };
@@ -404,16 +432,17 @@ export class ModelRegistry {
     return { model: model.id, freed_bytes: 0 };
   }
 
-  async #drain(model: Model, seconds: number): Promise<void> {
+  async #drain(model: Model, seconds: number, cancel: AbortSignal | undefined): Promise<void> {
     if (model.inFlight === 0 || seconds === 0) return;
-    const deadline = new AbortController();
-    const timer = this.#clock.sleep(seconds * 1000, deadline.signal).then(
-      () => deadline.abort(),
-      // The requests ended first.
+    const over = new AbortController();
+    const signal = cancel === undefined ? over.signal : AbortSignal.any([over.signal, cancel]);
+    const timer = this.#clock.sleep(seconds * 1000, signal).then(
+      () => over.abort(),
+      // The requests ended first, or nobody wants the memory any more.
       () => undefined,
     );
-    await this.#leases.waitForIdle([model], deadline.signal);
-    deadline.abort();
+    await this.#leases.waitForIdle([model], signal);
+    over.abort();
     await timer;
   }
 

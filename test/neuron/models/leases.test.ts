@@ -154,6 +154,51 @@ describe("a model that became ready just now", () => {
 });
 
 describe("an unload that wants a model unleased", () => {
+  test("lets the model serve on when requests outlive the drain, and cuts none", async () => {
+    await start();
+    await loadAndSettle("alpha");
+    const release = fixture.engine.hold("decode");
+    const stream = await fixture.chat({ stream: true });
+    const drain = evict("alpha", { only_idle: false, only_unleased: true, drain_seconds: 5 });
+    await fixture.until(async () => (await fixture.model("alpha")).state === "draining");
+    expect((await fixture.chat()).status).toBe(503);
+    await fixture.clock.advance(5_000);
+    expect(await errorOf(await drain)).toMatchObject({ status: 409, figures: { in_flight: 1 } });
+    expect((await fixture.model("alpha")).state).toBe("ready");
+    release();
+    expect(await stream.text()).toEndWith("data: [DONE]\n\n");
+    expect((await fixture.chat()).status).toBe(200);
+  });
+
+  test("gives way to an operator's unload", async () => {
+    await start();
+    await loadAndSettle("alpha");
+    fixture.engine.hold("decode");
+    const stream = await fixture.chat({ stream: true });
+    const drain = evict("alpha", { only_idle: false, only_unleased: true, drain_seconds: 300 });
+    await fixture.until(async () => (await fixture.model("alpha")).state === "draining");
+    const ordered = fixture.post("/models/unload", { model: "alpha", drain_seconds: 0 });
+    expect([(await drain).status, (await ordered).status]).toEqual([409, 200]);
+    expect(await stream.text()).not.toContain("[DONE]");
+    expect((await fixture.model("alpha")).state).toBe("absent");
+  });
+
+  test("is forgotten when its caller leaves", async () => {
+    await start();
+    await loadAndSettle("alpha");
+    const release = fixture.engine.hold("decode");
+    const stream = await fixture.chat({ stream: true });
+    const caller = new AbortController();
+    const body = { model: "alpha", only_unleased: true };
+    const drain = fixture.post("/models/unload", body, caller.signal);
+    drain.catch(() => undefined);
+    await fixture.until(async () => (await fixture.model("alpha")).state === "draining");
+    caller.abort();
+    await fixture.until(async () => (await fixture.model("alpha")).state === "ready");
+    release();
+    expect(await stream.text()).toEndWith("data: [DONE]\n\n");
+  });
+
   test("drains a busy one and refuses one that loads", async () => {
     await start();
     await loadAndSettle("alpha");
