@@ -1,0 +1,189 @@
+import { ByteSpan } from "../base/byte-span.ts";
+import { CortexError } from "../base/errors.ts";
+import { formatSseData, SSE_DONE } from "../base/sse.ts";
+import type { FailurePhase, UpstreamCall, UpstreamSink } from "../gateway/upstream/connection.ts";
+import { statusOf, toErrorBody } from "../protocol/error-body.ts";
+import type { SimulatedLink } from "./simulated-link.ts";
+import { type Ask, countTokens } from "./specs.ts";
+
+const STREAM_TYPE = "text/event-stream";
+const JSON_TYPE = "application/json";
+const PREAMBLE = formatChunk({ role: "assistant", content: "" });
+const FIRST = formatChunk({ content: "Simu" });
+const MIDDLE = formatChunk({ content: "lated" });
+
+/** One inference request at a neuron, as its HTTP answer looks from the gateway. Owner of its place at the engine. */
+export class SimulatedCall implements UpstreamCall {
+  readonly #link: SimulatedLink;
+  readonly #ask: Ask;
+  readonly #model: string;
+  readonly #sink: UpstreamSink;
+  #isOpen = true;
+  #hasBegun = false;
+  #cancel: (() => void) | undefined;
+  #forget: () => void = () => undefined;
+
+  constructor(
+    link: SimulatedLink,
+    options: { readonly ask: Ask; readonly model: string; readonly sink: UpstreamSink },
+  ) {
+    this.#link = link;
+    this.#ask = options.ask;
+    this.#model = options.model;
+    this.#sink = options.sink;
+  }
+
+  /** The request has arrived. */
+  begin(): void {
+    if (!this.#isOpen) return;
+    const { neuron } = this.#link;
+    this.#forget = this.#link.watch({
+      break: (why) =>
+        this.fail(
+          new CortexError("neuron_failed", `Connection lost: ${why}`),
+          this.#hasBegun ? "answer" : "request",
+        ),
+    });
+    neuron.do(() => {
+      if (this.#isOpen) this.#submit();
+    });
+  }
+
+  fail(error: CortexError, phase: FailurePhase): void {
+    if (!this.#close()) return;
+    this.#leave();
+    this.#sink.onFailure(error, phase);
+  }
+
+  abort(): void {
+    if (!this.#close()) return;
+    this.#leave();
+  }
+
+  pause(): void {
+    // What a slow reader leaves unread waits in the neuron; nothing here is large enough to matter.
+  }
+
+  resume(): void {
+    // See pause.
+  }
+
+  #submit(): void {
+    const { stream } = this.#ask;
+    try {
+      this.#cancel = this.#link.neuron.submit(this.#model, this.#ask, {
+        onFirstToken: () => {
+          if (stream) this.#write(PREAMBLE + FIRST);
+        },
+        onMiddle: () => {
+          if (stream) this.#write(MIDDLE);
+        },
+        onEnd: ({ cachedTokens }) => {
+          this.#cancel = undefined;
+          this.#finish(cachedTokens);
+        },
+        onFailure: (error) => {
+          this.#cancel = undefined;
+          this.#refuse(error);
+        },
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof CortexError)) throw thrown;
+      this.#refuse(thrown);
+    }
+  }
+
+  #write(text: string): void {
+    this.#link.travel(() => {
+      if (!this.#isOpen) return;
+      this.#head(200, STREAM_TYPE);
+      this.#sink.onBody(spanOf(text));
+    });
+  }
+
+  #finish(cachedTokens: number): void {
+    const usage = {
+      prompt_tokens: countTokens(this.#ask.prompt),
+      completion_tokens: this.#ask.answer.tokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
+    };
+    const { stream } = this.#ask;
+    const last = stream
+      ? formatSseData({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }) +
+        formatSseData({ choices: [], usage }) +
+        SSE_DONE
+      : JSON.stringify({
+          object: "chat.completion",
+          choices: [
+            {
+              index: 0,
+              message: { role: "assistant", content: "Simulated" },
+              finish_reason: "stop",
+            },
+          ],
+          usage,
+        });
+    this.#end(200, { type: stream ? STREAM_TYPE : JSON_TYPE, text: last });
+  }
+
+  #refuse(error: CortexError): void {
+    const body = toErrorBody(error, "neuron");
+    if (this.#hasBegun) this.#end(200, { type: STREAM_TYPE, text: formatSseData(body) });
+    else {
+      const text = JSON.stringify(body);
+      this.#end(statusOf(error.code), {
+        type: JSON_TYPE,
+        text,
+        retryAfter: error.retryAfterSeconds,
+      });
+    }
+  }
+
+  #end(
+    status: number,
+    answer: {
+      readonly type: string;
+      readonly text: string;
+      readonly retryAfter?: number | undefined;
+    },
+  ): void {
+    this.#link.travel(() => {
+      if (!this.#isOpen) return;
+      this.#head(status, answer.type, answer.retryAfter);
+      this.#sink.onBody(spanOf(answer.text));
+      if (this.#close()) this.#sink.onEnd();
+    });
+  }
+
+  #head(status: number, contentType: string, retryAfterSeconds?: number): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    const retryAfter = retryAfterSeconds === undefined ? undefined : String(retryAfterSeconds);
+    this.#sink.onHead({ status, contentType, retryAfter, contentLength: undefined });
+  }
+
+  /** The neuron sees the connection end, and frees the slot. */
+  #leave(): void {
+    const cancel = this.#cancel;
+    this.#cancel = undefined;
+    if (cancel === undefined) return;
+    const { neuron } = this.#link;
+    // A dead one has no slots; one that cannot be reached finds out by its own probes.
+    neuron.do(cancel);
+  }
+
+  #close(): boolean {
+    if (!this.#isOpen) return false;
+    this.#isOpen = false;
+    this.#forget();
+    return true;
+  }
+}
+
+function spanOf(text: string): ByteSpan {
+  return new ByteSpan(Buffer.from(text));
+}
+
+function formatChunk(delta: Readonly<Record<string, string>>): string {
+  return formatSseData({ choices: [{ index: 0, delta, finish_reason: null }] });
+}

@@ -1,0 +1,226 @@
+import { ByteSpan } from "../base/byte-span.ts";
+import { CortexError } from "../base/errors.ts";
+import type {
+  Origin,
+  UpstreamCall,
+  UpstreamRequest,
+  UpstreamSink,
+} from "../gateway/upstream/connection.ts";
+import type { JsonCallOptions } from "../gateway/upstream/json-call.ts";
+import type { EventSink, NeuronApi } from "../gateway/upstream/neuron-api.ts";
+import { SimulatedCall } from "./simulated-call.ts";
+import type { SimulatedNeuron } from "./simulated-neuron.ts";
+import type { Ask } from "./specs.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
+
+/** As upstream/http-origin.ts bounds it. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** After so long TCP's probes find that the other side is gone. */
+const KEEPALIVE_MS = 25_000;
+
+/** How bodies of simulated requests begin, whatever the gateway makes of the rest. */
+const HEAD = /^\{"model":("(?:[^"\\]|\\.)*"),"user":"simulated-(\d+)"/;
+/** A model's name and a number. */
+const HEAD_BYTES = 1_024;
+
+/** A connection that is open, as the link sees it. */
+export interface OpenConnection {
+  /** The other side, or the way to it, is gone. */
+  break(why: string): void;
+}
+
+/** What the links of a run share. */
+export interface LinkWorld {
+  readonly clock: VirtualClock;
+  /** The requests under way, by their ids. */
+  readonly asks: ReadonlyMap<number, Ask>;
+}
+
+/**
+ * The network between one gateway and one neuron: carries control calls, events and requests with a delay, and breaks.
+ * Owner of its open connections. Stands in for the gateway's sockets and for HTTP; both sides get copies.
+ */
+export class SimulatedLink implements Origin {
+  readonly neuron: SimulatedNeuron;
+  readonly api: NeuronApi;
+  /** One way. */
+  latencyMs: number;
+  /** Events are lost while the stream seems well. */
+  losesEvents = false;
+  #isCut = false;
+  readonly #world: LinkWorld;
+  readonly #open = new Set<OpenConnection>();
+
+  constructor(neuron: SimulatedNeuron, world: LinkWorld, options: { readonly latencyMs: number }) {
+    this.neuron = neuron;
+    this.#world = world;
+    this.latencyMs = options.latencyMs;
+    this.api = {
+      health: (options) => this.#ask(options, () => neuron.health()),
+      models: (options) => this.#ask(options, () => neuron.list()),
+      plan: (request, options) => this.#ask(options, () => neuron.plan(request)),
+      load: (request, options) => this.#ask(options, () => neuron.load(request)),
+      unload: (request, options) => this.#ask(options, () => neuron.unload(request)),
+      leases: (request, options) => this.#ask(options, () => neuron.setLeases(request)),
+      events: (sink, lastEventId) => this.#follow(sink, lastEventId),
+    };
+  }
+
+  /** Nothing gets through any more, in either direction, and nobody is told. */
+  cut(): void {
+    this.#isCut = true;
+    for (const connection of [...this.#open]) {
+      this.#world.clock.after(KEEPALIVE_MS, () => {
+        if (this.#isCut) connection.break("no answer to probes");
+      });
+    }
+  }
+
+  /** Packets get through again; connections that were open meanwhile are reset. */
+  heal(): void {
+    if (!this.#isCut) return;
+    this.#isCut = false;
+    for (const connection of [...this.#open]) connection.break("reset by the peer");
+  }
+
+  send(request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
+    const call = new SimulatedCall(this, { ...this.#read(request), sink });
+    this.connect({
+      onConnected: () => call.begin(),
+      onRefused: (error) => call.fail(error, "connect"),
+    });
+    return call;
+  }
+
+  close(): void {
+    for (const connection of [...this.#open]) connection.break("closed");
+  }
+
+  /** Does something on the other side after the way there, unless it is cut. */
+  travel(act: () => void): void {
+    if (this.#isCut) return;
+    this.#world.clock.after(this.latencyMs, () => {
+      if (!this.#isCut) act();
+    });
+  }
+
+  /** Calls one of the two, when the neuron has accepted the connection or it is clear that it will not. */
+  connect(told: { onConnected(): void; onRefused(error: CortexError): void }): void {
+    if (this.#isCut) {
+      const error = connectError(this.neuron.name, `no connection within ${CONNECT_TIMEOUT_MS} ms`);
+      this.#world.clock.after(CONNECT_TIMEOUT_MS, () => told.onRefused(error));
+      return;
+    }
+    this.#world.clock.after(this.latencyMs, () => {
+      if (this.neuron.state !== "dead") told.onConnected();
+      else told.onRefused(connectError(this.neuron.name, "ECONNREFUSED"));
+    });
+  }
+
+  /** Tells the connection when it breaks, until the returned function is called. */
+  watch(connection: OpenConnection): () => void {
+    this.#open.add(connection);
+    const forget = this.neuron.onDeath(() =>
+      this.travel(() => connection.break("closed by the peer")),
+    );
+    return () => {
+      this.#open.delete(connection);
+      forget();
+    };
+  }
+
+  /** What a request's body says: whose it is, and the model as the gateway calls it here. */
+  #read({ path, body }: UpstreamRequest): { readonly ask: Ask; readonly model: string } {
+    const bytes = body instanceof ByteSpan ? body.toBuffer() : Buffer.from(body ?? "");
+    const head = bytes.toString("utf8", 0, HEAD_BYTES);
+    const [, model, id] = HEAD.exec(head) ?? [];
+    const ask = this.#world.asks.get(Number(id));
+    if (ask === undefined || model === undefined) throw new Error(`Not simulated: ${path} ${head}`);
+    return { ask, model: JSON.parse(model) as string };
+  }
+
+  /** One call of the control plane: there, done, and back. */
+  #ask<T>(options: JsonCallOptions, work: () => T | Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const { signal, timeoutMs } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    let isOpen = true;
+    let forget: () => void = () => undefined;
+    const end = (act: () => void) => {
+      if (!isOpen) return;
+      isOpen = false;
+      cancelTimeout();
+      signal?.removeEventListener("abort", onAbort);
+      forget();
+      act();
+    };
+    const onAbort = () => end(() => reject(signal?.reason));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const cancelTimeout = this.#world.clock.after(timeoutMs, () =>
+      end(() => reject(new CortexError("timeout", `No answer in ${timeoutMs} ms`))),
+    );
+    const back = (act: () => void) => this.travel(() => end(act));
+    this.connect({
+      onRefused: (error) => end(() => reject(error)),
+      onConnected: () => {
+        if (!isOpen) return;
+        const lost = (why: string) =>
+          end(() => reject(new CortexError("neuron_failed", `Connection lost: ${why}`)));
+        forget = this.watch({ break: lost });
+        this.neuron.do(() => {
+          // What arrived is done, whether or not anybody waits for it still.
+          doWork(work).then(
+            (value) => back(() => resolve(value)),
+            (error) => back(() => reject(error)),
+          );
+        });
+      },
+    });
+    return promise;
+  }
+
+  #follow(sink: EventSink, lastEventId: string | undefined): UpstreamCall {
+    let isOpen = true;
+    let forget: () => void = () => undefined;
+    let unsubscribe: () => void = () => undefined;
+    const end = (error: CortexError | undefined) => {
+      if (!isOpen) return;
+      isOpen = false;
+      forget();
+      unsubscribe();
+      if (error !== undefined) sink.onEnd(error);
+    };
+    this.connect({
+      onRefused: (error) => end(error),
+      onConnected: () => {
+        if (!isOpen) return;
+        const lost = (why: string) => end(new CortexError("neuron_failed", `Events: ${why}`));
+        forget = this.watch({ break: lost });
+        this.neuron.do(() => {
+          if (!isOpen) return;
+          unsubscribe = this.neuron.subscribe((event, id) => {
+            if (this.losesEvents && event.type !== "heartbeat") return;
+            this.travel(() => {
+              if (isOpen) sink.onEvent(event, id);
+            });
+          }, lastEventId);
+        });
+      },
+    });
+    return {
+      abort: () => end(undefined),
+      pause: () => undefined,
+      resume: () => undefined,
+    };
+  }
+}
+
+async function doWork<T>(work: () => T | Promise<T>): Promise<T> {
+  return await work();
+}
+
+function connectError(neuron: string, cause: string): CortexError {
+  return new CortexError("unavailable", `Cannot connect to ${neuron}: ${cause}`, {
+    figures: { cause },
+  });
+}

@@ -1,0 +1,110 @@
+import type { ModelFigures } from "../protocol/figures.ts";
+import type { ModelLease } from "../protocol/leases.ts";
+import type { Model, ModelState } from "../protocol/models.ts";
+import type { SimulatedEngine } from "./simulated-engine.ts";
+import type { ModelSpec } from "./specs.ts";
+
+/** One model of a simulated neuron. Changed by the neuron alone. */
+export class SimulatedModel {
+  readonly spec: ModelSpec;
+  state: ModelState = "absent";
+  progress = 0;
+  cause: string | undefined;
+  pinned: boolean;
+  /** The device that holds it, or on which it is being loaded. */
+  device = -1;
+  /** When it became ready, on the monotonic clock. */
+  readyMs = 0;
+  lastUsedMs = 0;
+  loadSeconds: number | undefined;
+  /** There while it is ready or draining. */
+  engine: SimulatedEngine | undefined;
+  /** What reports are told beside the state changed since they were told last. */
+  figuresDue = false;
+  /** Loads that ended well. */
+  loads = 0;
+
+  constructor(spec: ModelSpec) {
+    this.spec = spec;
+    this.pinned = spec.pinned;
+  }
+
+  get id(): string {
+    return this.spec.id;
+  }
+
+  get inFlight(): number {
+    return this.engine?.inFlight ?? 0;
+  }
+
+  /** Whether it takes device memory. */
+  get isResident(): boolean {
+    return this.device >= 0;
+  }
+
+  /** Device memory that it really has taken by now. */
+  get takenBytes(): number {
+    if (!this.isResident) return 0;
+    return this.state === "loading" ? this.spec.bytes * this.progress : this.spec.bytes;
+  }
+
+  /** What the neuron says of it. */
+  view(leases: readonly ModelLease[]): Model {
+    const { spec, engine, state } = this;
+    return {
+      id: spec.id,
+      aliases: [...spec.aliases],
+      state,
+      devices: this.isResident ? [this.device] : [],
+      context: spec.context,
+      slots: spec.slots,
+      bytes: { weights: spec.bytes, context: 0, compute: 0 },
+      pinned: this.pinned,
+      last_used_ms: this.lastUsedMs,
+      ...this.#counts(),
+      ...(leases.length === 0 ? {} : { leases: [...leases] }),
+      ...(state === "loading" ? { progress: this.progress } : {}),
+      ...(this.cause === undefined ? {} : { cause: this.cause }),
+      ...(this.loadSeconds === undefined ? {} : { load_seconds: this.loadSeconds }),
+      ...speedsOf(engine),
+      capabilities: ["chat"],
+      digest: spec.id,
+      file_bytes: spec.bytes,
+      architecture: "simulated",
+      parameters: 1,
+      quantization: "none",
+      context_train: spec.context,
+    };
+  }
+
+  figures(leases: readonly ModelLease[]): ModelFigures {
+    return {
+      id: this.id,
+      leases: [...leases],
+      last_used_ms: this.lastUsedMs,
+      ...this.#counts(),
+      ...speedsOf(this.engine),
+    };
+  }
+
+  #counts() {
+    const { engine } = this;
+    return {
+      in_flight: this.inFlight,
+      queued: engine?.queued ?? 0,
+      slots_busy: engine?.busySlots ?? 0,
+      prompt_tokens: engine?.promptTokens ?? 0,
+      cached_prompt_tokens: engine?.cachedTokens ?? 0,
+      completion_tokens: engine?.completionTokens ?? 0,
+    };
+  }
+}
+
+function speedsOf(engine: SimulatedEngine | undefined) {
+  const prefill = engine?.prefillTokensPerSecond;
+  const decode = engine?.decodeTokensPerSecond;
+  return {
+    ...(prefill === undefined ? {} : { prefill_tokens_per_second: prefill }),
+    ...(decode === undefined ? {} : { decode_tokens_per_second: decode }),
+  };
+}

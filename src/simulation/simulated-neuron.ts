@@ -1,0 +1,543 @@
+import { CortexError } from "../base/errors.ts";
+import { HolderLeases } from "../neuron/models/holder-leases.ts";
+import { planLoad, type Resident } from "../neuron/models/plan.ts";
+import { HEARTBEAT_MS, type NeuronEvent } from "../protocol/events.ts";
+import { FIGURES_MS } from "../protocol/figures.ts";
+import { type Device, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
+import type { LeaseRequest, LeaseResponse } from "../protocol/leases.ts";
+import {
+  type LoadRequest,
+  type Model,
+  type PlanRequest,
+  type PlanResponse,
+  RESIDENCE_SECONDS_MIN,
+  type UnloadRequest,
+  type UnloadResponse,
+} from "../protocol/models.ts";
+import { DeviceQueue, type EngineEvents, SimulatedEngine } from "./simulated-engine.ts";
+import { SimulatedModel } from "./simulated-model.ts";
+import type { Ask, NeuronSpec } from "./specs.ts";
+import { PartyClock, type VirtualClock } from "./virtual-clock.ts";
+
+/** Told of what a neuron does, for the figures and checks of a run. */
+export interface NeuronObserver {
+  onLoadStarted(neuron: SimulatedNeuron, model: SimulatedModel): void;
+  onLoaded(neuron: SimulatedNeuron, model: SimulatedModel): void;
+  /** Its memory is free; `cut` requests were ended for it. */
+  onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, cut: number): void;
+}
+
+type EventReader = (event: NeuronEvent, id: string) => void;
+
+/** Events that are kept for readers that come back. */
+const TOLD_MAX = 64;
+/** Steps in which a load progresses. */
+const LOAD_STEPS = 4;
+/** How long the engine takes to free a model. */
+const FREE_MS = 50;
+const DRAIN_SECONDS_DEFAULT = 30;
+const RULES = { marginBytes: 0, limitBytes: 0 };
+
+/**
+ * A host with devices and models that behaves as cortex's neuron does: what it answers, refuses and tells; nothing of
+ * it computes. Its leases and plans are the neuron's own code. Owner of its models' states.
+ */
+export class SimulatedNeuron {
+  readonly spec: NeuronSpec;
+  readonly clock: PartyClock;
+  readonly models = new Map<string, SimulatedModel>();
+  /** By how much everything takes longer than it should. */
+  slowness = 1;
+  /** The next loads fail. */
+  failsLoads = false;
+  #state: "up" | "frozen" | "dead" = "dead";
+  #instance = 0;
+  #devices: DeviceQueue[] = [];
+  #holders: HolderLeases;
+  #frozen: (() => void)[] = [];
+  #tellsFigures = false;
+  readonly #observer: NeuronObserver;
+  readonly #readers = new Set<EventReader>();
+  /** The last events, for readers that come back. */
+  #told: { readonly id: string; readonly event: NeuronEvent }[] = [];
+  #events = 0;
+  readonly #deaths = new Set<() => void>();
+  readonly #idleWaits = new Set<() => void>();
+  readonly #unloads = new Map<SimulatedModel, Promise<UnloadResponse>>();
+
+  constructor(
+    spec: NeuronSpec,
+    world: { readonly clock: VirtualClock; readonly observer: NeuronObserver },
+  ) {
+    this.spec = spec;
+    this.clock = new PartyClock(world.clock);
+    this.#observer = world.observer;
+    this.#holders = this.#openLeases();
+    this.start();
+  }
+
+  get name(): string {
+    return this.spec.name;
+  }
+
+  /** dead refuses connections; frozen accepts them and does nothing. */
+  get state(): "up" | "frozen" | "dead" {
+    return this.#state;
+  }
+
+  // 1. The process.
+
+  /** Starts the daemon; what is loaded from the start is there. */
+  start(): void {
+    this.#state = "up";
+    this.#instance += 1;
+    this.#holders = this.#openLeases();
+    this.#told = [];
+    this.#devices = this.spec.devices.map(() => new DeviceQueue(this.#later));
+    this.models.clear();
+    for (const spec of this.spec.models) this.models.set(spec.id, new SimulatedModel(spec));
+    for (const model of this.models.values()) {
+      if (!model.spec.loaded || this.#instance > 1) continue;
+      const device = this.#planFor(model).devices[0]?.index ?? 0;
+      model.device = device;
+      this.#becomeReady(model);
+    }
+    this.#beat();
+  }
+
+  /** Ends the daemon as a SIGKILL does. */
+  kill(): void {
+    if (this.#state === "dead") return;
+    this.#state = "dead";
+    this.#frozen = [];
+    this.#holders.stop();
+    this.#readers.clear();
+    this.#idleWaits.clear();
+    this.#unloads.clear();
+    for (const model of this.models.values()) {
+      model.state = "absent";
+      model.device = -1;
+      model.engine = undefined;
+    }
+    const deaths = [...this.#deaths];
+    this.#deaths.clear();
+    for (const tell of deaths) tell();
+  }
+
+  /** Stands still: nothing is answered, computed or told until {@link thaw}. */
+  freeze(): void {
+    if (this.#state === "up") this.#state = "frozen";
+  }
+
+  thaw(): void {
+    if (this.#state !== "frozen") return;
+    this.#state = "up";
+    for (const act of this.#frozen.splice(0)) this.do(act);
+  }
+
+  /** Does something now, or when the daemon goes on again; never once it has ended. */
+  do(act: () => void): void {
+    if (this.#state === "up") act();
+    else if (this.#state === "frozen") this.#frozen.push(act);
+  }
+
+  /** Calls when the daemon ends, until the returned function is called. */
+  onDeath(tell: () => void): () => void {
+    this.#deaths.add(tell);
+    return () => this.#deaths.delete(tell);
+  }
+
+  readonly #later = (delayMs: number, act: () => void): (() => void) => {
+    const instance = this.#instance;
+    let isWanted = true;
+    const cancel = this.clock.after(delayMs, () => {
+      if (instance !== this.#instance) return;
+      this.do(() => {
+        if (isWanted) act();
+      });
+    });
+    return () => {
+      isWanted = false;
+      cancel();
+    };
+  };
+
+  // 2. What it says.
+
+  health(): Health {
+    return {
+      state: "ok",
+      protocol: PROTOCOL_VERSION,
+      version: "simulated",
+      instance: `${this.name}-${this.#instance}`,
+      devices: this.spec.devices.map((_, index) => this.#device(index)),
+    };
+  }
+
+  list(): Model[] {
+    return [...this.models.values()].map((model) => this.view(model));
+  }
+
+  view(model: SimulatedModel): Model {
+    return model.view(this.#holders.of(model.id));
+  }
+
+  /**
+   * Reads events from now on, until the returned function is called. First comes what the reader missed since
+   * `lastId`, or a snapshot where that is not known any more.
+   */
+  subscribe(read: EventReader, lastId: string | undefined): () => void {
+    this.#readers.add(read);
+    const known = this.#told.findIndex(({ id }) => id === lastId);
+    if (known >= 0) for (const { id, event } of this.#told.slice(known + 1)) read(event, id);
+    else {
+      const snapshot = { type: "snapshot", health: this.health(), models: this.list() } as const;
+      read(snapshot, this.#told.at(-1)?.id ?? `${this.#instance}-0`);
+    }
+    return () => this.#readers.delete(read);
+  }
+
+  #device(index: number): Device {
+    const total = this.spec.devices[index]?.totalBytes ?? 0;
+    return {
+      index,
+      kind: "simulated",
+      name: `device ${index}`,
+      compute_capability: null,
+      memory_total_bytes: total,
+      memory_free_bytes: total - this.takenBytes(index),
+      state: "ok",
+    };
+  }
+
+  /** Memory that is taken on a device, or promised to a load. */
+  heldBytes(index: number): number {
+    let sum = 0;
+    for (const model of this.models.values()) if (model.device === index) sum += model.spec.bytes;
+    return sum;
+  }
+
+  /** Memory that is taken on a device by now. */
+  takenBytes(index: number): number {
+    let sum = 0;
+    for (const model of this.models.values()) if (model.device === index) sum += model.takenBytes;
+    return sum;
+  }
+
+  #tell(event: NeuronEvent): void {
+    this.#events += 1;
+    const id = `${this.#instance}-${this.#events}`;
+    this.#told.push({ id, event });
+    if (this.#told.length > TOLD_MAX) this.#told.shift();
+    for (const read of [...this.#readers]) read(event, id);
+  }
+
+  #tellModel(model: SimulatedModel): void {
+    this.#tell({ type: "model", model: this.view(model) });
+  }
+
+  #tellDevices(): void {
+    for (const index of this.spec.devices.keys()) {
+      this.#tell({ type: "device", device: this.#device(index) });
+    }
+  }
+
+  /** A request came or went: told at once when it makes the model idle or busy, else with the others' figures. */
+  #noteFigures(model: SimulatedModel, wasIdle: boolean): void {
+    const isIdle = model.inFlight === 0;
+    if (isIdle) for (const wake of [...this.#idleWaits]) wake();
+    if (isIdle !== wasIdle) {
+      model.figuresDue = false;
+      this.#tell({ type: "figures", models: [model.figures(this.#holders.of(model.id))] });
+      return;
+    }
+    model.figuresDue = true;
+    if (this.#tellsFigures) return;
+    this.#tellsFigures = true;
+    this.#later(FIGURES_MS, () => {
+      this.#tellsFigures = false;
+      const due = [...this.models.values()].filter((other) => other.figuresDue);
+      for (const other of due) other.figuresDue = false;
+      if (due.length === 0) return;
+      const models = due.map((other) => other.figures(this.#holders.of(other.id)));
+      this.#tell({ type: "figures", models });
+    });
+  }
+
+  #beat(): void {
+    this.#later(HEARTBEAT_MS, () => {
+      this.#tell({ type: "heartbeat" });
+      this.#beat();
+    });
+  }
+
+  // 3. Memory.
+
+  plan(request: PlanRequest): PlanResponse {
+    const model = this.#require(request.model);
+    if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
+    return this.#planFor(model);
+  }
+
+  /** The model as it is then, or with `wait` once its load has ended. Throws as a neuron refuses. */
+  load(request: LoadRequest): Model | Promise<Model> {
+    const model = this.#require(request.model);
+    if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
+    if (model.state === "draining") {
+      const text = `Model '${model.id}' is being unloaded`;
+      throw new CortexError("conflict", text, { retryAfterSeconds: 1 });
+    }
+    if (request.pinned !== undefined) model.pinned = request.pinned;
+    if (model.state === "ready" || model.state === "loading") {
+      return request.wait === false ? this.view(model) : this.#untilSettled(model);
+    }
+    const plan = this.#planFor(model);
+    if (plan.fits !== "now") {
+      const text = `Cannot load model '${model.id}': there is no room`;
+      throw new CortexError("does_not_fit", text, { figures: { ...plan } });
+    }
+    model.device = plan.devices[0]?.index ?? 0;
+    model.state = "loading";
+    model.progress = 0;
+    model.cause = undefined;
+    this.#observer.onLoadStarted(this, model);
+    this.#tellModel(model);
+    this.#progress(model, 1);
+    return request.wait === false ? this.view(model) : this.#untilSettled(model);
+  }
+
+  /** Rejects as a neuron refuses; resolves when the memory is free. */
+  unload(request: UnloadRequest): Promise<UnloadResponse> {
+    const model = this.#require(request.model);
+    const running = this.#unloads.get(model);
+    if (running !== undefined) return running;
+    this.#checkUnused(model, request);
+    const done = this.#unload(model, request).finally(() => this.#unloads.delete(model));
+    this.#unloads.set(model, done);
+    return done;
+  }
+
+  setLeases({ holder, seconds, leases }: LeaseRequest): LeaseResponse {
+    const counts = new Map(Object.entries(leases).filter(([id]) => this.models.has(id)));
+    this.#holders.replace(holder, counts, seconds);
+    const unknown = Object.keys(leases).filter((id) => !this.models.has(id));
+    return { leased: [...counts.keys()], unknown };
+  }
+
+  /** Whether any gateway leases it. */
+  isLeased(model: string): boolean {
+    return this.#holders.of(model).length > 0;
+  }
+
+  #openLeases(): HolderLeases {
+    return new HolderLeases({
+      clock: this.clock,
+      onChange: (id) => {
+        const model = this.models.get(id);
+        if (model === undefined || this.#state !== "up") return;
+        this.#tell({ type: "figures", models: [model.figures(this.#holders.of(id))] });
+      },
+    });
+  }
+
+  #require(id: string): SimulatedModel {
+    const model = this.models.get(id);
+    if (model !== undefined) return model;
+    throw new CortexError("model_not_found", `Model '${id}' does not exist here`);
+  }
+
+  /** On the device where it fits now, else where it may after unloads, the emptiest first. */
+  #planFor(model: SimulatedModel): PlanResponse {
+    const residents = this.#residents().filter((resident) => resident.model !== model.id);
+    const rooms = this.spec.devices.map((device, index) => ({
+      index,
+      totalBytes: device.totalBytes,
+      freeBytes: device.totalBytes - this.takenBytes(index),
+    }));
+    const { bytes, context, slots } = model.spec;
+    const plans = rooms
+      .toSorted((a, b) => b.freeBytes - a.freeBytes)
+      .map(({ index }) =>
+        planLoad(
+          {
+            model: model.id,
+            bytes: { weights: bytes, context: 0, compute: 0 },
+            devices: [{ index, bytes }],
+            context,
+            slots,
+          },
+          { rooms, residents, rules: RULES },
+        ),
+      );
+    const best =
+      plans.find(({ fits }) => fits === "now") ??
+      plans.find(({ fits }) => fits === "after") ??
+      plans[0];
+    if (best === undefined) throw new CortexError("unavailable", `${this.name} has no device`);
+    return best;
+  }
+
+  #residents(): Resident[] {
+    const residents: Resident[] = [];
+    for (const model of this.models.values()) {
+      if (!model.isResident) continue;
+      residents.push({
+        model: model.id,
+        devices: [{ index: model.device, bytes: model.spec.bytes }],
+        loading: model.state === "loading",
+        pinned: model.pinned,
+        busy: model.inFlight > 0 || this.#isFresh(model),
+        leases: this.#holders.of(model.id),
+        lastUsedMs: model.lastUsedMs,
+      });
+    }
+    return residents;
+  }
+
+  #isFresh({ state, readyMs }: SimulatedModel): boolean {
+    return state === "ready" && this.clock.monotonicMs() - readyMs < RESIDENCE_SECONDS_MIN * 1_000;
+  }
+
+  #progress(model: SimulatedModel, step: number): void {
+    const stepMs = (model.spec.loadSeconds * 1_000 * this.slowness) / LOAD_STEPS;
+    this.#later(stepMs, () => {
+      if (model.state !== "loading") return;
+      if (this.failsLoads && step === 2) {
+        this.#leave(model, "failed");
+        return;
+      }
+      model.progress = step / LOAD_STEPS;
+      if (step < LOAD_STEPS) {
+        this.#tellModel(model);
+        this.#progress(model, step + 1);
+        return;
+      }
+      model.loadSeconds = model.spec.loadSeconds * this.slowness;
+      model.loads += 1;
+      this.#becomeReady(model);
+      this.#observer.onLoaded(this, model);
+      this.#tellModel(model);
+      this.#tellDevices();
+    });
+  }
+
+  #becomeReady(model: SimulatedModel): void {
+    const device = this.#devices[model.device];
+    if (device === undefined) throw new Error(`${this.name} has no device ${model.device}`);
+    model.state = "ready";
+    model.readyMs = this.clock.monotonicMs();
+    model.lastUsedMs = this.clock.nowMs();
+    const slowness = () => this.slowness;
+    model.engine = new SimulatedEngine(model.spec, { later: this.#later, device, slowness });
+  }
+
+  /** It is gone from its device. */
+  #leave(model: SimulatedModel, state: "absent" | "failed"): void {
+    model.state = state;
+    model.device = -1;
+    model.engine = undefined;
+    model.cause = state === "failed" ? "Simulated failure" : undefined;
+    this.#tellModel(model);
+    this.#tellDevices();
+  }
+
+  async #untilSettled(model: SimulatedModel): Promise<Model> {
+    while (model.state === "loading") await this.clock.sleep(FREE_MS);
+    if (model.state === "ready") return this.view(model);
+    throw new CortexError("load_failed", model.cause ?? `it is ${model.state}`);
+  }
+
+  #checkUnused(model: SimulatedModel, request: UnloadRequest): void {
+    const wantsIdle = request.only_idle === true;
+    if (wantsIdle && model.inFlight > 0) {
+      throw new CortexError(
+        "conflict",
+        `Model '${model.id}' is busy with ${model.inFlight} requests`,
+      );
+    }
+    if (!wantsIdle && request.only_unleased !== true) return;
+    if (model.state === "loading") {
+      throw new CortexError("conflict", `Model '${model.id}' is loading`);
+    }
+    if (this.#holders.heldByOthers(model.id, request.holder).length > 0) {
+      throw new CortexError("conflict", `Model '${model.id}' is leased`);
+    }
+    if (this.#isFresh(model)) {
+      const text = `Model '${model.id}' has been ready for less than ${RESIDENCE_SECONDS_MIN} s`;
+      throw new CortexError("conflict", text, { retryAfterSeconds: RESIDENCE_SECONDS_MIN });
+    }
+  }
+
+  async #unload(model: SimulatedModel, request: UnloadRequest): Promise<UnloadResponse> {
+    if (model.state === "loading") this.#leave(model, "absent");
+    if (model.state === "failed") this.#leave(model, "absent");
+    if (model.state !== "ready") return { model: model.id, freed_bytes: 0 };
+    model.state = "draining";
+    this.#tellModel(model);
+    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT);
+    const cut = model.inFlight;
+    const error = new CortexError("cancelled", `Model '${model.id}' was unloaded`);
+    model.engine?.failAll(error);
+    await new Promise<void>((resolve) => this.#later(FREE_MS, resolve));
+    this.#observer.onUnloaded(this, model, cut);
+    this.#leave(model, "absent");
+    return { model: model.id, freed_bytes: model.spec.bytes };
+  }
+
+  #drain(model: SimulatedModel, seconds: number): Promise<void> {
+    if (model.inFlight === 0 || seconds === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = () => {
+        cancel();
+        this.#idleWaits.delete(wake);
+        resolve();
+      };
+      const wake = () => {
+        if (model.inFlight === 0) finish();
+      };
+      const cancel = this.#later(seconds * 1_000, finish);
+      this.#idleWaits.add(wake);
+    });
+  }
+
+  // 4. Requests.
+
+  /** Accepts a request, or throws as a neuron refuses; the returned function cancels it. */
+  submit(id: string, ask: Ask, events: EngineEvents): () => void {
+    const model = this.#require(id);
+    const { engine } = model;
+    if (model.state !== "ready" || engine === undefined) {
+      const text = `Model '${model.id}' is ${model.state}`;
+      throw new CortexError("model_not_loaded", text, { retryAfterSeconds: 1 });
+    }
+    if (model.inFlight >= model.spec.slots + this.spec.queueMax) {
+      const text = `Queue of model '${model.id}' is full`;
+      throw new CortexError("queue_full", text, { retryAfterSeconds: 1 });
+    }
+    const wasIdle = model.inFlight === 0;
+    model.lastUsedMs = this.clock.nowMs();
+    const ended = () => {
+      // A daemon that has been restarted knows nothing of it.
+      if (this.models.get(id) !== model) return;
+      model.lastUsedMs = this.clock.nowMs();
+      this.#noteFigures(model, false);
+    };
+    const cancel = engine.submit(ask, {
+      onFirstToken: () => events.onFirstToken(),
+      onMiddle: () => events.onMiddle(),
+      onEnd: (figures) => {
+        events.onEnd(figures);
+        ended();
+      },
+      onFailure: (error) => {
+        events.onFailure(error);
+        ended();
+      },
+    });
+    this.#noteFigures(model, wasIdle);
+    return () => {
+      cancel();
+      ended();
+    };
+  }
+}
