@@ -1,5 +1,4 @@
 import { type Clock, systemClock } from "../base/clock.ts";
-import { CortexError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { GatewayConfig } from "../config/gateway-schema.ts";
@@ -15,8 +14,7 @@ import type { Poller } from "./poller/poller.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
 import { ResponseStore } from "./stored-responses/response-store.ts";
 import { StoredResponses } from "./stored-responses/stored-responses.ts";
-import { HttpNeuronApi, type NeuronApi } from "./upstream/neuron-api.ts";
-import { Upstream } from "./upstream/upstream.ts";
+import { Roster } from "./upstream/roster.ts";
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -44,21 +42,22 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { config, profiles, log } = options;
   const clock = options.clock ?? systemClock;
   const lifecycle = new Lifecycle({ log, clock });
-  const upstreams = createUpstreams(config, log);
-  const apis = createApis(upstreams);
+  const roster = new Roster(config.neurons, {
+    ...{ clock, log },
+    onNonsense: (neuron, what) => core.fleet.noteNonsense(neuron, what),
+  });
   const metrics = new GatewayMetrics(() => measureFleet(core.fleet));
   registerProcessMetrics(metrics.registry, "gateway");
   const store = openStore(config, clock);
   const responses = new StoredResponses(store, { newId });
   const memory = { thinking: new ThinkingCache(), responses };
-  const world = { clock, random: Math.random, log, metrics, memory, upstreams, apis };
-  const core = assembleCore({ config, profiles, ...world });
+  const world = { clock, random: Math.random, log, metrics, memory };
+  const { upstreams, apis } = roster;
+  const core = assembleCore({ config, profiles, ...world, upstreams, apis });
   const { fleet, loads, poller, dataPlane, operations } = core;
 
   lifecycle.add("stored responses", () => store.close());
-  lifecycle.add("connections to neurons", () => {
-    for (const { origin } of upstreams.values()) origin.close();
-  });
+  lifecycle.add("connections to neurons", () => roster.close());
   try {
     const metricsServer = serveMetrics({ address: config.gateway.metrics_listen, metrics });
     lifecycle.add("metrics", () => metricsServer.kill());
@@ -80,32 +79,6 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await lifecycle.stop(DRAIN_MS);
     throw thrown;
   }
-}
-
-function createUpstreams(config: GatewayConfig, log: Log): ReadonlyMap<string, Upstream> {
-  const upstreams = new Map<string, Upstream>();
-  for (const neuron of config.neurons) {
-    const variable = neuron.kind === "neuron" ? neuron.token_env : neuron.api_key_env;
-    // A secret that was read from a file mostly ends in a newline.
-    const secret = variable === undefined ? undefined : process.env[variable]?.trim();
-    if (secret !== undefined && /[^\x21-\x7e]/.test(secret)) {
-      throw new CortexError("invalid_config", `${variable} holds what no header may hold`);
-    }
-    if (variable !== undefined && !secret) {
-      log.warn("Token or key is not set", { neuron: neuron.name, variable });
-    }
-    upstreams.set(neuron.name, new Upstream(neuron, secret || undefined));
-  }
-  return upstreams;
-}
-
-/** Only a neuron has a control plane. */
-function createApis(upstreams: ReadonlyMap<string, Upstream>): ReadonlyMap<string, NeuronApi> {
-  const apis = new Map<string, NeuronApi>();
-  for (const { name, kind, origin } of upstreams.values()) {
-    if (kind === "neuron") apis.set(name, new HttpNeuronApi(origin));
-  }
-  return apis;
 }
 
 function openStore({ responses }: GatewayConfig, clock: Clock): ResponseStore {

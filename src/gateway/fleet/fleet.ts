@@ -339,6 +339,12 @@ export class Fleet {
     this.#tell({ neuron: name, model: source });
   }
 
+  /** A neuron said something that was mended or left out; each text is told once. */
+  noteNonsense(name: string, what: string): void {
+    if (this.#neurons.get(name)?.noteNonsense(what) !== true) return;
+    this.#log.warn("Report is mended", { neuron: name, what });
+  }
+
   /** The upstream asks for a pause: until then others are preferred. */
   noteBusy(replica: Replica, seconds: number): void {
     replica.noteBusy(this.#clock.nowMs(), seconds);

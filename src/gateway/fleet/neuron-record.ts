@@ -34,6 +34,8 @@ const SUCCESSES_IN = 2;
 /** Three missed heartbeats of a neuron; three missed polls of an API. */
 const STALE_MS = 15_000;
 const STALE_MS_API = 100_000;
+/** Of one daemon's odd reports, so that it cannot fill the log. */
+const NONSENSE_TOLD_MAX = 32;
 
 /** Everything known of one neuron. Changed by the fleet alone. */
 export class NeuronRecord {
@@ -58,6 +60,7 @@ export class NeuronRecord {
   /** The neuron that is the same daemon under another address, and goes before this one. */
   duplicateOf: string | undefined;
   readonly #observer: ReplicaObserver;
+  readonly #nonsense = new Set<string>();
   #failures = 0;
   #successes = 0;
 
@@ -151,8 +154,17 @@ export class NeuronRecord {
     this.health = health;
     this.devices = health.devices;
     const restarted = before !== undefined && before !== health.instance;
-    if (restarted) for (const replica of this.replicas.values()) replica.noteRestarted();
-    return restarted;
+    if (!restarted) return false;
+    for (const replica of this.replicas.values()) replica.noteRestarted();
+    this.#nonsense.clear();
+    return true;
+  }
+
+  /** Returns whether this is the first time that it said so. */
+  noteNonsense(what: string): boolean {
+    if (this.#nonsense.has(what) || this.#nonsense.size >= NONSENSE_TOLD_MAX) return false;
+    this.#nonsense.add(what);
+    return true;
   }
 
   applyDevice(device: Device): void {

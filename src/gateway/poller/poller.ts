@@ -5,41 +5,82 @@ import { NeuronPoller } from "./neuron-poller.ts";
 import type { PollLoop, PollParts } from "./poll-loop.ts";
 
 export interface PollerOptions extends PollParts {
-  /** The control planes of the neurons. */
+  /** The control planes of the neurons; may change before an {@link Poller.update}. */
   readonly apis: ReadonlyMap<string, NeuronApi>;
-  /** Those that are no neurons; what is in {@link apis} is passed over. */
+  /** Those that are no neurons; what is in {@link apis} is passed over. The same. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
 }
 
-/** One watcher for each neuron and each API, side by side. */
+interface Watch {
+  /** Whom it asks: another one needs another watch. */
+  readonly target: NeuronApi | Upstream;
+  readonly poller: NeuronPoller | PollLoop;
+}
+
+/** One watcher for each neuron and each API, side by side. Owner of them. */
 export class Poller {
-  readonly #pollers = new Map<string, NeuronPoller | PollLoop>();
+  readonly #options: PollerOptions;
+  readonly #watches = new Map<string, Watch>();
+  readonly #stopping = new Set<Promise<void>>();
 
   constructor(options: PollerOptions) {
-    const { apis, upstreams, ...shared } = options;
-    for (const [name, api] of apis) {
-      this.#pollers.set(name, new NeuronPoller({ name, api, ...shared }));
-    }
-    for (const [name, upstream] of upstreams) {
-      if (!apis.has(name)) this.#pollers.set(name, createApiPoller(upstream, shared));
-    }
+    this.#options = options;
   }
 
   start(): void {
-    for (const poller of this.#pollers.values()) poller.start();
+    this.update();
+  }
+
+  /** Watches whom the options name now, and nobody else. */
+  update(): void {
+    const targets = this.#listTargets();
+    for (const [name, { target }] of this.#watches) {
+      if (targets.get(name) !== target) this.#stopWatch(name);
+    }
+    for (const [name, target] of targets) {
+      if (this.#watches.has(name)) continue;
+      const poller = this.#createPoller(name, target);
+      this.#watches.set(name, { target, poller });
+      poller.start();
+    }
   }
 
   /** Resolves once every neuron has answered or failed for the first time. */
   async contacted(): Promise<void> {
-    await Promise.all([...this.#pollers.values()].map((poller) => poller.contacted));
+    await Promise.all([...this.#watches.values()].map(({ poller }) => poller.contacted));
   }
 
   /** Polls one neuron now. */
   wake(name: string): void {
-    this.#pollers.get(name)?.wake();
+    this.#watches.get(name)?.poller.wake();
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#pollers.values()].map((poller) => poller.stop()));
+    for (const name of [...this.#watches.keys()]) this.#stopWatch(name);
+    await Promise.all(this.#stopping);
+  }
+
+  #listTargets(): Map<string, NeuronApi | Upstream> {
+    const { apis, upstreams } = this.#options;
+    const targets = new Map<string, NeuronApi | Upstream>(apis);
+    for (const [name, upstream] of upstreams) {
+      if (!targets.has(name)) targets.set(name, upstream);
+    }
+    return targets;
+  }
+
+  #createPoller(name: string, target: NeuronApi | Upstream): NeuronPoller | PollLoop {
+    const { apis, upstreams, ...shared } = this.#options;
+    const api = apis.get(name);
+    if (api !== undefined) return new NeuronPoller({ name, api, ...shared });
+    return createApiPoller(target as Upstream, shared);
+  }
+
+  #stopWatch(name: string): void {
+    const watch = this.#watches.get(name);
+    this.#watches.delete(name);
+    if (watch === undefined) return;
+    const stopped = watch.poller.stop().finally(() => this.#stopping.delete(stopped));
+    this.#stopping.add(stopped);
   }
 }

@@ -11,6 +11,8 @@ export interface JsonCallOptions {
 export interface JsonAnswer {
   readonly status: number;
   readonly retryAfter: string | undefined;
+  readonly etag: string | undefined;
+  /** Undefined where the status says that there is none. */
   readonly body: unknown;
 }
 
@@ -44,8 +46,10 @@ export function callJson(
     },
     onEnd: () => {
       try {
-        const body: unknown = JSON.parse(joinSpans(pieces).toString());
-        resolve({ status: head?.status ?? 0, retryAfter: head?.retryAfter, body });
+        const { status = 0, retryAfter, etag } = head ?? {};
+        const text = status === 304 || status === 204 ? undefined : joinSpans(pieces).toString();
+        const body: unknown = text === undefined ? undefined : JSON.parse(text);
+        resolve({ status, retryAfter, etag, body });
       } catch (cause) {
         const what = `Answer of ${request.path} with status ${head?.status} is no JSON`;
         reject(new CortexError("neuron_failed", what, { cause }));

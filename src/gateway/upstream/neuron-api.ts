@@ -48,7 +48,7 @@ export class HttpNeuronApi {
   /** The last list of models and its tag: an unchanged one is not sent again. */
   #listed: { readonly etag: string; readonly models: Model[] } | undefined;
 
-  constructor(origin: Origin, options: NeuronReportsOptions) {
+  constructor(origin: Origin, options: NeuronReportsOptions = {}) {
     this.#origin = origin;
     this.#reports = new NeuronReports(options);
   }

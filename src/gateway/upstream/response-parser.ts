@@ -7,6 +7,8 @@ export interface ResponseHead {
   readonly status: number;
   readonly contentType: string;
   readonly retryAfter: string | undefined;
+  /** The tag of the content, for a later If-None-Match. */
+  readonly etag?: string | undefined;
   /** Bytes of the body when the sender said so. */
   readonly contentLength: number | undefined;
 }
@@ -259,6 +261,7 @@ function parseHead(bytes: Buffer, from: number, end: number): ParsedHead {
   let keepAlive = bytes[from + 7] === DIGIT_1;
   let contentType = "";
   let retryAfter: string | undefined;
+  let etag: string | undefined;
   let contentLength: number | undefined;
   let chunked = false;
   const lines = new HeaderLines(new ByteSpan(bytes, Math.min(lineEnd + 2, end), end));
@@ -284,12 +287,15 @@ function parseHead(bytes: Buffer, from: number, end: number): ParsedHead {
       case 11:
         if (lines.is("retry-after")) retryAfter = lines.text();
         break;
+      case 4:
+        if (lines.is("etag")) etag = lines.text();
+        break;
     }
   }
   if (lines.problem !== undefined) throw malformed(lines.problem);
   // Both at once is how two parsers are made to disagree (RFC 9112, 6.3): the connection is not used again.
   if (chunked && contentLength !== undefined) keepAlive = false;
-  return { status, contentType, retryAfter, contentLength, chunked, keepAlive };
+  return { status, contentType, retryAfter, etag, contentLength, chunked, keepAlive };
 }
 
 /** `HTTP/1.x NNN`, with or without a reason. */
