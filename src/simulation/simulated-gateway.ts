@@ -52,7 +52,8 @@ export class SimulatedGateway {
     const log = parts.log ?? silentLog;
     const metrics = new GatewayMetrics(() => ({ neurons: [] }));
     const world = { clock: this.clock, random, log, metrics, memory, upstreams, apis };
-    this.core = assembleCore({ config, profiles, ...world });
+    const holder = `gateway-${Math.floor(random() * 2 ** 32).toString(16)}`;
+    this.core = assembleCore({ config, profiles, ...world, holder });
     startCore(this.core, { add: (_name, stop) => this.#stops.push(stop) });
   }
 

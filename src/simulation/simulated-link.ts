@@ -29,6 +29,13 @@ export interface OpenConnection {
   break(why: string): void;
 }
 
+/** What a gateway orders of a neuron, at the moment in which it arrives there. */
+export type ArrivedOrder =
+  /** A needless one is for a model that this gateway has had loaded there, and must know to be on its way. */
+  | { readonly kind: "load"; readonly model: string; readonly isNeedless: boolean }
+  /** A careful one is refused for a model in use. */
+  | { readonly kind: "unload"; readonly model: string; readonly isCareful: boolean };
+
 /** What the links of a run share. */
 export interface LinkWorld {
   readonly clock: VirtualClock;
@@ -47,6 +54,12 @@ export class SimulatedLink implements Origin {
   latencyMs: number;
   /** Events are lost while the stream seems well. */
   losesEvents = false;
+  /** Told of loads and unloads that this gateway orders. */
+  onOrder: (order: ArrivedOrder) => void = () => undefined;
+  /** When this gateway ordered each model last. */
+  readonly #orderedMs = new Map<string, number>();
+  /** When it last may have missed something. */
+  #disturbedMs = 0;
   #isCut = false;
   readonly #world: LinkWorld;
   readonly #open = new Set<OpenConnection>();
@@ -59,8 +72,17 @@ export class SimulatedLink implements Origin {
       health: (options) => this.#ask(options, () => neuron.health()),
       models: (options) => this.#ask(options, () => neuron.list()),
       plan: (request, options) => this.#ask(options, () => neuron.plan(request)),
-      load: (request, options) => this.#ask(options, () => neuron.load(request)),
-      unload: (request, options) => this.#ask(options, () => neuron.unload(request)),
+      load: (request, options) =>
+        this.#ask(options, () => {
+          this.#noteLoad(request.model);
+          return neuron.load(request);
+        }),
+      unload: (request, options) =>
+        this.#ask(options, () => {
+          const isCareful = request.only_idle === true || request.only_unleased === true;
+          this.onOrder({ kind: "unload", model: request.model, isCareful });
+          return neuron.unload(request);
+        }),
       leases: (request, options) => this.#ask(options, () => neuron.setLeases(request)),
       events: (sink, lastEventId) => this.#follow(sink, lastEventId),
     };
@@ -69,6 +91,7 @@ export class SimulatedLink implements Origin {
   /** Nothing gets through any more, in either direction, and nobody is told. */
   cut(): void {
     this.#isCut = true;
+    this.#noteDisturbance();
     for (const connection of [...this.#open]) {
       this.#world.clock.after(KEEPALIVE_MS, () => {
         if (this.#isCut) connection.break("no answer to probes");
@@ -80,6 +103,7 @@ export class SimulatedLink implements Origin {
   heal(): void {
     if (!this.#isCut) return;
     this.#isCut = false;
+    this.#noteDisturbance();
     for (const connection of [...this.#open]) connection.break("reset by the peer");
   }
 
@@ -129,6 +153,18 @@ export class SimulatedLink implements Origin {
     };
   }
 
+  #noteLoad(model: string): void {
+    const isLoading = this.neuron.models.get(model)?.state === "loading";
+    const orderedMs = this.#orderedMs.get(model) ?? 0;
+    const isNeedless = isLoading && orderedMs > this.#disturbedMs && !this.losesEvents;
+    if (!isLoading) this.#orderedMs.set(model, this.#world.clock.monotonicMs());
+    this.onOrder({ kind: "load", model, isNeedless });
+  }
+
+  #noteDisturbance(): void {
+    this.#disturbedMs = this.#world.clock.monotonicMs();
+  }
+
   /** What a request's body says: whose it is, and the model as the gateway calls it here. */
   #read({ path, body }: UpstreamRequest): { readonly ask: Ask; readonly model: string } {
     const bytes = body instanceof ByteSpan ? body.toBuffer() : Buffer.from(body ?? "");
@@ -155,17 +191,21 @@ export class SimulatedLink implements Origin {
       act();
     };
     const onAbort = () => end(() => reject(signal?.reason));
+    const giveUp = () => {
+      this.#noteDisturbance();
+      reject(new CortexError("timeout", `No answer in ${timeoutMs} ms`));
+    };
     signal?.addEventListener("abort", onAbort, { once: true });
-    const cancelTimeout = this.#world.clock.after(timeoutMs, () =>
-      end(() => reject(new CortexError("timeout", `No answer in ${timeoutMs} ms`))),
-    );
+    const cancelTimeout = this.#world.clock.after(timeoutMs, () => end(giveUp));
     const back = (act: () => void) => this.travel(() => end(act));
     this.connect({
       onRefused: (error) => end(() => reject(error)),
       onConnected: () => {
         if (!isOpen) return;
-        const lost = (why: string) =>
+        const lost = (why: string) => {
+          this.#noteDisturbance();
           end(() => reject(new CortexError("neuron_failed", `Connection lost: ${why}`)));
+        };
         forget = this.watch({ break: lost });
         this.neuron.do(() => {
           // What arrived is done, whether or not anybody waits for it still.

@@ -39,11 +39,13 @@ export class SimulatedWorld {
   /** Every neuron's own word of what loads and unloads it has done. */
   readonly counts = { loads: 0, unloads: 0, cut: 0 };
   readonly #asks = new Map<number, Ask>();
+  readonly #openAt: number[];
   #onEnd: (client: SimulatedClient) => void = () => undefined;
 
   constructor(options: WorldOptions) {
     const { config, profiles, log } = options;
     this.random = new SeededRandom(options.seed);
+    this.#openAt = Array.from({ length: options.gateways ?? 1 }, () => 0);
     const observer = this.#count(options.observer);
     for (const spec of options.neurons) {
       this.neurons.set(spec.name, new SimulatedNeuron(spec, { clock: this.clock, observer }));
@@ -66,17 +68,24 @@ export class SimulatedWorld {
     this.#onEnd = listener;
   }
 
+  /** Requests of one gateway that have not ended. */
+  openAt(gateway: number): number {
+    return this.#openAt[gateway] ?? 0;
+  }
+
   /** A client asks a gateway now. */
   ask(ask: Ask, gateway = 0): SimulatedClient {
     const client = new SimulatedClient(ask, {
       nowMs: () => this.clock.monotonicMs(),
       onEnd: (ended) => {
         this.open.delete(ended);
+        this.#openAt[gateway] = this.openAt(gateway) - 1;
         this.#onEnd(ended);
       },
     });
     this.#asks.set(ask.id, ask);
     this.open.add(client);
+    this.#openAt[gateway] = this.openAt(gateway) + 1;
     const asked = this.gateways[gateway];
     if (asked === undefined) throw new Error(`No gateway ${gateway}`);
     asked.handle(client);
