@@ -8,6 +8,7 @@ import { Fleet } from "./fleet/fleet.ts";
 import { ERROR_FORMATS } from "./http/errors.ts";
 import { ColdLoads, type FinishedLoad, type LoadObserver } from "./loads/cold-loads.ts";
 import { Defragmenter } from "./loads/defragmenter.ts";
+import { LeaseKeeper } from "./loads/lease-keeper.ts";
 import { Operations } from "./operations/operations.ts";
 import { Poller } from "./poller/poller.ts";
 import type { AnswerMemory } from "./proxy/answer-memory.ts";
@@ -28,12 +29,15 @@ export interface CoreOptions {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** The control planes of those that are neurons. */
   readonly apis: ReadonlyMap<string, NeuronApi>;
+  /** Under which name this run of the gateway leases models at neurons; no other one may have it. */
+  readonly holder: string;
 }
 
 /** The parts that decide and act; none of them has begun to. */
 export interface GatewayCore {
   readonly fleet: Fleet;
   readonly loads: ColdLoads;
+  readonly leases: LeaseKeeper;
   readonly poller: Poller;
   readonly defragmenter: Defragmenter;
   readonly dataPlane: DataPlane;
@@ -54,8 +58,9 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   const observer = observeLoads(metrics, ({ entry, neuron }) =>
     defragmenter.noteLoaded(neuron, entry.source),
   );
+  const leases = new LeaseKeeper({ apis, clock, log, holder: options.holder });
   const loads = new ColdLoads({
-    ...{ fleet, apis, clock, log, strategy, observer },
+    ...{ fleet, apis, leases, clock, random, log, strategy, observer },
     loadSecondsMax: config.limits.load_seconds_max,
     groupSecondsMax: config.limits.group_seconds_max,
   });
@@ -76,12 +81,13 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   });
   const onUnloaded = () => metrics.countEviction(strategy, "operator");
   const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
-  return { fleet, loads, poller, defragmenter, dataPlane, operations };
+  return { fleet, loads, leases, poller, defragmenter, dataPlane, operations };
 }
 
 /** Starts what works by itself, and says how each of it is stopped. */
 export function startCore(core: GatewayCore, lifecycle: Pick<Lifecycle, "add">): void {
-  const { poller, defragmenter } = core;
+  const { leases, poller, defragmenter } = core;
+  lifecycle.add("leases", () => leases.stop());
   poller.start();
   lifecycle.add("poller", () => poller.stop());
   void defragmenter.run();

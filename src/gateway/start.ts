@@ -10,6 +10,7 @@ import { assembleCore, startCore } from "./core.ts";
 import { measureFleet } from "./fleet/status.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
+import { newHolderName } from "./loads/holder-name.ts";
 import type { Poller } from "./poller/poller.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
 import { ResponseStore } from "./stored-responses/response-store.ts";
@@ -53,7 +54,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const memory = { thinking: new ThinkingCache(), responses };
   const world = { clock, random: Math.random, log, metrics, memory };
   const { upstreams, apis } = roster;
-  const core = assembleCore({ config, profiles, ...world, upstreams, apis });
+  const core = assembleCore({
+    config,
+    profiles,
+    ...world,
+    upstreams,
+    apis,
+    holder: newHolderName(),
+  });
   const { fleet, loads, poller, dataPlane, operations } = core;
 
   lifecycle.add("stored responses", () => store.close());

@@ -1,5 +1,8 @@
+import { systemClock } from "../../src/base/clock.ts";
+import { HolderLeases } from "../../src/neuron/models/holder-leases.ts";
 import type { NeuronEvent } from "../../src/protocol/events.ts";
 import type { Device, Health } from "../../src/protocol/health.ts";
+import type { LeaseClaim, LeaseRequest } from "../../src/protocol/leases.ts";
 import type { LoadRequest, Model, PlanResponse, UnloadRequest } from "../../src/protocol/models.ts";
 
 /** Memory of the fake's models and devices is counted in these. */
@@ -46,6 +49,13 @@ export class FakeNeuron {
   instance = `fake-${crypto.randomUUID()}`;
   totalBytes = 10 * GIB;
   state: Health["state"] = "ok";
+  /** Set to count requests as they run, and to refuse those for models that are not loaded. */
+  strict = false;
+  /** For so long a model that became ready is nobody's victim; a real neuron's second would slow most tests down. */
+  residenceMs = 0;
+  /** The real ones, by the real clock. */
+  #leases = this.#newLeases();
+  readonly #readyMs = new Map<string, number>();
   readonly #events = new Set<(event: NeuronEvent) => void>();
   readonly #loading = new Map<string, PromiseWithResolvers<void>>();
   readonly #arrivals: { matches: (request: FakeRequest) => boolean; resolve: () => void }[] = [];
@@ -72,6 +82,8 @@ export class FakeNeuron {
   /** Dies like a process: every connection is cut and the port refuses. */
   async kill(): Promise<void> {
     this.#events.clear();
+    this.#leases.stop();
+    this.#leases = this.#newLeases();
     await this.#server?.stop(true);
     this.#server = undefined;
   }
@@ -118,7 +130,13 @@ export class FakeNeuron {
   change(id: string, change: Partial<Model>): void {
     const model = { ...this.model(id), ...change };
     this.models.set(id, model);
-    this.emit({ type: "model", model });
+    this.emit({ type: "model", model: this.#view(model) });
+  }
+
+  /** Ids of the models that the holder, or anybody, leases now. */
+  leased(holder?: string): string[] {
+    const isHis = (lease: { holder: string }) => holder === undefined || lease.holder === holder;
+    return [...this.models.keys()].filter((id) => this.#leases.of(id).some(isHis));
   }
 
   emit(event: NeuronEvent): void {
@@ -176,9 +194,11 @@ export class FakeNeuron {
       case "/health":
         return Response.json(this.#health());
       case "/models":
-        return Response.json({ models: [...this.models.values()] });
+        return Response.json({ models: this.#views() });
+      case "/models/leases":
+        return this.#lease(seen.body as LeaseRequest);
       case "/models/plan":
-        return this.#plan((seen.body as { model: string }).model);
+        return this.#plan(seen.body as { model: string; lease?: LeaseClaim });
       case "/models/load":
         return this.#load(seen.body as LoadRequest);
       case "/models/unload":
@@ -186,8 +206,48 @@ export class FakeNeuron {
       case "/events":
         return this.#follow(request.signal);
       default:
-        return await this.answer(seen);
+        return this.strict ? await this.#infer(seen) : await this.answer(seen);
     }
+  }
+
+  async #infer(request: FakeRequest): Promise<Response> {
+    const { model: id } = request.body as { model: string };
+    const model = this.models.get(id);
+    if (model?.state !== "ready") {
+      return failure(503, "model_not_loaded", `Model '${id}' is not loaded`);
+    }
+    this.change(id, { in_flight: model.in_flight + 1, last_used_ms: Date.now() });
+    const answer = await this.answer(request);
+    const body = await answer.bytes();
+    this.change(id, { in_flight: this.model(id).in_flight - 1, last_used_ms: Date.now() });
+    return new Response(body, { status: answer.status, headers: answer.headers });
+  }
+
+  #newLeases(): HolderLeases {
+    const onChange = (id: string) => {
+      if (this.models.has(id)) this.change(id, {});
+    };
+    return new HolderLeases({ clock: systemClock, onChange });
+  }
+
+  #view(model: Model): Model {
+    const leases = this.#leases.of(model.id);
+    return leases.length === 0 ? model : { ...model, leases };
+  }
+
+  #views(): Model[] {
+    return [...this.models.values()].map((model) => this.#view(model));
+  }
+
+  #lease({ holder, seconds, leases }: LeaseRequest): Response {
+    const known = Object.entries(leases).filter(([id]) => this.models.has(id));
+    this.#leases.replace(holder, new Map(known), seconds);
+    const unknown = Object.keys(leases).filter((id) => !this.models.has(id));
+    return Response.json({ leased: known.map(([id]) => id), unknown });
+  }
+
+  #isFresh(id: string): boolean {
+    return Date.now() - (this.#readyMs.get(id) ?? 0) < this.residenceMs;
   }
 
   #health(): Health {
@@ -221,15 +281,16 @@ export class FakeNeuron {
     return this.totalBytes - used;
   }
 
-  #plan(id: string): Response {
-    const model = this.models.get(id);
-    if (model === undefined) return failure(404, "model_not_found", `No model '${id}'`);
+  #plan(request: { readonly model: string; readonly lease?: LeaseClaim }): Response {
+    const model = this.models.get(request.model);
+    if (model === undefined) return failure(404, "model_not_found", `No model '${request.model}'`);
+    if (request.lease !== undefined) this.#leases.set(model.id, request.lease);
     return Response.json(this.#planFor(model));
   }
 
   #planFor(model: Model): PlanResponse {
     const needed = model.bytes?.weights ?? 0;
-    const loaded = [...this.models.values()].filter((other) => other.state === "ready");
+    const loaded = this.#views().filter(({ state }) => state === "ready" || state === "loading");
     const fits = needed <= this.freeBytes ? "now" : needed <= this.totalBytes ? "after" : "never";
     return {
       model: model.id,
@@ -242,7 +303,9 @@ export class FakeNeuron {
         model: other.id,
         devices: [{ index: 0, bytes: other.bytes?.weights ?? 0 }],
         pinned: other.pinned,
-        busy: other.in_flight > 0,
+        busy: other.in_flight > 0 || other.state === "loading" || this.#isFresh(other.id),
+        ...(other.state === "loading" ? { loading: true } : {}),
+        ...(other.leases === undefined ? {} : { leases: other.leases }),
         last_used_ms: other.last_used_ms,
       })),
     };
@@ -251,7 +314,9 @@ export class FakeNeuron {
   #load(request: LoadRequest): Response {
     const model = this.models.get(request.model);
     if (model === undefined) return failure(404, "model_not_found", `No model '${request.model}'`);
+    if (request.lease !== undefined) this.#leases.set(model.id, request.lease);
     if (model.state === "ready") return Response.json({ model });
+    if (model.state === "loading") return Response.json({ model }, { status: 202 });
     if ((model.bytes?.weights ?? 0) > this.freeBytes) {
       return failure(507, "does_not_fit", `Model '${model.id}' does not fit`);
     }
@@ -266,6 +331,7 @@ export class FakeNeuron {
       this.#loading.delete(id);
     }
     const failed = this.loadFailure;
+    this.#readyMs.set(id, Date.now());
     if (failed === undefined) this.change(id, { state: "ready", load_seconds: 1 });
     else this.change(id, { state: "failed", cause: failed });
   }
@@ -275,6 +341,12 @@ export class FakeNeuron {
     if (model === undefined) return failure(404, "model_not_found", `No model '${request.model}'`);
     if (request.only_idle === true && model.in_flight > 0) {
       return failure(409, "conflict", `Model '${model.id}' is in use`);
+    }
+    if (request.only_idle === true || request.only_unleased === true) {
+      const others = this.#leases.heldByOthers(model.id, request.holder);
+      if (model.state === "loading" || others.length > 0 || this.#isFresh(model.id)) {
+        return failure(409, "conflict", `Model '${model.id}' is leased, loading or new`);
+      }
     }
     this.change(model.id, { state: "absent" });
     return Response.json({ model: model.id, freed_bytes: model.bytes?.weights ?? 0 });
@@ -290,7 +362,7 @@ export class FakeNeuron {
             encoder.encode(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`),
           );
         this.#events.add(send);
-        send({ type: "snapshot", health: this.#health(), models: [...this.models.values()] });
+        send({ type: "snapshot", health: this.#health(), models: this.#views() });
       },
     });
     signal.addEventListener("abort", () => {

@@ -5,6 +5,7 @@ import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
+import type { LeaseKeeper } from "./lease-keeper.ts";
 import type { LoadPhase, LoadProgress } from "./load-progress.ts";
 import type { LoadSettings } from "./load-request.ts";
 import { runLoad } from "./load-run.ts";
@@ -31,7 +32,11 @@ export interface LoadObserver {
 export interface ColdLoadsOptions {
   readonly fleet: Fleet;
   readonly apis: ReadonlyMap<string, NeuronApi>;
+  /** Tells the neurons what is waited for, so that other gateways leave it alone. */
+  readonly leases: LeaseKeeper;
   readonly clock: Clock;
+  /** A number in [0, 1), for the pauses after which gateways that got in each other's way try again. */
+  readonly random: () => number;
   readonly log: Log;
   readonly strategy: EvictionStrategy;
   readonly loadSecondsMax: number;
@@ -85,6 +90,11 @@ export class ColdLoads {
     return this.#flights.size;
   }
 
+  /** Under which name this gateway leases models at neurons. */
+  get holder(): string {
+    return this.#options.leases.holder;
+  }
+
   /** How far the load of a model on a neuron is; undefined when none is on its way. */
   progressOf(neuron: string, source: string): LoadProgress | undefined {
     const flight = this.#flights.get(keyOf(neuron, source));
@@ -97,10 +107,19 @@ export class ColdLoads {
 
   /**
    * Resolves when the model is ready on the neuron. Rejects with the signal's reason, `does_not_fit`,
-   * `load_failed` (with Retry-After), `unavailable` or `timeout`. The caller holds a lease, so that the model
-   * is no victim meanwhile.
+   * `load_failed` (with Retry-After), `unavailable` or `timeout`. The caller holds a lease of the fleet, so that the
+   * model is no victim of this gateway meanwhile; the neuron is told, so that it is none of others.
    */
   async ensureReady(neuron: string, entry: CatalogueEntry, options: EnsureOptions): Promise<void> {
+    const release = this.#options.leases.hold(neuron, entry.source);
+    try {
+      await this.#waitForLoad(neuron, entry, options);
+    } finally {
+      release();
+    }
+  }
+
+  async #waitForLoad(neuron: string, entry: CatalogueEntry, options: EnsureOptions): Promise<void> {
     const key = keyOf(neuron, entry.source);
     const { signal, settings } = options;
     const running = this.#flights.get(key);
@@ -186,15 +205,16 @@ export class ColdLoads {
   }
 
   async #run(flight: Flight, options: EnsureOptions): Promise<void> {
-    const { fleet, apis, clock, log, strategy, loadSecondsMax, groupSecondsMax, observer } =
-      this.#options;
+    const { fleet, apis, leases, clock, random, log, observer } = this.#options;
+    const { strategy, loadSecondsMax, groupSecondsMax } = this.#options;
     const { neuron, entry } = flight;
     const api = apis.get(neuron);
     if (api === undefined) throw new Error(`No neuron '${neuron}'`);
     const waitedMs = ({ startMs }: Flight) => clock.monotonicMs() - startMs;
     try {
       await runLoad({
-        ...{ fleet, api, clock, log, strategy, loadSecondsMax, observer, neuron, entry },
+        ...{ fleet, api, leases, clock, random, log, observer, neuron, entry },
+        ...{ strategy, loadSecondsMax },
         groupMaxMs: groupSecondsMax * 1_000,
         settings: options.settings ?? {},
         gainSeconds: options.gainSeconds,

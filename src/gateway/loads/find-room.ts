@@ -3,6 +3,7 @@ import type { PlanResponse } from "../../protocol/models.ts";
 import { predictRegretSeconds } from "../evictor/eviction-order.ts";
 import { type LoadedModel, planEviction } from "../evictor/evictor.ts";
 import { estimateLoadSeconds } from "../fleet/candidates.ts";
+import { type Drains, drainElsewhere } from "./drain-elsewhere.ts";
 import { toLoadRequest } from "./load-request.ts";
 import type { LoadRun } from "./load-run.ts";
 import { type Admission, planAdmission } from "./plan-admission.ts";
@@ -14,10 +15,15 @@ import { waitForChange } from "./wait-for-change.ts";
 /** Planning loads the model without allocation: a fifth of a second, more for a large one on a cold disk. */
 const PLAN_TIMEOUT_MS = 30_000;
 const ADMISSION_TIMEOUT_MS = 30_000;
-/** Attempts made anew because the neuron's state had moved on in between, or freed memory was not there. */
-const ROUNDS_MAX = 5;
+/** Attempts made anew because freed memory was not there. */
+const MISSING_MAX = 5;
 /** Between them, unless something changes sooner: drivers give freed memory back with delay. */
 const SETTLE_MS = 500;
+/** Attempts made anew because the neuron's state had moved on in between: half a minute of them. */
+const MOVED_ON_MAX = 20;
+/** The pauses between those double, and each is of random length, or two gateways would meet again and again. */
+const PAUSE_MS_FIRST = 50;
+const PAUSE_MS_MAX = 2_000;
 /** A waiting load looks again at least this often. */
 const LOOK_MS = 1_000;
 /** A neuron's plan is asked for again after this long; in between the fleet says who is in use. */
@@ -30,21 +36,24 @@ const GIB = 1024 ** 3;
 
 type Outcome =
   | { readonly kind: "started" }
-  | { readonly kind: "moved_on"; readonly why: string }
+  | { readonly kind: "moved_on" | "missing"; readonly why: string }
   | { readonly kind: "wait"; readonly plan: PlanResponse | undefined };
 
 /** The models that take no new requests for this load's sake, and since when. */
 interface Closed {
   readonly sources: Set<string>;
+  readonly drains: Drains;
   sinceMs: number;
 }
 
 /** Makes room and starts the load; waits while others come first or victims are in use. */
 export async function findRoom(run: LoadRun): Promise<void> {
-  const closed: Closed = { sources: new Set(), sinceMs: 0 };
+  const drains = { asked: new Set<string>(), over: new AbortController() };
+  const closed: Closed = { sources: new Set(), drains, sinceMs: 0 };
   const untilMs = run.clock.monotonicMs() + ROOM_MS;
+  const rounds = { moved_on: 0, missing: 0 };
   try {
-    for (let round = 0; ; ) {
+    for (;;) {
       run.abandoned.throwIfAborted();
       const outcome = await run.inTurn(() => takeTurn(run, closed));
       if (outcome.kind === "started") return;
@@ -52,23 +61,35 @@ export async function findRoom(run: LoadRun): Promise<void> {
         await untilWorthATurn(run, { ...outcome, closed, untilMs });
         continue;
       }
-      round += 1;
-      if (round < ROUNDS_MAX) {
-        await waitForChange(
-          { ...run, signal: run.abandoned },
-          { neuron: run.neuron, limitMs: SETTLE_MS },
-        );
-        continue;
-      }
-      throw new CortexError(
-        "unavailable",
-        `Model '${run.entry.id}' found no room on ${run.neuron} in ${ROUNDS_MAX} attempts: ${outcome.why}`,
-        { retryAfterSeconds: 2 },
-      );
+      rounds[outcome.kind] += 1;
+      await pause(run, rounds, outcome);
     }
   } finally {
+    drains.over.abort();
     for (const source of closed.sources) run.fleet.open(run.neuron, source);
   }
+}
+
+/** Before another attempt. Throws after too many. */
+async function pause(
+  run: LoadRun,
+  rounds: { readonly moved_on: number; readonly missing: number },
+  { kind, why }: { readonly kind: "moved_on" | "missing"; readonly why: string },
+): Promise<void> {
+  const { clock, random, abandoned, entry, neuron } = run;
+  if (rounds.moved_on >= MOVED_ON_MAX || rounds.missing >= MISSING_MAX) {
+    throw new CortexError(
+      "unavailable",
+      `Model '${entry.id}' found no room on ${neuron} in ${rounds[kind]} attempts: ${why}`,
+      { retryAfterSeconds: 2 },
+    );
+  }
+  if (kind === "missing") {
+    await waitForChange({ ...run, signal: abandoned }, { neuron, limitMs: SETTLE_MS });
+    return;
+  }
+  const limitMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_FIRST * 2 ** (rounds.moved_on - 1));
+  await clock.sleep(limitMs * (0.5 + random()), abandoned);
 }
 
 /** Waits for a change after which a turn may bring this load further. Throws once it has waited long enough. */
@@ -98,7 +119,7 @@ function isClosedAlready(admission: Admission, { sources }: Closed): boolean {
 
 /** One round with the neuron's turn. */
 async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
-  const { api, clock, entry, fleet, neuron, settings, signal } = run;
+  const { api, clock, entry, fleet, neuron, signal } = run;
   if (isThere(run)) return { kind: "started" };
   const replica = fleet.findReplica(neuron, entry.source);
   const state = replica?.report?.state;
@@ -111,8 +132,7 @@ async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
     return { kind: "wait", plan: undefined };
   }
   run.enter("making_room");
-  const request = toLoadRequest(entry, settings);
-  const plan = await api.plan(request, { timeoutMs: PLAN_TIMEOUT_MS, signal });
+  const plan = await api.plan(toRequest(run), { timeoutMs: PLAN_TIMEOUT_MS, signal });
   run.abandoned.throwIfAborted();
   const { admission, loaded } = decide(run, { plan, fresh: true });
   if (run.gainSeconds !== undefined) assertWorthIt(run, { admission, loaded });
@@ -129,6 +149,7 @@ async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
         }
         closed.sources.add(source);
         fleet.close(neuron, source);
+        drainElsewhere(run, source, { drains: closed.drains, drainMs: DRAIN_MS });
       }
       return { kind: "wait", plan };
     case "wait":
@@ -136,6 +157,12 @@ async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
     case "fail":
       throw doesNotFit(run, plan, admission.reason);
   }
+}
+
+/** The load or its plan, with a lease for those who wait for it. */
+function toRequest({ entry, settings, leases, neuron }: LoadRun): ReturnType<typeof toLoadRequest> {
+  const lease = leases.claim(neuron, entry.source);
+  return { ...toLoadRequest(entry, settings), ...(lease === undefined ? {} : { lease }) };
 }
 
 /** Whether nothing is left to do here: it serves, or is being loaded. */
@@ -156,7 +183,10 @@ function decide(
   if (plan.fits === "never")
     return { admission: { kind: "fail", reason: "too_large" }, loaded: [] };
   const nowMs = clock.nowMs();
-  const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh });
+  const { holder } = run.leases;
+  // What nobody waits for must not push out what others are to keep, or both would take turns.
+  const sparesKept = run.gainSeconds !== undefined;
+  const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh, holder, sparesKept });
   const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
   const report = fleet.findReplica(neuron, entry.source)?.report;
   let swapSeconds = report === undefined ? 0 : estimateLoadSeconds(report);
@@ -202,7 +232,7 @@ async function evict(
   run: LoadRun,
   { plan, victims }: { readonly plan: PlanResponse; readonly victims: readonly string[] },
 ): Promise<Outcome | undefined> {
-  const { api, entry, log, neuron, settings, signal, strategy } = run;
+  const { api, entry, log, neuron, signal, strategy } = run;
   let freedBytes = 0;
   for (const model of victims) {
     log.info("Evicting", { neuron, model, for: entry.source, strategy });
@@ -212,9 +242,10 @@ async function evict(
     run.observer.onEvicted(neuron, strategy);
   }
   // What was freed by the book may not be there: fragments, drivers, other processes. The neuron's word counts.
-  const request = toLoadRequest(entry, settings);
-  const after = await api.plan(request, { timeoutMs: PLAN_TIMEOUT_MS, signal });
+  const after = await api.plan(toRequest(run), { timeoutMs: PLAN_TIMEOUT_MS, signal });
   if (after.fits === "now") return undefined;
+  const isTaken = after.unloads.some(({ loading }) => loading === true);
+  if (isTaken) return { kind: "moved_on", why: "another load took the freed memory" };
   const figures = {
     freed_bytes: freedBytes,
     missing_before_bytes: missingBytes(plan),
@@ -224,7 +255,7 @@ async function evict(
     ...{ neuron, model: entry.source, victims: victims.join(", ") },
     ...figures,
   });
-  return { kind: "moved_on", why: "freed memory is missing" };
+  return { kind: "missing", why: "freed memory is missing" };
 }
 
 /** What the devices of a plan lack together. */
@@ -243,7 +274,7 @@ async function start(run: LoadRun): Promise<Outcome> {
   try {
     const model = await api.load(
       {
-        ...toLoadRequest(entry, settings),
+        ...toRequest(run),
         ...(pinned === undefined ? {} : { pinned }),
         wait: false,
       },

@@ -12,6 +12,7 @@ import { waitForChange } from "./wait-for-change.ts";
 /** One load and what it works with. */
 export interface LoadRun extends NeuronCall {
   readonly clock: Clock;
+  readonly random: () => number;
   readonly strategy: EvictionStrategy;
   readonly loadSecondsMax: number;
   readonly groupMaxMs: number;

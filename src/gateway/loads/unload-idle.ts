@@ -2,11 +2,13 @@ import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
+import type { LeaseKeeper } from "./lease-keeper.ts";
 
 /** Where a model is, and what it takes to talk to its neuron. */
 export interface NeuronCall {
   readonly fleet: Fleet;
   readonly api: NeuronApi;
+  readonly leases: LeaseKeeper;
   readonly log: Log;
   readonly neuron: string;
   readonly signal: AbortSignal;
@@ -29,7 +31,9 @@ export async function unloadIdle(call: NeuronCall, source: string): Promise<numb
   // From here on a request for it waits for its turn to load it again.
   fleet.noteNotLoaded(neuron, source);
   try {
-    const request = { model: source, only_idle: true, ...(keepKv ? { keep_kv: true } : {}) };
+    const { holder } = call.leases;
+    const keep = keepKv ? { keep_kv: true } : {};
+    const request = { model: source, only_idle: true, holder, ...keep };
     return (await api.unload(request, { timeoutMs: UNLOAD_TIMEOUT_MS, signal })).freed_bytes;
   } catch (thrown) {
     await refreshModels(call);

@@ -9,9 +9,7 @@ export async function waitForChange(
 ): Promise<boolean> {
   const { fleet, clock, signal } = parts;
   const changed = new AbortController();
-  const unsubscribe = fleet.subscribe((change) => {
-    if (change.neuron === options.neuron) changed.abort();
-  });
+  const unsubscribe = fleet.subscribe(() => changed.abort(), options.neuron);
   try {
     await clock.sleep(options.limitMs, AbortSignal.any([changed.signal, signal]));
     return false;

@@ -154,7 +154,7 @@ export class Operations {
   }
 
   async #planRoom(neuron: string, ask: { entry: CatalogueEntry; signal: AbortSignal }) {
-    const { apis, clock, fleet, strategy } = this.#options;
+    const { apis, clock, fleet, loads, strategy } = this.#options;
     const { entry, signal } = ask;
     try {
       const plan = await apis
@@ -164,7 +164,8 @@ export class Operations {
       const known = { fits: plan.fits, needs: plan.devices };
       if (plan.fits === "now") return { ...known, evicts: [] };
       const nowMs = clock.nowMs();
-      const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh: true });
+      const { holder } = loads;
+      const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh: true, holder });
       const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
       if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
       const evicts = [...eviction.victims];
