@@ -49,7 +49,7 @@ export class FakeNeuron {
   instance = `fake-${crypto.randomUUID()}`;
   totalBytes = 10 * GIB;
   state: Health["state"] = "ok";
-  /** Set to count requests as they run, and to refuse those for models that are not loaded. */
+  /** Set to count requests as they run, to refuse those for models that are not loaded, and to drain in unloads. */
   strict = false;
   /** For so long a model that became ready is nobody's victim; a real neuron's second would slow most tests down. */
   residenceMs = 0;
@@ -168,7 +168,7 @@ export class FakeNeuron {
     }
   }
 
-  /** Who follows the events. */
+  /** Who follows the events; a drain that waits counts as one. */
   get followers(): number {
     return this.#events.size;
   }
@@ -202,7 +202,7 @@ export class FakeNeuron {
       case "/models/load":
         return this.#load(seen.body as LoadRequest);
       case "/models/unload":
-        return this.#unload(seen.body as UnloadRequest);
+        return await this.#unload(seen.body as UnloadRequest, request.signal);
       case "/events":
         return this.#follow(request.signal);
       default:
@@ -336,7 +336,7 @@ export class FakeNeuron {
     else this.change(id, { state: "failed", cause: failed });
   }
 
-  #unload(request: UnloadRequest): Response {
+  async #unload(request: UnloadRequest, signal: AbortSignal): Promise<Response> {
     const model = this.models.get(request.model);
     if (model === undefined) return failure(404, "model_not_found", `No model '${request.model}'`);
     if (request.only_idle === true && model.in_flight > 0) {
@@ -348,8 +348,25 @@ export class FakeNeuron {
         return failure(409, "conflict", `Model '${model.id}' is leased, loading or new`);
       }
     }
+    if (this.strict && model.in_flight > 0) {
+      this.change(model.id, { state: "draining" });
+      while (this.model(model.id).in_flight > 0 && !signal.aborted) await this.#nextChange(signal);
+      if (signal.aborted) {
+        this.change(model.id, { state: "ready" });
+        return failure(409, "conflict", `Model '${model.id}' serves on`);
+      }
+    }
     this.change(model.id, { state: "absent" });
     return Response.json({ model: model.id, freed_bytes: model.bytes?.weights ?? 0 });
+  }
+
+  async #nextChange(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const listener = () => resolve();
+    this.#events.add(listener);
+    signal.addEventListener("abort", listener);
+    await promise;
+    this.#events.delete(listener);
   }
 
   #follow(signal: AbortSignal): Response {
