@@ -16,9 +16,14 @@ import {
   STATUS,
   SUBMIT_KIND,
 } from "./engine.ts";
+// The bundler puts the text into the executable, so that both sides of one checkout always agree.
+import header from "./include/neuron.h" with { type: "text" };
 
-/** NRN_ABI_VERSION of include/neuron.h. */
-export const ABI_VERSION = 1;
+/** Of the interface that this binding was written for; nrn_abi_version in include/neuron.h says what it is. */
+export const ABI_STAMP = Number.parseInt(
+  new Bun.CryptoHasher("sha256").update(header).digest("hex").slice(0, 8),
+  16,
+);
 
 /** Header of an event frame: length, kind, request (64 bit), status, payload length. */
 const FRAME_HEADER_BYTES = 24;
@@ -35,8 +40,8 @@ const KIND_NAMES = new Map<number, NativeEventKind>(
   (Object.keys(EVENT_KIND) as NativeEventKind[]).map((name) => [EVENT_KIND[name], name]),
 );
 
+const STAMP_SYMBOL = { nrn_abi_version: { args: [], returns: "u32" } } as const;
 const SYMBOLS = {
-  nrn_abi_version: { args: [], returns: "u32" },
   nrn_init: { args: ["ptr", "u32"], returns: "i32" },
   nrn_last_error: { args: ["ptr", "u32"], returns: "i32" },
   nrn_devices: { args: ["ptr", "u32", "ptr"], returns: "i32" },
@@ -58,19 +63,29 @@ const decoder = new TextDecoder();
 /** ptr() refuses an empty array; its length is passed as 0, so nothing is read from it. */
 const EMPTY = new Uint8Array(1);
 
+/** Thrown for a library whose interface is not this binding's: one that was built before or after it. */
+export class StaleLibraryError extends Error {
+  override readonly name = "StaleLibraryError";
+}
+
 /**
- * Opens the library. Throws when the file cannot be loaded or was built for another version of the interface.
- * Open it in one thread at a time: dlopen calls that race have crashed Bun.
+ * Opens the library. Open it in one thread at a time: dlopen calls that race have crashed Bun.
+ * @throws StaleLibraryError when it was built for another interface, and Error when the file cannot be loaded
  */
 export function openEngine(path: string): NativeEngine {
-  const { symbols } = openLibrary(path);
-  const version = symbols.nrn_abi_version();
-  if (version !== ABI_VERSION) {
-    throw new Error(
-      `Cannot use '${path}': it has interface ${version}, this program needs ${ABI_VERSION}`,
-    );
-  }
-  return new BunEngine(path, symbols);
+  checkStamp(path);
+  return new BunEngine(path, openLibrary(path).symbols);
+}
+
+/** Before anything else is looked up: a library of another interface may lack it. */
+function checkStamp(path: string): void {
+  const stamp = dlopen(path, STAMP_SYMBOL).symbols.nrn_abi_version();
+  if (stamp === ABI_STAMP) return;
+  const [has, needed] = [stamp, ABI_STAMP].map((part) => part.toString(16).padStart(8, "0"));
+  throw new StaleLibraryError(
+    `Cannot use '${path}': it was built for another version of cortex (its interface is ${has}, ` +
+      `this program's ${needed}); build it again: bun scripts/build-native.ts`,
+  );
 }
 
 function openLibrary(path: string) {

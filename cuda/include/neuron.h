@@ -26,9 +26,6 @@ extern "C" {
 
 #define NRN_API __attribute__((visibility("default")))
 
-/* Raised with every incompatible change; compared at load by the binding. */
-#define NRN_ABI_VERSION 1u
-
 typedef enum nrn_status {
     NRN_OK            =   0,
     NRN_E_ARGUMENT    =  -1, /* malformed JSON, wrong type, value out of range: the caller's client is at fault */
@@ -77,7 +74,11 @@ typedef struct nrn_event {
 
 /* ---- the library ---- */
 
-/* Any thread, also before nrn_init. */
+/*
+ * Any thread, also before nrn_init. The first four bytes of the SHA-256 of this file, the first one highest. Both sides
+ * take it from the file when they are built, and the binding refuses a library of another interface. Comments count,
+ * since they name the fields of jobs, figures and events.
+ */
 NRN_API uint32_t nrn_abi_version(void);
 
 /*
@@ -139,15 +140,18 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *   "warmup"?:bool,"poll"?: 0..100 (spinning of CPU threads),"chat_template"?: text that replaces the model's}
  *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
  *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 50. draft also takes
- *     tokens_max and tokens_min. ngram drafts from the text so far; its types are ngram-simple, ngram-map-k,
+ *     "tokens_max" and "tokens_min". ngram drafts from the text so far; its types are ngram-simple, ngram-map-k,
  *     ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be loaded again; what the old one
  *     held is leaked. NRN_E_STATE: another host's device cannot be reached. NRN_E_MEMORY carries
  *     "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
  *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],
  *     "taken":[{"index","bytes"}] (by how much less is free than before, by the device's own word),
- *     "parameters","capabilities":["chat","completion","embeddings","rerank","vision","audio"],"template_caps":{…}}
- *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}
+ *     "parameters","capabilities":["chat","completion","embeddings","rerank","vision","audio"],"template_caps":{…},
+ *     "template_traits":{…}}
+ *  {"op":"unload","model"}          ends the model's requests as cancelled; {"model","freed_bytes"}. Other jobs and
+ *     models go on while it waits for a request that is still being prepared; after 5 s the memory is leaked and
+ *     freed_bytes is 0
  *  {"op":"estimate", same fields as load}  a load without allocation; {"bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],"context","slots"}
  *  {"op":"memory"}   of the loop's devices and the host: {"devices":[{"index","memory_total_bytes","memory_free_bytes",
@@ -168,6 +172,8 @@ NRN_API int32_t nrn_job(uint64_t handle, uint64_t request, const char * job, uin
 /*
  * Any thread; returns at once. Templates, grammars and tokenizing run on the device's preparing thread, results are
  * rendered on its result thread, never on the device thread.
+ * Requests of a model that wait for a slot are served by their age. A body of a kind that needs a slot may have
+ * "queue_age_ms": n, by how much older than it is the request counts there; less than 0 is younger.
  */
 NRN_API int32_t nrn_submit(uint64_t handle, uint64_t request, uint32_t kind,
                            const char * model, uint32_t model_length,

@@ -157,7 +157,7 @@ static uint64_t open_device(const json & options) {
 using namespace nrn;
 
 uint32_t nrn_abi_version(void) {
-    return NRN_ABI_VERSION;
+    return NRN_ABI_STAMP;
 }
 
 int32_t nrn_init(const char * options, uint32_t options_length) {

@@ -56,6 +56,9 @@ bool device::finish(
         for (int task : request->tasks) {
             request->owner->tasks.erase(task);
         }
+        if (!request->tasks.empty()) {
+            leave_queue(request);
+        }
     }
     return true;
 }
@@ -257,6 +260,7 @@ static void step_model(device & self, const model_ptr & current) {
     }
     self.phase = "";
     current->stepped_us = end;
+    current->handed_out = 0;
     self.steps++;
     self.last_step_us = end;
     self.longest_step_us = std::max(self.longest_step_us.load(), end - start);
@@ -307,6 +311,8 @@ int32_t run_slice(device & self, uint32_t slice_ms) {
         if (self.poisoned) {
             return NRN_E_FAULT;
         }
+        settle_leaving(self);
+        hand_out_slots(self);
         if (const request_ptr job = take_job(self)) {
             self.doing = "job";
             run_job(self, job);
@@ -337,17 +343,9 @@ bool join_within(pthread_t thread, int seconds) {
 }
 
 bool close_device(device & self) {
-    std::vector<model_ptr> loaded;
-    {
-        std::lock_guard<std::mutex> lock(self.mutex);
-        for (const auto & entry : self.models) {
-            loaded.push_back(entry.second);
-        }
-    }
-    end_everything(self, NRN_E_CANCELLED, "Device '" + self.name + "' was closed");
-    for (const auto & target : loaded) {
-        unload_model(self, target, "Device '" + self.name + "' was closed");
-    }
+    const std::string reason = "Device '" + self.name + "' was closed";
+    end_everything(self, NRN_E_CANCELLED, reason);
+    unload_all(self, reason);
     self.closing = true;
     self.prepare_wake.notify_all();
     self.result_wake.notify_all();
@@ -370,7 +368,7 @@ static json figures_of_model(model & current) {
     const int32_t busy = ready ? figures.n_prefilling + figures.n_decoding : 0;
     const int32_t preparing = current.preparing;
     const int32_t open = std::max(0, current.open_requests.load() - preparing);
-    const int32_t queued = ready ? std::min<int32_t>(open, (int32_t)figures.n_deferred) : 0;
+    const int32_t queued = ready ? std::min<int32_t>(open, current.without_slot) : 0;
     return json{
         { "model", current.name },
         { "state", ready ? "ready" : "poisoned" },

@@ -27,6 +27,13 @@ struct armed_fault {
     int64_t ms = 0; /* of a hang */
 };
 
+/* A model that is unloaded once no request of it is being prepared any more. */
+struct leaving_model {
+    model_ptr target;
+    request_ptr job; /* the unload, to be ended then; null when nobody asked */
+    int64_t until_us = 0;
+};
+
 struct result_batch {
     model_ptr owner;
     std::vector<server_task_result_ptr> results;
@@ -89,6 +96,7 @@ struct device : std::enable_shared_from_this<device> {
     double step_seconds = 0.2; /* how long a stream's next token may wait for prompts of others */
 
     double virtual_now = 0; /* of the fair share; device thread only */
+    std::vector<leaving_model> leaving; /* device thread only */
     armed_fault fault;
     bool fault_poisons_device = false;
     const char * phase = "";
@@ -121,7 +129,24 @@ json figures_of(device & self);
 
 /* jobs.cpp */
 void run_job(device & self, const request_ptr & job);
-void unload_model(device & self, const model_ptr & target, const std::string & reason);
+/* Ends a job with what its work comes to. An answer of null leaves it open. */
+void end_job(device & self, const request_ptr & job, const std::function<json()> & work);
+
+/* unload.cpp */
+/* Ends the model's requests, then frees it: at once, or by settle_leaving when the answer is null. */
+json unload_model(device & self, const model_ptr & target, const request_ptr & job);
+/* Device thread, at every turn: frees what nobody uses any more. */
+void settle_leaving(device & self);
+/* Frees every model; waits for requests that are being prepared. */
+void unload_all(device & self, const std::string & reason);
+
+/* slots.cpp */
+/* With the request's and the tasks' mutex held: the tasks wait for slots from here on. */
+void wait_for_slots(const request_ptr & request, std::vector<server_task> tasks);
+/* With tasks_mutex held: a request that has ended waits no more. */
+void leave_queue(const request_ptr & request);
+/* Device thread, between steps: gives the slots that are free to the tasks that wait. */
+void hand_out_slots(device & self);
 
 /* poison.cpp */
 struct eval_hook {

@@ -239,69 +239,6 @@ static json load(device & self, const request & job) {
     };
 }
 
-// ---- unload ----
-
-void unload_model(device & self, const model_ptr & target, const std::string & reason) {
-    const bool poisoned = target->state == model_state::poisoned;
-    if (!poisoned) {
-        target->state = model_state::unloading;
-    }
-    self.fail_all(target, NRN_E_CANCELLED, reason);
-    {
-        std::lock_guard<std::mutex> lock(self.mutex);
-        self.models.erase(target->name);
-    }
-    if (poisoned) {
-        return;
-    }
-    /* A template that never ends must not hold the device: then the model is leaked instead. */
-    std::unique_lock<std::shared_timed_mutex> alone(target->use, std::chrono::seconds(5));
-    if (!alone.owns_lock()) {
-        log_line(log_level::error,
-            "model '" + target->name +
-                "' is still used by a request that is being prepared; its memory is leaked");
-        return;
-    }
-    std::string cause;
-    self.phase = "unload";
-    server_context * server = target->server;
-    target->server = nullptr;
-    struct teardown {
-        device & self;
-        server_context * server;
-        const std::string & name;
-    } work = { self, server, target->name };
-    const bool clean = run_guarded_destructor(
-        [](void * argument) {
-            auto & work = *static_cast<teardown *>(argument);
-            fire_fault(work.self, "unload", work.name);
-            delete work.server;
-        },
-        &work, cause);
-    self.phase = "";
-    if (!clean) {
-        json fault = { { "device", self.name }, { "model", target->name }, { "scope", "model" },
-            { "cause", cause }, { "phase", "unload" } };
-        event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
-        probe_device(self, cause);
-        throw failure(NRN_E_FAULT,
-            "Unloading model '" + target->name + "' aborted, its memory is leaked: " + cause,
-            json{ { "cause", cause } });
-    }
-}
-
-static json unload(device & self, const request & job) {
-    const model_ptr target = loaded_model(self, job.parsed);
-    uint64_t freed = 0;
-    if (target->state != model_state::poisoned) {
-        for (const auto & entry : target->bytes) {
-            freed += entry.second.total();
-        }
-    }
-    unload_model(self, target, "Model '" + target->name + "' was unloaded");
-    return json{ { "model", target->name }, { "freed_bytes", freed } };
-}
-
 // ---- the other jobs ----
 
 static json estimate(device & self, const request & job) {
@@ -394,33 +331,30 @@ static json arm_fault(device & self, const request & job) {
     return json{ { "armed", true } };
 }
 
-static json execute(device & self, const request & job) {
-    const std::string op = get_or<std::string>(job.parsed, "op", "");
+static json execute(device & self, const request_ptr & job) {
+    const std::string op = get_or<std::string>(job->parsed, "op", "");
     if (op == "load") {
-        return load(self, job);
+        return load(self, *job);
     }
     if (op == "unload") {
-        return unload(self, job);
+        return unload_model(self, loaded_model(self, job->parsed), job);
     }
     if (op == "estimate") {
-        return estimate(self, job);
+        return estimate(self, *job);
     }
     if (op == "memory") {
         return memory(self);
     }
     if (op == "kv_save" || op == "kv_restore") {
-        return kv_file(self, job, op == "kv_save");
+        return kv_file(self, *job, op == "kv_save");
     }
     if (op == "fault") {
-        return arm_fault(self, job);
+        return arm_fault(self, *job);
     }
     throw failure(NRN_E_ARGUMENT, "Unknown job '" + op + "'");
 }
 
-void run_job(device & self, const request_ptr & job) {
-    if (job->cancelled) {
-        return; /* its last event went out with the cancel */
-    }
+void end_job(device & self, const request_ptr & job, const std::function<json()> & work) {
     const std::string name = json_value(job->parsed, "model", std::string());
     log_scope names(self.name, name);
     const auto forget = [&] {
@@ -430,16 +364,19 @@ void run_job(device & self, const request_ptr & job) {
     std::string cause;
     try {
         json answer;
-        if (!run_guarded([&] { answer = execute(self, *job); }, cause)) {
+        if (!run_guarded([&] { answer = work(); }, cause)) {
             probe_device(self, cause);
             throw failure(NRN_E_FAULT, "The job aborted: " + cause, json{ { "cause", cause } });
+        }
+        if (answer.is_null()) {
+            return;
         }
         forget();
         if (!self.finish(job, NRN_EVENT_RESULT, NRN_OK, answer.dump_safe()) &&
             json_value(job->parsed, "op", std::string()) == "load") {
             /* Cancelled when it was all but done: the caller was told that nothing is loaded. */
             if (const model_ptr unwanted = self.find_model(name)) {
-                unload_model(self, unwanted, "Loading was cancelled");
+                unload_model(self, unwanted, nullptr);
             }
         }
     } catch (const failure & e) {
@@ -453,6 +390,13 @@ void run_job(device & self, const request_ptr & job) {
         self.fail(job, NRN_E_INTERNAL, e.what());
     }
     self.phase = "";
+}
+
+void run_job(device & self, const request_ptr & job) {
+    if (job->cancelled) {
+        return; /* its last event went out with the cancel */
+    }
+    end_job(self, job, [&] { return execute(self, job); });
 }
 
 } // namespace nrn

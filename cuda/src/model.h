@@ -9,6 +9,7 @@
 #include "server-task.h"
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -75,6 +76,7 @@ struct request {
     std::shared_ptr<model> owner;
     std::string body;
     int64_t submitted_us = 0;
+    int64_t rank_us = 0; /* among those that wait for a slot: the lowest is served first */
     std::atomic<bool> cancelled{ false };
     std::atomic<bool> preparing{ false };
 
@@ -105,6 +107,13 @@ struct task_ref {
     size_t index;
 };
 
+/* A prepared request whose tasks, or the last of them, have no slot yet. */
+struct waiting_request {
+    request_ptr owner;
+    std::deque<server_task> tasks;
+    bool has_begun = false; /* one of them has got a slot */
+};
+
 /* What a step needs to know about the model's speed, smoothed. Device thread only. */
 struct pace {
     double prefill_per_second = 0;
@@ -132,6 +141,8 @@ struct model {
 
     std::mutex tasks_mutex;
     std::unordered_map<int, task_ref> tasks;
+    std::multimap<int64_t, waiting_request> waiting; /* by rank_us; under tasks_mutex */
+    std::atomic<int32_t> without_slot{ 0 };          /* of those that wait, the ones that have not begun */
 
     std::atomic<int32_t> open_requests{ 0 }; /* accepted and not ended */
     std::atomic<int32_t> preparing{ 0 };
@@ -139,6 +150,7 @@ struct model {
     /* Device thread only. */
     pace speed;
     int64_t stepped_us = 0; /* end of its last step */
+    int32_t handed_out = 0; /* slots for tasks that the server core was given since then */
     server_context::figures figures;
     std::vector<server_task_result_ptr> step_results;
     uint64_t steps = 0;

@@ -44,6 +44,9 @@ static void run_prepare_thread(device & self, const worker_ptr & worker) {
         worker->since_us = ggml_time_us();
         lock.unlock();
         handle(self, request);
+        if (request->owner->state == model_state::unloading) {
+            self.kick(); /* it waits for this to free the model */
+        }
         lock.lock();
         worker->current = nullptr;
         if (!worker->given_up) {

@@ -20,6 +20,8 @@ namespace nrn {
 constexpr int64_t LOGPROBS_MAX = 20;
 /* Answers of one prompt. */
 constexpr int64_t ANSWERS_MAX = 128;
+/* A day: no request waits longer. */
+constexpr int64_t QUEUE_AGE_MS_MAX = 24 * 3600 * 1000;
 
 /* Members that llama.cpp's own parser sets for itself; a client could steer the parser with them or
  * read other slots. */
@@ -71,10 +73,15 @@ static void refuse_remote_media(const json & body) {
     }
 }
 
-static json parse_body(const request & request) {
+static json parse_body(request & request) {
     json body = json::parse(request.body);
     if (!body.is_object()) {
         throw failure(NRN_E_ARGUMENT, "The body must be a JSON object");
+    }
+    const int64_t age_ms = get_or(body, "queue_age_ms", 0, -QUEUE_AGE_MS_MAX, QUEUE_AGE_MS_MAX);
+    request.rank_us = request.submitted_us - age_ms * 1000;
+    if (body.contains("queue_age_ms")) {
+        body.erase("queue_age_ms");
     }
     for (const char * key : INTERNAL_MEMBERS) {
         if (body.contains(key)) {
@@ -341,7 +348,7 @@ static std::vector<server_task> build_tasks(request & request) {
 
 // ---- requests that need no device ----
 
-static json tokenize(const request & request) {
+static json tokenize(request & request) {
     const llama_vocab * vocab = request.owner->view->vocab;
     const json body = parse_body(request);
     if (!body.contains("content")) {
@@ -364,7 +371,7 @@ static json tokenize(const request & request) {
     return json{ { "tokens", pieces } };
 }
 
-static json apply_template(const request & request) {
+static json apply_template(request & request) {
     json body = parse_body(request);
     std::vector<raw_buffer> files;
     const json params = chat_params(*request.owner, body, files);
@@ -377,7 +384,7 @@ static json count_prompt(request & request) {
 
 // ---- one request ----
 
-/* Registers and posts under the request's mutex: a cancel sees either no tasks or all of them. */
+/* Registers and queues under the request's mutex: a cancel sees either no tasks or all of them. */
 static void post(device & self, const request_ptr & request, std::vector<server_task> tasks) {
     {
         std::lock_guard<std::mutex> lock(request->mutex);
@@ -391,7 +398,7 @@ static void post(device & self, const request_ptr & request, std::vector<server_
         for (size_t i = 0; i < request->tasks.size(); i++) {
             request->owner->tasks[request->tasks[i]] = { request, i };
         }
-        request->owner->view->queue.post(std::move(tasks));
+        wait_for_slots(request, std::move(tasks));
     }
     self.kick();
 }

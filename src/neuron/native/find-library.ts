@@ -28,6 +28,7 @@ export interface LibrarySearch {
  *  2. CUDA's in any folder, when it loads and finds a device
  *  3. the CPU's in any folder
  *  4. the CPU's inside the executable
+ * A library of another version of cortex is passed over with a warning of its own.
  * @throws CortexError when none can be loaded
  */
 export async function findLibrary(
@@ -36,6 +37,12 @@ export async function findLibrary(
 ): Promise<string> {
   const search = options.search ?? machineSearch();
   const rejected: string[] = [];
+  const reject = (path: string, cause: string, report: ProbeReport) => {
+    if (!report.ok && report.isStale === true) {
+      options.log.warn("A native library of another version is not used", { path, cause });
+    }
+    rejected.push(`${path}: ${cause}`);
+  };
   if (configured !== undefined) {
     const path = await useConfigured(configured, search, options.log);
     if (path !== undefined) return path;
@@ -45,20 +52,20 @@ export async function findLibrary(
     const report = await search.tryLibrary(path);
     const hasDevice = report.ok && report.deviceKinds.some((kind) => kind !== "cpu");
     if (hasDevice) return choose(options.log, { path, why: "it found a GPU", report, rejected });
-    rejected.push(`${path}: ${report.ok ? "no GPU found" : report.cause}`);
+    reject(path, report.ok ? "no GPU found" : report.cause, report);
   }
   for (const path of candidates(CPU_LIBRARY, search)) {
     if (path === configured) continue;
     const report = await search.tryLibrary(path);
     if (report.ok) return choose(options.log, { path, why: "CPU only", report, rejected });
-    rejected.push(`${path}: ${report.cause}`);
+    reject(path, report.cause, report);
   }
   const path = await search.extractEmbedded();
   if (path !== undefined) {
     const report = await search.tryLibrary(path);
     const why = "CPU only, came with the executable";
     if (report.ok) return choose(options.log, { path, why, report, rejected });
-    rejected.push(`${path}: ${report.cause}`);
+    reject(path, report.cause, report);
   }
   throw new CortexError(
     "unavailable",

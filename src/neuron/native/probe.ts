@@ -1,3 +1,4 @@
+import { StaleLibraryError } from "bun-ffi-cuda-bindings-local";
 import { describeError } from "../../base/errors.ts";
 import { openLibrary } from "./open-library.ts";
 
@@ -10,7 +11,12 @@ export type ProbeReport =
       /** Kinds of the devices found, such as "gpu" and "cpu". */
       readonly deviceKinds: readonly string[];
     }
-  | { readonly ok: false; readonly cause: string };
+  | {
+      readonly ok: false;
+      readonly cause: string;
+      /** It is a library of cortex, but of another version of the interface. */
+      readonly isStale?: boolean;
+    };
 
 /** Sets the report apart from what drivers print by themselves. */
 export const PROBE_MARK = "cortex-probe ";
@@ -32,6 +38,7 @@ function probe(path: string): ProbeReport {
     const { flavour, backends, devices } = engine.discover();
     return { ok: true, flavour, backends, deviceKinds: devices.map((device) => device.kind) };
   } catch (error) {
-    return { ok: false, cause: describeError(error) };
+    const isStale = error instanceof StaleLibraryError;
+    return { ok: false, cause: describeError(error), ...(isStale ? { isStale } : {}) };
   }
 }

@@ -66,6 +66,26 @@ describe("the native library", () => {
     expect(found.path).toBe("/cache/libneuron_cpu.so");
   });
 
+  test("of another version is passed over with one warning that says to build it again", async () => {
+    const log = new RecordingLog();
+    const cause = "it was built for another version of cortex; build it again";
+    const stale: ProbeReport = { ok: false, cause, isStale: true };
+    const libraries = { "/own/libneuron_cuda.so": stale, "/own/libneuron_cpu.so": good("cpu") };
+    const path = await findLibrary(undefined, { log, search: search(libraries) });
+    expect(path).toBe("/own/libneuron_cpu.so");
+    const warnings = log.lines.filter((line) => line.level === "warn");
+    expect(warnings.map((line) => line.fields)).toEqual([
+      { path: "/own/libneuron_cuda.so", cause },
+    ]);
+  });
+
+  test("of another version, with none beside it, ends the start with its cause", async () => {
+    const log = new RecordingLog();
+    const cause = "it was built for another version of cortex; build it again";
+    const libraries = { "/own/libneuron_cpu.so": { ok: false, cause, isStale: true } as const };
+    expect(findLibrary(undefined, { log, search: search(libraries) })).rejects.toThrow(cause);
+  });
+
   test("is missed with the folders that were searched", async () => {
     const log = new RecordingLog();
     expect(findLibrary(undefined, { log, search: search({}) })).rejects.toThrow("/own, /packaged");
