@@ -16,7 +16,7 @@ import {
   STATUS,
   SUBMIT_KIND,
 } from "./engine.ts";
-// The bundler puts the text into the executable, so that both sides of one checkout always agree.
+// The bundler puts the text into the executable; header-text.d.ts tells the compiler that it is one.
 import header from "./include/neuron.h" with { type: "text" };
 
 /** Of the interface that this binding was written for; nrn_abi_version in include/neuron.h says what it is. */
