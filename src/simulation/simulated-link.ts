@@ -154,9 +154,11 @@ export class SimulatedLink implements Origin {
   }
 
   #noteLoad(model: string): void {
-    const isLoading = this.neuron.models.get(model)?.state === "loading";
+    const found = this.neuron.models.get(model);
+    const isLoading = found?.state === "loading";
     const orderedMs = this.#orderedMs.get(model) ?? 0;
-    const isNeedless = isLoading && orderedMs > this.#disturbedMs && !this.losesEvents;
+    const isOwn = isLoading && orderedMs === found.loadingSinceMs;
+    const isNeedless = isOwn && orderedMs > this.#disturbedMs && !this.losesEvents;
     if (!isLoading) this.#orderedMs.set(model, this.#world.clock.monotonicMs());
     this.onOrder({ kind: "load", model, isNeedless });
   }

@@ -13,6 +13,8 @@ export class SimulatedModel {
   pinned: boolean;
   /** The device that holds it, or on which it is being loaded. */
   device = -1;
+  /** When its load began, on the monotonic clock. */
+  loadingSinceMs = 0;
   /** When it became ready, on the monotonic clock. */
   readyMs = 0;
   lastUsedMs = 0;

@@ -298,6 +298,7 @@ export class SimulatedNeuron {
     }
     model.device = plan.devices[0]?.index ?? 0;
     model.state = "loading";
+    model.loadingSinceMs = this.clock.monotonicMs();
     model.progress = 0;
     model.cause = undefined;
     this.#observer.onLoadStarted(this, model);

@@ -8,8 +8,10 @@ import { type Arrival, drawScenario, type Scenario } from "./scenario.ts";
 
 /** After so long without clients and faults everything must have come to rest: a load's wait, and its retries. */
 const REST_MS = 400_000;
+/** Longer than a lease lasts that nobody renews. */
+const LEASES_MS = 8_000;
 /** One run in so many asks, at its end, for every model once more. */
-const RECOVERY_EVERY = 4;
+const RECOVERY_EVERY = 8;
 
 export interface SeedResult {
   readonly seed: number;
@@ -41,8 +43,12 @@ export function runSeed(seed: number, options: { readonly log?: Log } = {}): See
     isOver: () => world.open.size === 0,
   });
   if (seed % RECOVERY_EVERY === 0) checkRecovery(world, scenario, invariants.violations);
-  // Leases of neurons and gateways' counts of what is gone.
-  world.clock.run(world.clock.monotonicMs() + 20_000, { onMoment });
+  // Leases expire, and what placement or defragmentation have begun ends.
+  world.clock.run(world.clock.monotonicMs() + LEASES_MS, { onMoment });
+  const isQuiet = () => !isAnyWorking(world);
+  if (!isQuiet()) {
+    world.clock.run(world.clock.monotonicMs() + REST_MS, { onMoment, isOver: isQuiet });
+  }
   invariants.checkEnd();
   return { seed, violations: invariants.violations, scenario, faults, clients, world };
 }
@@ -57,6 +63,15 @@ function scheduleArrival(
     clients.push(client);
     if (patienceMs !== undefined) world.clock.after(patienceMs, () => client.leave());
   });
+}
+
+function isAnyWorking(world: SimulatedWorld): boolean {
+  for (const neuron of world.neurons.values()) {
+    for (const { id, state } of neuron.models.values()) {
+      if (state === "loading" || state === "draining" || neuron.isLeased(id)) return true;
+    }
+  }
+  return world.gateways.some(({ core }) => core.loads.count > 0);
 }
 
 /** The longest cooldown after failed loads, and a load. */

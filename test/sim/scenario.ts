@@ -56,8 +56,8 @@ export function modelProfiles(
   );
 }
 
-const BUSY_MS = 40_000;
-const REQUESTS_MAX = 30;
+const BUSY_MS = 25_000;
+const REQUESTS_MAX = 20;
 
 /** A random fleet with random clients. */
 export function drawScenario(random: SeededRandom): Scenario {
@@ -146,7 +146,7 @@ function drawArrivals(
     { key: `tools-${index % 2}`, tokens: 200 },
   ]);
   const favourite = random.pick(models);
-  const times = Array.from({ length: random.whole(8, REQUESTS_MAX) }, () =>
+  const times = Array.from({ length: random.whole(4, REQUESTS_MAX) }, () =>
     random.between(0, BUSY_MS),
   ).toSorted((a, b) => a - b);
   return times.map((atMs, id) => {
