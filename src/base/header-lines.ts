@@ -84,7 +84,9 @@ export class HeaderLines {
     const from = this.#nameFrom;
     if (this.#nameTo - from !== name.length) return false;
     for (let index = 0; index < name.length; index += 1) {
-      if (((this.#bytes[from + index] as number) | 32) !== name.charCodeAt(index)) return false;
+      const byte = this.#bytes[from + index] as number;
+      const wanted = name.charCodeAt(index);
+      if (byte !== wanted && (byte | 32) !== wanted) return false;
     }
     return true;
   }

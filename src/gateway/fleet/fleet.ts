@@ -5,8 +5,9 @@ import type { ModelProfiles } from "../../config/models-schema.ts";
 import type { NeuronEvent } from "../../protocol/events.ts";
 import type { Health } from "../../protocol/health.ts";
 import type { Model } from "../../protocol/models.ts";
+import { PrefixKnowledge } from "../prefix/prefix-knowledge.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
-import { isWarm, toCold, toWarm } from "./candidates.ts";
+import { findCold, findRejected, findWarm, type Rejection } from "./candidates.ts";
 import { Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import { explainNone } from "./explain-none.ts";
 import { Lease } from "./lease.ts";
@@ -35,6 +36,8 @@ type Listener = (change: FleetChange) => void;
  * await.
  */
 export class Fleet {
+  /** What the caches of its replicas hold, as far as known. */
+  readonly prefixes = new PrefixKnowledge();
   readonly #neurons = new Map<string, NeuronRecord>();
   readonly #placed = new ReplicaIndex();
   readonly #clock: Clock;
@@ -89,6 +92,7 @@ export class Fleet {
     return new NeuronRecord(address, {
       onAdded: (neuron, replica) => this.#placed.add({ neuron, replica }),
       onRemoved: (replica) => this.#placed.remove(replica),
+      onUnloaded: ({ neuron, model }) => this.prefixes.forget(neuron, model),
       onNamed: (before, now) => {
         if (before !== undefined) this.#catalogue.remove(before);
         if (now !== undefined) this.#catalogue.add(now);
@@ -144,38 +148,22 @@ export class Fleet {
     entry: CatalogueEntry,
     excluded: ReadonlySet<string> | undefined,
   ): WarmCandidate[] {
-    const candidates: WarmCandidate[] = [];
-    const busy: WarmCandidate[] = [];
     const nowMs = this.#clock.nowMs();
-    for (const { neuron, replica } of this.#placed.get(entry.source)) {
-      if (!neuron.serves || excluded?.has(neuron.name)) continue;
-      if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-      const report = replica.report;
-      if (report === undefined || !isWarm(report)) continue;
-      if (replica.closed || !replica.circuit.admits(nowMs)) continue;
-      const isBusy = replica.busyUntilMs > nowMs;
-      (isBusy ? busy : candidates).push(toWarm(neuron, { replica, report, nowMs }));
-    }
-    return candidates.length === 0 ? busy : candidates;
+    return findWarm(this.#placed.get(entry.source), entry, { excluded, nowMs });
   }
 
-  /** Neurons that could load the model; those in cooldown are left out. */
+  /** Neurons that could load the model; those in cooldown are left out, and all when enough hold it. */
   coldCandidates(
     entry: CatalogueEntry,
     excluded: ReadonlySet<string> | undefined,
   ): ColdCandidate[] {
-    const candidates: ColdCandidate[] = [];
     const nowMs = this.#clock.nowMs();
-    for (const { neuron, replica } of this.#placed.get(entry.source)) {
-      if (!neuron.takesLoads || excluded?.has(neuron.name)) continue;
-      if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-      const report = replica.report;
-      if (report === undefined) continue;
-      if (isWarm(report) && !replica.closed) continue;
-      if (replica.cooldownUntilMs > nowMs || !replica.circuit.admits(nowMs)) continue;
-      candidates.push(toCold(neuron, { entry, report, nowMs }));
-    }
-    return candidates;
+    return findCold(this.#placed.get(entry.source), entry, { excluded, nowMs });
+  }
+
+  /** The neurons that have the model and take no request for it now, each with its reason. */
+  rejected(entry: CatalogueEntry): Rejection[] {
+    return findRejected(this.#placed.get(entry.source), entry, this.#clock.nowMs());
   }
 
   /** Why no neuron takes a request for the model, as an error that says when to come back. */
@@ -297,6 +285,10 @@ export class Fleet {
     switch (event.type) {
       case "snapshot":
         this.applySnapshot(name, event.health, event.models);
+        if (event.prefixes !== undefined) this.prefixes.replace(name, event.prefixes);
+        break;
+      case "prefixes":
+        this.prefixes.apply(name, event.changes);
         break;
       case "health":
         this.applyHealth(name, event.health);

@@ -8,6 +8,8 @@ import { Replica } from "./replica.ts";
 export interface ReplicaObserver {
   onAdded(neuron: NeuronRecord, replica: Replica): void;
   onRemoved(replica: Replica): void;
+  /** A model is in memory no more, or in that of another process. */
+  onUnloaded(replica: Replica): void;
   /** A model came, went or has other aliases. */
   onNamed(before: Model | undefined, now: Model | undefined): void;
 }
@@ -155,7 +157,10 @@ export class NeuronRecord {
     this.devices = health.devices;
     const restarted = before !== undefined && before !== health.instance;
     if (!restarted) return false;
-    for (const replica of this.replicas.values()) replica.noteRestarted();
+    for (const replica of this.replicas.values()) {
+      replica.noteRestarted();
+      this.#observer.onUnloaded(replica);
+    }
     this.#nonsense.clear();
     return true;
   }
@@ -222,8 +227,8 @@ export class NeuronRecord {
     const state = replica.report?.state;
     if (state === "ready" || state === "loading" || state === "draining") {
       this.residents.add(replica);
-    } else {
-      this.residents.delete(replica);
+    } else if (this.residents.delete(replica)) {
+      this.#observer.onUnloaded(replica);
     }
   }
 }

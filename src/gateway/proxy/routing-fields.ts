@@ -1,5 +1,6 @@
 import { ByteSpan, joinSpans } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
+import { BODY_PARTS, type BodyParts, NULL_BYTE } from "../prefix/body-parts.ts";
 import { TopLevelMembers } from "./top-level-members.ts";
 
 /** What routing needs of a request's body. */
@@ -8,6 +9,8 @@ export interface RoutingFields {
   readonly stream: boolean;
   /** Estimated: about four bytes of JSON for a token. */
   readonly promptTokens: number;
+  /** Where its prompt is, and whose it is. */
+  readonly parts: BodyParts;
 }
 
 const BYTES_PER_TOKEN = 4;
@@ -18,10 +21,16 @@ const MODEL_CHARACTERS_MAX = 256;
 export function readRoutingFields(body: ByteSpan): RoutingFields {
   let model: unknown;
   let stream: unknown;
+  const parts: { -readonly [name in keyof BodyParts]: BodyParts[name] } = {};
   const members = new TopLevelMembers(body);
   while (members.next()) {
     if (members.is("model")) model = members.value();
     else if (members.is("stream")) stream = members.value();
+    else {
+      const name = BODY_PARTS.find((part) => members.is(part));
+      if (name === undefined || body.bytes[members.valueFrom] === NULL_BYTE) continue;
+      parts[name] = { from: members.valueFrom, to: members.valueTo };
+    }
   }
   if (!members.whole) refuseBody(body);
   if (model === undefined) {
@@ -39,7 +48,7 @@ export function readRoutingFields(body: ByteSpan): RoutingFields {
       param: "stream",
     });
   }
-  return { model, stream: stream === true, promptTokens: body.length / BYTES_PER_TOKEN };
+  return { model, stream: stream === true, promptTokens: body.length / BYTES_PER_TOKEN, parts };
 }
 
 /** Says what is wrong with a body that is no JSON object. */

@@ -15,8 +15,25 @@ const replaceModel = (text: string, model: string) =>
 describe("routing fields", () => {
   test("reads model and stream and estimates the prompt", () => {
     const text = '{"model":"m","stream":true,"messages":[]}';
-    expect(readRoutingFields(text)).toEqual({ model: "m", stream: true, promptTokens: 10.25 });
+    expect(readRoutingFields(text)).toMatchObject({
+      model: "m",
+      stream: true,
+      promptTokens: 10.25,
+    });
     expect(readRoutingFields('{"model":"m","stream":null}').stream).toBe(false);
+  });
+
+  test("says where the prompt is, but not for null", () => {
+    const text = '{"tools":[1], "model":"m","system":null,"metadata":{"user_id":"u"}}';
+    const { parts } = readRoutingFields(text);
+    const read = Object.entries(parts).map(([name, { from, to }]) => [
+      name,
+      span(text).bytes.toString("utf8", from, to),
+    ]);
+    expect(read).toEqual([
+      ["tools", "[1]"],
+      ["metadata", '{"user_id":"u"}'],
+    ]);
   });
 
   test("reads the same as a parser would, in any JSON object", () => {

@@ -1,0 +1,129 @@
+import { formatPrefixHeader } from "../../protocol/prefixes.ts";
+import type { Prompt } from "../router/router.ts";
+import type { ModelKnowledge } from "./model-knowledge.ts";
+import { endOfBeginning, formatKey, type PromptChain } from "./prompt-chain.ts";
+import { toSessionKey } from "./session-key.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** What is known of a request before it is routed. */
+export interface PromptSource {
+  readonly model: ModelKnowledge;
+  readonly sessions: Sessions;
+  readonly chain: PromptChain;
+  readonly session: number | undefined;
+  /** Tokens by the size of the body, where there is no chain. */
+  readonly promptTokens: number;
+  readonly nowMs: number;
+}
+
+/** Whom a request was sent to. */
+export interface SentTo {
+  readonly neuron: string;
+  /** Tokens that its caches hold; unknown when 0. */
+  readonly cacheTokens: number;
+  /** Whether it says in every answer how much was cached; an API may count that and not tell. */
+  readonly tellsCached: boolean;
+}
+
+/** What an answer says of the prompt. */
+export interface PromptUsage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+}
+
+/** Expectations below this say nothing of a cache. */
+const EXPECTED_TOKENS_MIN = 256;
+/** Below this part of what was expected, the replica has thrown something away. */
+const LOST_PART = 0.5;
+/** What an API's cache may hold is its own business; this bounds what is remembered of it. */
+const CACHE_TOKENS_UNKNOWN = 1_000_000;
+
+/** An attempt to have the prompt answered. */
+interface Sent {
+  readonly to: SentTo;
+  /** How many beginnings were believed to be there before. */
+  readonly held: number;
+  /** When the longest of them had been used last. */
+  readonly lastUse: number;
+}
+
+/**
+ * One request's prompt: what is known of it when it is routed, and what its answer teaches. Belongs to the request;
+ * what is learned goes to the knowledge that all requests of the model share.
+ */
+export class KnownPrompt implements Prompt {
+  readonly promptTokens: number;
+  readonly answerTokens: number;
+  /** Who served its session last. */
+  readonly stickyTo: string | undefined;
+  readonly #source: PromptSource;
+  #sent: Sent | undefined;
+
+  constructor(source: PromptSource) {
+    const { model, chain, session, sessions, nowMs } = source;
+    const { bytesPerToken, answerTokens } = model.figures;
+    this.#source = source;
+    this.promptTokens = chain.bytes > 0 ? chain.bytes / bytesPerToken : source.promptTokens;
+    this.answerTokens = answerTokens;
+    this.stickyTo = session === undefined ? undefined : sessions.find(session, nowMs);
+  }
+
+  /** Tokens of its beginning that the neuron's cache most likely holds. */
+  readonly cachedTokens = (neuron: string): number => {
+    const { model, chain } = this.#source;
+    const replica = model.find(neuron);
+    if (replica === undefined || chain.keys.length === 0) return 0;
+    const held = replica.prefixes.count(chain);
+    if (held === 0) return 0;
+    return (endOfBeginning(held - 1) / model.figures.bytesPerToken) * replica.trust;
+  };
+
+  /** Its beginnings as neurons are told them; "" for a short one. */
+  formatHeader(): string {
+    return formatPrefixHeader(this.#source.chain.keys.map(formatKey));
+  }
+
+  /** It goes to a neuron, which will have read it when the next request comes. */
+  noteSent(to: SentTo): void {
+    const { model, chain, session, sessions, nowMs } = this.#source;
+    if (session !== undefined) sessions.note(session, to.neuron, nowMs);
+    if (chain.keys.length === 0) return;
+    const { prefixes } = model.ensure(to.neuron);
+    const held = prefixes.count(chain);
+    this.#sent = { to, held, lastUse: prefixes.lastUse(chain.keys[held - 1]) };
+    const tokensMax = to.cacheTokens > 0 ? to.cacheTokens : CACHE_TOKENS_UNKNOWN;
+    prefixes.use(chain.keys, tokensMax * model.figures.bytesPerToken);
+  }
+
+  /** It was answered; without usage nothing is learned. */
+  noteAnswered(usage: PromptUsage | undefined): void {
+    const { model, chain } = this.#source;
+    if (usage === undefined) return;
+    model.figures.note(chain.bytes, usage);
+    const sent = this.#sent;
+    const replica = sent === undefined ? undefined : model.find(sent.to.neuron);
+    if (sent === undefined || replica === undefined || sent.held === 0) return;
+    const expected = endOfBeginning(sent.held - 1) / model.figures.bytesPerToken;
+    if (expected < EXPECTED_TOKENS_MIN) return;
+    const part = Math.min(1, usage.cachedTokens / expected);
+    if (!replica.noteTruth(part, sent.to.tellsCached)) return;
+    if (part < LOST_PART) replica.prefixes.removeUntil(sent.lastUse);
+  }
+
+  /** It failed before anything was answered: what it would have left in a cache is not there. */
+  noteFailed(): void {
+    const { model, chain } = this.#source;
+    const sent = this.#sent;
+    this.#sent = undefined;
+    if (sent === undefined) return;
+    model.find(sent.to.neuron)?.prefixes.remove(chain.keys.slice(sent.held));
+  }
+
+  /** Its answer has a name by which the client may go on: where, is remembered. */
+  noteResponse(id: string): void {
+    const { model, sessions, nowMs } = this.#source;
+    if (this.#sent === undefined) return;
+    sessions.note(toSessionKey(id, model.seed), this.#sent.to.neuron, nowMs);
+  }
+}
