@@ -1,5 +1,6 @@
 import { completionCommand } from "./cli/completion.ts";
 import { runProgram } from "./cli/frame/run-cli.ts";
+import { drainCommand } from "./cli/drain.ts";
 import { gatewayCommand } from "./cli/gateway.ts";
 import { loadCommand } from "./cli/load.ts";
 import { modelsCommand } from "./cli/models.ts";
@@ -9,6 +10,7 @@ import { planCommand } from "./cli/plan.ts";
 import { probeCommand } from "./cli/probe.ts";
 import { pullCommand } from "./cli/pull.ts";
 import { statusCommand } from "./cli/status.ts";
+import { undrainCommand } from "./cli/undrain.ts";
 import { unloadCommand } from "./cli/unload.ts";
 import { upCommand } from "./cli/up.ts";
 import { versionCommand } from "./cli/version.ts";
@@ -23,6 +25,8 @@ const commands = [
   loadCommand,
   unloadCommand,
   planCommand,
+  drainCommand,
+  undrainCommand,
   pullCommand,
   versionCommand,
   probeCommand,

@@ -9,10 +9,13 @@ import { ERROR_FORMATS } from "./http/errors.ts";
 import { ColdLoads, type FinishedLoad, type LoadObserver } from "./loads/cold-loads.ts";
 import { Defragmenter } from "./loads/defragmenter.ts";
 import { LeaseKeeper } from "./loads/lease-keeper.ts";
+import { Drainer } from "./operations/drainer.ts";
 import { Operations } from "./operations/operations.ts";
+import { PlacementKeeper } from "./placement/placement-keeper.ts";
 import { Poller } from "./poller/poller.ts";
 import type { AnswerMemory } from "./proxy/answer-memory.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
+import { RetryBudget } from "./proxy/retry-budget.ts";
 import type { NeuronApi } from "./upstream/neuron-api.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -39,9 +42,16 @@ export interface GatewayCore {
   readonly loads: ColdLoads;
   readonly leases: LeaseKeeper;
   readonly poller: Poller;
+  readonly placement: PlacementKeeper;
   readonly defragmenter: Defragmenter;
   readonly dataPlane: DataPlane;
   readonly operations: Operations;
+  readonly drainer: Drainer;
+  /**
+   * Goes on with another configuration: neurons, profiles, [eviction] and [limits]. Who it asks has to be in `upstreams`
+   * and `apis` already.
+   */
+  configure(config: GatewayConfig, profiles: ModelProfiles): void;
 }
 
 /**
@@ -49,20 +59,37 @@ export interface GatewayCore {
  * network, src/simulation virtual ones; nothing in it opens a socket, a file or a timer of its own.
  */
 export function assembleCore(options: CoreOptions): GatewayCore {
-  const { config, profiles, clock, random, log, metrics, memory, upstreams, apis } = options;
+  const { profiles, clock, random, log, metrics, memory, upstreams, apis } = options;
+  // What a reload may change is read at each use, through the getters below.
+  let { config } = options;
   const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
-  const { strategy } = config.eviction;
-  const afterCycles = config.eviction.defrag_after_cycles;
   const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
-  const defragmenter = new Defragmenter({ fleet, apis, clock, log, afterCycles, inTurn });
-  const observer = observeLoads(metrics, ({ entry, neuron }) =>
-    defragmenter.noteLoaded(neuron, entry.source),
-  );
+  const defragmenter = new Defragmenter({
+    ...{ fleet, apis, clock, log, inTurn },
+    get afterCycles() {
+      return config.eviction.defrag_after_cycles;
+    },
+  });
+  const observer = observeLoads(metrics, (load) => {
+    defragmenter.noteLoaded(load.neuron, load.entry.source);
+    placement.noteLoaded(load);
+  });
   const leases = new LeaseKeeper({ apis, clock, log, holder: options.holder });
   const loads = new ColdLoads({
-    ...{ fleet, apis, leases, clock, random, log, strategy, observer },
-    loadSecondsMax: config.limits.load_seconds_max,
-    groupSecondsMax: config.limits.group_seconds_max,
+    ...{ fleet, apis, leases, clock, random, log, observer },
+    get strategy() {
+      return config.eviction.strategy;
+    },
+    get loadSecondsMax() {
+      return config.limits.load_seconds_max;
+    },
+    get groupSecondsMax() {
+      return config.limits.group_seconds_max;
+    },
+  });
+  const placement = new PlacementKeeper({
+    ...{ fleet, apis, leases, loads, clock, log },
+    onUnloaded: (reason) => metrics.countEviction(config.eviction.strategy, reason),
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const dataPlane = new DataPlane({
@@ -75,23 +102,46 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     memory,
     clock,
     log,
-    queueMax: config.limits.queue_max,
-    keepaliveMs: config.limits.keepalive_seconds * 1_000,
+    retries: new RetryBudget(),
+    get queueMax() {
+      return config.limits.queue_max;
+    },
+    get keepaliveMs() {
+      return config.limits.keepalive_seconds * 1_000;
+    },
     poke: (neuron) => poller.wake(neuron),
   });
-  const onUnloaded = () => metrics.countEviction(strategy, "operator");
-  const operations = new Operations({ fleet, loads, apis, clock, strategy, onUnloaded });
-  return { fleet, loads, leases, poller, defragmenter, dataPlane, operations };
+  const onUnloaded = () => metrics.countEviction(config.eviction.strategy, "operator");
+  const onReleased = (neuron: string, source: string) => placement.noteReleased(neuron, source);
+  const operations = new Operations({
+    ...{ fleet, loads, apis, clock, onUnloaded, onReleased },
+    get strategy() {
+      return config.eviction.strategy;
+    },
+  });
+  const drainer = new Drainer({ fleet, loads, clock, log });
+  const configure = (next: GatewayConfig, nextProfiles: ModelProfiles) => {
+    config = next;
+    fleet.configure({ neurons: next.neurons, profiles: nextProfiles });
+    poller.update();
+  };
+  return {
+    ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, operations, drainer },
+    configure,
+  };
 }
 
 /** Starts what works by itself, and says how each of it is stopped. */
 export function startCore(core: GatewayCore, lifecycle: Pick<Lifecycle, "add">): void {
-  const { leases, poller, defragmenter } = core;
+  const { leases, poller, placement, defragmenter, drainer } = core;
   lifecycle.add("leases", () => leases.stop());
   poller.start();
   lifecycle.add("poller", () => poller.stop());
+  void placement.run();
+  lifecycle.add("placement", () => placement.stop());
   void defragmenter.run();
   lifecycle.add("defragmenter", () => defragmenter.stop());
+  lifecycle.add("drains", () => drainer.stop());
 }
 
 function observeLoads(

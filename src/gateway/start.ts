@@ -62,7 +62,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     apis,
     holder: newHolderName(),
   });
-  const { fleet, loads, poller, dataPlane, operations } = core;
+  const { fleet, loads, poller, dataPlane, operations, drainer } = core;
 
   lifecycle.add("stored responses", () => store.close());
   lifecycle.add("connections to neurons", () => roster.close());
@@ -72,7 +72,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     startCore(core, lifecycle);
     const nowMs = () => clock.nowMs();
     const { listen: address, body_bytes_max: bodyBytesMax } = config.gateway;
-    const routes = { dataPlane, fleet, operations, responses, log, nowMs };
+    const routes = { dataPlane, fleet, operations, drainer, responses, log, nowMs };
     const server = serveClients({ address, bodyBytesMax, ...routes });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());

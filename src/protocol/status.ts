@@ -59,14 +59,17 @@ export const NeuronStatusSchema = t.Object({
     t.Literal("up"),
     t.Literal("degraded"),
     t.Literal("draining"),
+    t.Literal("drained"),
     t.Literal("down"),
   ]),
-  /** Why it is down. */
+  /** Why it takes no requests. */
   cause: t.Optional(t.String()),
   version: t.Optional(t.String()),
   instance: t.Optional(t.String()),
   /** Milliseconds since the epoch, 0 when it never answered. */
   last_seen_ms: t.Number(),
+  /** Whether what it said is too old to be reckoned with. */
+  stale: t.Optional(t.Boolean()),
   in_flight: t.Integer(),
   devices: t.Array(DeviceSchema),
 });
@@ -118,6 +121,8 @@ export const AdminUnloadRequestSchema = t.Object({
   /** Every neuron that holds it when absent. */
   neuron: t.Optional(t.String({ minLength: 1, maxLength: 63 })),
   drain_seconds: t.Optional(t.Number({ minimum: 0, maximum: 3600 })),
+  /** Also what is pinned, or what its profile keeps loaded; it stays away until somebody asks for it. */
+  force: t.Optional(t.Boolean()),
 });
 export type AdminUnloadRequest = Static<typeof AdminUnloadRequestSchema>;
 

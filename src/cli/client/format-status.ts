@@ -67,7 +67,8 @@ function neuronRows(
     neuron.state === "up" ? style.green : neuron.state === "down" ? style.red : style.yellow;
   const seen =
     neuron.last_seen_ms === 0 ? "never" : formatAge(Math.max(0, nowMs - neuron.last_seen_ms));
-  const own: Cell[] = [neuron.name, { text: neuron.state, paint }];
+  const state = neuron.stale === true ? `${neuron.state} (stale)` : neuron.state;
+  const own: Cell[] = [neuron.name, { text: state, paint }];
   if (neuron.devices.length === 0) {
     const kind = neuron.kind === undefined || neuron.kind === "neuron" ? "-" : neuron.kind;
     return [[...own, kind, "-", "-", String(neuron.in_flight), seen, neuron.endpoint]];
@@ -117,6 +118,9 @@ function listProblems(status: Status): string[] {
   const neurons = status.neurons.flatMap((neuron) => [
     ...(neuron.state === "down" || neuron.state === "unknown"
       ? [`neuron ${neuron.name} is ${neuron.state}: ${neuron.cause ?? neuron.endpoint}`]
+      : []),
+    ...(neuron.state === "degraded" && neuron.cause !== undefined
+      ? [`neuron ${neuron.name} ${neuron.cause}`]
       : []),
     ...neuron.devices
       .filter((device) => device.state !== "ok")

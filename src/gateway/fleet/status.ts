@@ -33,7 +33,7 @@ const BEST_FIRST: readonly ModelState[] = [
 
 /** Everything that an operator may want to see, as one document. */
 export function describeFleet(fleet: Fleet, context: StatusContext): Status {
-  const neurons = [...fleet.neurons].map(describeNeuron);
+  const neurons = [...fleet.neurons].map((neuron) => describeNeuron(neuron, context.nowMs));
   const models = fleet.catalogue.entries.map((entry) => describeModel(fleet, entry, context.nowMs));
   return {
     version: VERSION,
@@ -52,7 +52,7 @@ export function describeFleet(fleet: Fleet, context: StatusContext): Status {
 export function describeHealth(fleet: Fleet): GatewayHealth {
   const neurons = [...fleet.neurons].map((neuron) => ({
     name: neuron.name,
-    state: describeNeuron(neuron).state,
+    state: stateOfNeuron(neuron),
   }));
   return { state: stateOf(fleet), version: VERSION, neurons };
 }
@@ -62,10 +62,9 @@ export function describeModel(fleet: Fleet, entry: CatalogueEntry, nowMs: number
   const replicas: ReplicaStatus[] = [];
   let report: Model | undefined;
   let rank: number = BEST_FIRST.length;
-  for (const neuron of fleet.neurons) {
+  for (const { neuron, replica } of fleet.placed(entry.source)) {
     if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-    const replica = neuron.replicas.get(entry.source);
-    if (replica?.report === undefined) continue;
+    if (replica.report === undefined) continue;
     const state = neuron.reachability === "down" ? "absent" : replica.report.state;
     replicas.push(describeReplica(replica, { report: replica.report, state, nowMs }));
     if (BEST_FIRST.indexOf(state) >= rank) continue;
@@ -115,27 +114,37 @@ export function measureFleet(fleet: Fleet): FleetFigures {
 }
 
 function stateOf(fleet: Fleet): Status["state"] {
-  const all = [...fleet.neurons];
+  // What an operator has taken out is not missing.
+  const all = [...fleet.neurons].filter(({ drain, leaving }) => drain !== "drained" && !leaving);
   const up = all.filter((neuron) => neuron.serves);
   if (up.length === 0) return "no_neurons";
   const healthy = up.every((neuron) => !neuron.loads || neuron.health?.state === "ok");
   return up.length === all.length && healthy ? "ok" : "degraded";
 }
 
-function describeNeuron(neuron: NeuronRecord): NeuronStatus {
-  const { health, reachability } = neuron;
-  const reported = health === undefined || health.state === "ok" ? "up" : health.state;
-  let inFlight = 0;
-  for (const replica of neuron.replicas.values()) inFlight += replica.inFlight;
+/** An operator's word comes before the neuron's own. */
+function stateOfNeuron(neuron: NeuronRecord): NeuronStatus["state"] {
+  const { drain, health, leaving, reachability } = neuron;
+  if (leaving || drain === "moving") return "draining";
+  if (drain === "drained") return neuron.inFlight > 0 ? "draining" : "drained";
+  if (reachability !== "up") return reachability;
+  if (neuron.duplicateOf !== undefined) return "degraded";
+  return health === undefined || health.state === "ok" ? "up" : health.state;
+}
+
+function describeNeuron(neuron: NeuronRecord, nowMs: number): NeuronStatus {
+  const { health, reachability, refusal } = neuron;
+  const cause = reachability === "up" || neuron.drain === "drained" ? refusal : neuron.cause;
   return {
     name: neuron.name,
     kind: neuron.kind,
     endpoint: neuron.endpoint,
-    state: reachability === "up" ? reported : reachability,
-    ...(reachability === "up" ? {} : { cause: neuron.cause }),
+    state: stateOfNeuron(neuron),
+    ...(cause === undefined ? {} : { cause }),
     ...(health === undefined ? {} : { version: health.version, instance: health.instance }),
     last_seen_ms: neuron.lastSeenMs,
-    in_flight: inFlight,
+    ...(neuron.isStale(nowMs) ? { stale: true } : {}),
+    in_flight: neuron.inFlight,
     devices: [...neuron.devices],
   };
 }

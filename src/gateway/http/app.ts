@@ -16,6 +16,8 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/admin/load", "POST"],
   ["/admin/unload", "POST"],
   ["/admin/plan", "POST"],
+  ["/admin/drain", "POST"],
+  ["/admin/undrain", "POST"],
   ["/swagger", "GET, HEAD"],
   ["/swagger/json", "GET, HEAD"],
 ]);

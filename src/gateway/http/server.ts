@@ -6,6 +6,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { Listener } from "../listener/listener.ts";
 import type { ClientRequest, RefusedRequest, Reply, RequestHandler } from "../listener/reply.ts";
 import { listHeaders } from "../listener/request-parser.ts";
+import type { Drainer } from "../operations/drainer.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
 import { dialectOf, ENDPOINTS } from "../proxy/endpoints.ts";
@@ -20,6 +21,7 @@ export interface ServerOptions {
   readonly dataPlane: DataPlane;
   readonly fleet: Fleet;
   readonly operations: Operations;
+  readonly drainer: Drainer;
   readonly responses: StoredResponses;
   readonly log: Log;
   readonly nowMs: () => number;

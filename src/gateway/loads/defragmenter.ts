@@ -11,7 +11,7 @@ export interface DefragmenterOptions {
   readonly apis: ReadonlyMap<string, NeuronApi>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Loads on one device after which its models are loaded anew; 0 never does it. */
+  /** Loads on one device after which its models are loaded anew; 0 never does it. Read at each look. */
   readonly afterCycles: number;
   /** Runs the work when no other load of this neuron plans or evicts. */
   readonly inTurn: (neuron: string, work: () => Promise<void>) => Promise<void>;
@@ -47,10 +47,10 @@ export class Defragmenter {
     this.#cycles.set(neuron, counts);
   }
 
-  /** Looks for due devices until {@link stop}; does nothing when switched off. */
+  /** Looks for due devices until {@link stop}. */
   async run(): Promise<void> {
-    const { clock, log, afterCycles } = this.#options;
-    while (afterCycles > 0 && !this.#stop.signal.aborted) {
+    const { clock, log } = this.#options;
+    while (!this.#stop.signal.aborted) {
       try {
         await clock.sleep(CHECK_MS, this.#stop.signal);
         await this.defragmentDue();
@@ -66,7 +66,8 @@ export class Defragmenter {
 
   /** Works on every device that is due and whose neuron is idle. */
   async defragmentDue(): Promise<void> {
-    const { fleet, inTurn } = this.#options;
+    const { fleet, inTurn, afterCycles } = this.#options;
+    if (afterCycles === 0) return;
     for (const neuron of fleet.neurons) {
       const device = this.#findDue(neuron.name);
       if (device === undefined || !neuron.serves || !this.#isIdle(neuron)) continue;

@@ -1,0 +1,38 @@
+import { type AdminDrainResponse, AdminDrainResponseSchema } from "../protocol/drains.ts";
+import { clientFlags, openClient } from "./client/client-flags.ts";
+import { defineCliCommand } from "./frame/cli-command.ts";
+import { EXIT } from "./frame/exit-codes.ts";
+
+/** `cortex drain NEURON`: takes a neuron out for maintenance without breaking a stream. */
+export const drainCommand = defineCliCommand({
+  name: "drain",
+  summary: "Take a neuron out: its models move, its requests finish, new ones go elsewhere",
+  details: [
+    "What is in use or kept by a profile is loaded on another neuron first, where one has room.\n" +
+      "The drain holds until cortex undrain, or until the gateway is restarted. Each gateway is told by itself.",
+  ],
+  args: {
+    neuron: { type: "positional", required: true, description: "its name in cortex.toml" },
+    wait: { type: "boolean", description: "wait until nothing is left there" },
+    ...clientFlags("900"),
+  },
+  examples: ["drain workstation", "drain workstation --wait --timeout 0"],
+  exits: ["failed", "usage", "unreachable"],
+  run: async (args) => {
+    const body = { neuron: args.neuron, ...(args.wait === true ? { wait: true } : {}) };
+    const answer = await openClient(args).post("/admin/drain", body, AdminDrainResponseSchema);
+    process.stdout.write(args.json === true ? `${JSON.stringify(answer)}\n` : describe(answer));
+    return EXIT.ok;
+  },
+});
+
+function describe({ neuron, state, in_flight, moved, not_moved }: AdminDrainResponse): string {
+  const lines = [
+    ...moved.map((one) => `${one.model} is on ${one.neuron}`),
+    ...not_moved.map((one) => `${one.model} has no other place: ${one.why}`),
+    state === "drained"
+      ? `${neuron} is drained: nothing runs there`
+      : `${neuron} drains: ${in_flight} in flight; see cortex status`,
+  ];
+  return `${lines.join("\n")}\n`;
+}

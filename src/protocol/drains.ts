@@ -1,0 +1,23 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+
+const neuron = t.String({ minLength: 1, maxLength: 63 });
+
+/** POST /admin/drain and /admin/undrain of a gateway. */
+export const AdminDrainRequestSchema = t.Object({
+  neuron,
+  /** True answers when nothing of this gateway is left there; for a drain alone. */
+  wait: t.Optional(t.Boolean()),
+});
+export type AdminDrainRequest = Static<typeof AdminDrainRequestSchema>;
+
+export const AdminDrainResponseSchema = t.Object({
+  neuron: t.String(),
+  /** none: it takes requests; draining: models are being moved, or requests run; drained: nothing is left. */
+  state: t.Union([t.Literal("none"), t.Literal("draining"), t.Literal("drained")]),
+  /** This gateway's requests that are there yet. */
+  in_flight: t.Integer(),
+  /** Models in use or kept by a profile, and where they are besides. */
+  moved: t.Array(t.Object({ model: t.String(), neuron: t.String() })),
+  not_moved: t.Array(t.Object({ model: t.String(), why: t.String() })),
+});
+export type AdminDrainResponse = Static<typeof AdminDrainResponseSchema>;

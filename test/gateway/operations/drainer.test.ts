@@ -1,0 +1,130 @@
+import { describe, expect, test } from "bun:test";
+import type { AdminDrainResponse } from "../../../src/protocol/drains.ts";
+import { chunk, GIB, HeldStream, STREAM_END } from "../../fakes/fake-neuron.ts";
+import { errorOf, fakeNeuron, gatewayOver, type TestGateway } from "../fixture.ts";
+
+async function drain(gateway: TestGateway, body: object): Promise<AdminDrainResponse> {
+  return (await (await gateway.post("/admin/drain", body)).json()) as AdminDrainResponse;
+}
+
+describe("drainer", () => {
+  test("a drained neuron takes no new requests, and its stream finishes", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 9_000 });
+    const b = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 100 });
+    const held = new HeldStream();
+    a.answer = () => held.response;
+    held.write(chunk("first"));
+    const gateway = await gatewayOver([a, b]);
+    const stream = await gateway.chat("m", { stream: true });
+    expect(stream.headers.get("x-cortex-route")).toContain("neuron=a");
+    expect(await drain(gateway, { neuron: "a" })).toMatchObject({ neuron: "a", in_flight: 1 });
+    await gateway.until(({ neurons }) => neurons[0]?.cause === "is drained");
+    const next = await gateway.chat("m");
+    expect(next.headers.get("x-cortex-route")).toContain("neuron=b");
+    const waiting = drain(gateway, { neuron: "a", wait: true });
+    held.write(chunk("whole"));
+    held.write(STREAM_END);
+    held.end();
+    expect(await stream.text()).toContain("whole");
+    expect(await waiting).toEqual({
+      ...{ neuron: "a", state: "drained", in_flight: 0 },
+      ...{ moved: [{ model: "m", neuron: "b" }], not_moved: [] },
+    });
+    const status = await gateway.status();
+    expect(status.neurons.map(({ state }) => state)).toEqual(["drained", "up"]);
+    expect(status.state).toBe("ok");
+  });
+
+  test("a model in use is loaded elsewhere first, and serves where it is until then", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const b = fakeNeuron().addModel("m");
+    const held = new HeldStream();
+    a.answer = () => held.response;
+    held.write(chunk("first"));
+    b.holdLoads = true;
+    const gateway = await gatewayOver([a, b]);
+    const stream = await gateway.chat("m", { stream: true });
+    await drain(gateway, { neuron: "a" });
+    await b.arrived("/models/load");
+    a.answer = () => Response.json({ choices: [], usage: {} });
+    const meanwhile = await gateway.chat("m");
+    expect(meanwhile.headers.get("x-cortex-route")).toContain("neuron=a");
+    b.finishLoad("m");
+    await gateway.until(({ neurons }) => neurons[0]?.cause === "is drained");
+    const after = await gateway.chat("m");
+    expect(after.headers.get("x-cortex-route")).toContain("neuron=b");
+    held.write(STREAM_END);
+    held.end();
+    expect(await stream.text()).toContain("[DONE]");
+  });
+
+  test("what has no other place is told, and the neuron is drained all the same", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready", pinned: true });
+    const b = fakeNeuron().addModel("m", { bytes: 20 * GIB });
+    const gateway = await gatewayOver([a, b]);
+    const answer = await drain(gateway, { neuron: "a", wait: true });
+    expect(answer).toMatchObject({ state: "drained", moved: [] });
+    expect(answer.not_moved.map(({ model }) => model)).toEqual(["m"]);
+    const refused = await gateway.chat("m");
+    expect(refused.status).toBeGreaterThanOrEqual(500);
+  });
+
+  test("a profile's neurons are kept to: nothing is loaded where it may not be", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const b = fakeNeuron().addModel("m");
+    const profiles = [{ id: "m", pinned: true, neurons: ["a"] }];
+    const gateway = await gatewayOver([a, b], { profiles });
+    const answer = await drain(gateway, { neuron: "a", wait: true });
+    expect(answer.not_moved.map(({ model }) => model)).toEqual(["m"]);
+    expect(b.count("/models/load")).toBe(0);
+  });
+
+  test("idle models stay where they are", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const b = fakeNeuron().addModel("m");
+    const gateway = await gatewayOver([a, b]);
+    const answer = await drain(gateway, { neuron: "a", wait: true });
+    expect(answer).toMatchObject({ state: "drained", moved: [], not_moved: [] });
+    expect(b.count("/models/load")).toBe(0);
+  });
+
+  test("a drain that is taken back leaves everything as before", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const gateway = await gatewayOver([a]);
+    await drain(gateway, { neuron: "a", wait: true });
+    const refused = await gateway.chat("m");
+    expect(refused.status).toBe(503);
+    expect((await errorOf(refused)).message).toContain("a is drained");
+    const back = await gateway.post("/admin/undrain", { neuron: "a" });
+    expect(await back.json()).toMatchObject({ state: "none" });
+    expect((await gateway.chat("m")).status).toBe(200);
+  });
+
+  test("undrain ends a drain that still moves models, and who waits for it", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const b = fakeNeuron().addModel("m");
+    const held = new HeldStream();
+    a.answer = () => held.response;
+    held.write(chunk("first"));
+    b.holdLoads = true;
+    const gateway = await gatewayOver([a, b]);
+    const stream = await gateway.chat("m", { stream: true });
+    const waiting = drain(gateway, { neuron: "a", wait: true });
+    await b.arrived("/models/load");
+    await gateway.post("/admin/undrain", { neuron: "a" });
+    expect(await waiting).toMatchObject({ state: "none" });
+    held.write(STREAM_END);
+    held.end();
+    await stream.text();
+    expect((await gateway.status()).neurons[0]?.state).toBe("up");
+  });
+
+  test("a neuron that nobody configured is a clear error", async () => {
+    const gateway = await gatewayOver([fakeNeuron()]);
+    for (const path of ["/admin/drain", "/admin/undrain"]) {
+      const response = await gateway.post(path, { neuron: "z" });
+      expect(response.status).toBe(400);
+      expect((await errorOf(response)).message).toContain("Neuron 'z' is not configured");
+    }
+  });
+});
