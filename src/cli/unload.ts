@@ -16,6 +16,7 @@ export const unloadCommand = defineCliCommand({
       valueHint: "SECONDS",
       description: "how long its requests may go on (default: 30); 0 cancels them",
     },
+    force: { type: "boolean", description: "also what is pinned, or kept loaded by its profile" },
     ...clientFlags("300"),
   },
   examples: ["unload smollm2", "unload smollm2 --neuron workstation --drain-seconds 0"],
@@ -26,6 +27,7 @@ export const unloadCommand = defineCliCommand({
       model: args.model,
       ...(args.neuron === undefined ? {} : { neuron: args.neuron }),
       ...(drainSeconds === undefined ? {} : { drain_seconds: drainSeconds }),
+      ...(args.force === true ? { force: true } : {}),
     };
     const answer = await openClient(args).post("/admin/unload", body, AdminUnloadResponseSchema);
     process.stdout.write(args.json === true ? `${JSON.stringify(answer)}\n` : describe(answer));

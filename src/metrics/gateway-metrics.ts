@@ -16,6 +16,9 @@ export const UNKNOWN_MODEL = "unknown";
 /** The label of a request that came to no neuron. */
 export const NO_NEURON = "none";
 
+/** Why a model was unloaded. */
+export type EvictionReason = "room" | "operator" | "idle" | "surplus";
+
 /** The figures of one ended request. */
 export interface RequestFigures {
   /** What was asked for: chat, messages, responses, embeddings …; a fixed set. */
@@ -134,7 +137,7 @@ export class GatewayMetrics {
     this.#failovers.inc({ phase });
   }
 
-  countEviction(strategy: string, reason: "room" | "operator"): void {
+  countEviction(strategy: string, reason: EvictionReason): void {
     this.#evictions.inc({ strategy, reason });
   }
 

@@ -14,6 +14,7 @@ import { planEviction } from "../evictor/evictor.ts";
 import { isWarm } from "../fleet/candidates.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { NeuronRecord } from "../fleet/neuron-record.ts";
 import { describeFleet } from "../fleet/status.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import { toLoadRequest } from "../loads/load-request.ts";
@@ -28,11 +29,14 @@ export interface OperationsOptions {
   readonly clock: Clock;
   readonly strategy: EvictionStrategy;
   readonly onUnloaded: () => void;
+  /** An operator sends a model away. */
+  readonly onReleased: (neuron: string, source: string) => void;
 }
 
 const PROMPT_TOKENS_DEFAULT = 1_000;
 const PLAN_TIMEOUT_MS = 30_000;
 const DRAIN_SECONDS_DEFAULT = 30;
+const UNPIN_TIMEOUT_MS = 30_000;
 /** On top of the drain, for freeing the memory itself. */
 const UNLOAD_GRACE_MS = 60_000;
 
@@ -81,7 +85,7 @@ export class Operations {
 
   /** Unloads a model from the named or every neuron that holds it, after its requests or the drain time. */
   async unload(request: AdminUnloadRequest, signal: AbortSignal): Promise<AdminUnloadResponse> {
-    const { fleet, apis, onUnloaded } = this.#options;
+    const { fleet, apis, onReleased, onUnloaded } = this.#options;
     const entry = this.#find(request.model);
     const drainSeconds = request.drain_seconds ?? DRAIN_SECONDS_DEFAULT;
     const holders = [...fleet.neurons].filter((neuron) => {
@@ -92,12 +96,21 @@ export class Operations {
     });
     if (request.neuron !== undefined) this.#assertHas(request.neuron, entry);
     else if (holders.length === 0) this.#assertLoadable(entry);
+    if (request.force !== true) this.#assertMayGo(entry, holders);
+    const keep = entry.keepKv ? { keep_kv: true } : {};
     const unloaded = await Promise.all(
-      holders.map(async ({ name }) => {
+      holders.map(async ({ name, replicas }) => {
         const api = apis.get(name);
         if (api === undefined) throw new Error(`No neuron '${name}'`);
+        const report = replicas.get(entry.source)?.report;
+        onReleased(name, entry.source);
+        if (report?.pinned === true && report.state === "ready") {
+          // A neuron remembers a pin beyond the unload.
+          const unpin = { model: entry.source, pinned: false, wait: false };
+          await api.load(unpin, { timeoutMs: UNPIN_TIMEOUT_MS, signal });
+        }
         const answer = await api.unload(
-          { model: entry.source, drain_seconds: drainSeconds },
+          { model: entry.source, drain_seconds: drainSeconds, ...keep },
           { timeoutMs: drainSeconds * 1_000 + UNLOAD_GRACE_MS, signal },
         );
         onUnloaded();
@@ -200,6 +213,24 @@ export class Operations {
     throw new CortexError("model_not_found", `Neuron '${name}' does not have '${entry.source}'`);
   }
 
+  /** What is pinned, or what a profile keeps loaded, would be loaded again at once. */
+  #assertMayGo(entry: CatalogueEntry, holders: readonly NeuronRecord[]): void {
+    const { fleet } = this.#options;
+    const isLoaded = (neuron: NeuronRecord) => {
+      const report = neuron.replicas.get(entry.source)?.report;
+      return report !== undefined && isWarm(report);
+    };
+    const loaded = holders.filter(isLoaded);
+    if (loaded.length === 0) return;
+    const pin = loaded.find(({ replicas }) => replicas.get(entry.source)?.report?.pinned);
+    if (pin !== undefined) throw mustStay(entry, `is pinned on ${pin.name}`);
+    const left = fleet
+      .holders(entry)
+      .filter((neuron) => neuron.takesLoads && isLoaded(neuron) && !loaded.includes(neuron));
+    if (left.length >= entry.replicasMin) return;
+    throw mustStay(entry, `is kept on ${entry.replicasMin} neurons by its profile`);
+  }
+
   /** A model that only APIs have is there already and stays there. */
   #assertLoadable(entry: CatalogueEntry): void {
     const holders = [...this.#options.fleet.neurons].filter(
@@ -222,6 +253,13 @@ export class Operations {
     if (choice === undefined) throw fleet.explainNone(entry);
     return choice.neuron;
   }
+}
+
+function mustStay({ id }: CatalogueEntry, why: string): CortexError {
+  return new CortexError("conflict", `Model '${id}' ${why}; force unloads it all the same`, {
+    param: "force",
+    hint: `cortex unload ${id} --force`,
+  });
 }
 
 function cannotLoad(what: string, kind: string): CortexError {
