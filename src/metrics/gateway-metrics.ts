@@ -16,6 +16,9 @@ export const UNKNOWN_MODEL = "unknown";
 /** The label of a request that came to no neuron. */
 export const NO_NEURON = "none";
 
+/** How far a failed attempt came: `answer` is before the first token, `stream` after it. */
+export type FailoverPhase = "connect" | "request" | "answer" | "stream";
+
 /** Why a model was unloaded. */
 export type EvictionReason = "room" | "operator" | "idle" | "surplus";
 
@@ -133,7 +136,7 @@ export class GatewayMetrics {
     this.#rejections.inc({ reason });
   }
 
-  countFailover(phase: "connect" | "request" | "answer"): void {
+  countFailover(phase: FailoverPhase): void {
     this.#failovers.inc({ phase });
   }
 

@@ -2,6 +2,8 @@ import type { CortexError } from "../base/errors.ts";
 import type { SseEvent } from "../base/sse.ts";
 import type { ChatChunk, ChatUsage, JsonObject, ThinkingBlock } from "./chat/types.ts";
 import type { EarlierResponses, StoredRequest } from "./responses/request-to-chat.ts";
+import type { Seam } from "./stream/seam.ts";
+import type { SentAnswer } from "./stream/sent-answer.ts";
 
 /** What a client speaks. */
 export type ClientDialect = "chat" | "messages" | "responses";
@@ -64,6 +66,12 @@ export interface StreamTranslator {
     readonly error?: CortexError;
   };
   fail(error: CortexError): string;
+  /** Keeps what the client is sent from now on, for another upstream that may have to go on. */
+  keepSent(): void;
+  /** What {@link keepSent} kept; undefined where nobody asked for it. */
+  readonly sent: SentAnswer | undefined;
+  /** Bytes that come from now on are of another upstream, which speaks chat and goes on where this one broke off. */
+  goOn(seam: Seam): void;
   /** As far as the upstream told. */
   readonly usage: ChatUsage | undefined;
   /** Chunks with content so far, for rates where the upstream gives no usage. */

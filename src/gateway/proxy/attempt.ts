@@ -19,6 +19,8 @@ export interface Attempt {
   readonly body: Writable;
   /** Undefined where bytes pass untouched. */
   readonly answer: AnswerTranslator | undefined;
+  /** Whether it asks for chat, in the words of the client or of a translator. */
+  readonly isChat: boolean;
   /** How a stream that passes untouched is read on the way. */
   readonly grammar: TapGrammar;
   /** The tokens of a request that only asks for their count, where the upstream counts none. */
@@ -49,6 +51,7 @@ export function planAttempt(ask: Ask, upstream: Upstream, memory: AnswerMemory):
     headers: formatHeaders(ask, upstream),
     body: JSON.stringify(translation.body),
     answer: translation.answer,
+    isChat: true,
     grammar: grammarOf(upstream),
     estimate: undefined,
     stored: translation.stored,
@@ -65,6 +68,7 @@ function planPassed(ask: Ask, upstream: Upstream): Attempt {
     headers: formatHeaders(ask, upstream),
     body: model === id ? body : replaceModel(body, id),
     answer: undefined,
+    isChat: endpoint.name === "chat",
     grammar: grammarOf(upstream),
     estimate: undefined,
     stored: undefined,
@@ -84,6 +88,7 @@ function planEstimate(ask: Ask, upstream: Upstream): Attempt {
     headers: "",
     body: "",
     answer: undefined,
+    isChat: false,
     grammar: CHAT_GRAMMAR,
     estimate: estimateTokens(readBody(ask.body)),
     stored: undefined,

@@ -1,19 +1,21 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
+import type { FailoverPhase } from "../../metrics/gateway-metrics.ts";
 import type { JsonObject } from "../../translate/chat/types.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
-import type { CatalogueEntry } from "../fleet/catalogue.ts";
-import type { Lease } from "../fleet/lease.ts";
 import type { Reply, ReplyEvents } from "../listener/reply.ts";
-import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { FailurePhase } from "../upstream/connection.ts";
 import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import type { Ask } from "./ask.ts";
 import { type Attempt, planAttempt } from "./attempt.ts";
 import { type AnswerContext, ClientAnswer } from "./client-answer.ts";
+import { Destination, type DestinationRequest } from "./destination.ts";
 import type { DataPlaneParts, ErrorFormats } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
+import { Resumption } from "./resumption.ts";
+import { formatRoute } from "./route-headers.ts";
+import type { StreamRelay } from "./stream-relay.ts";
 import { type AnswerEnd, type AnswerEvents, UpstreamAnswer } from "./upstream-answer.ts";
 import {
   mayGoElsewhere,
@@ -25,40 +27,29 @@ import {
 import type { Usage } from "./usage.ts";
 
 /** A client's request, read and resolved. */
-export interface ExchangeRequest extends Ask {
-  readonly entry: CatalogueEntry;
+export interface ExchangeRequest extends Ask, DestinationRequest {
   readonly stream: boolean;
   readonly startMs: number;
-  /** Upstreams that cannot do what is asked. */
-  readonly excluded: ReadonlySet<string> | undefined;
 }
 
-/** Attempts in all; connecting to a neuron that is gone costs a millisecond. */
-const ATTEMPTS_MAX = 3;
-/** Attempts that a neuron may have seen: a request that brings neurons down must not go through the fleet. */
-const SEEN_ATTEMPTS_MAX = 2;
 /** Says that nobody counted the tokens. */
 const ESTIMATE = "Content-Type: application/json\r\nX-Cortex-Estimate: true\r\n";
-/** What a debug header may hold of field names. */
-const DROPPED_CHARACTERS_MAX = 512;
 
 /**
- * One request from routing to the last byte. Owner of its lease. Failures before the first byte of the answer go
- * elsewhere, translated anew where another dialect is spoken; after it they become an error event, never a clean end.
+ * One request from routing to the last byte. Failures before the first token of the answer go
+ * elsewhere, translated anew where another dialect is spoken; after it another neuron goes on where {@link Resumption}
+ * says that one can, else they become an error event, never a clean end.
  */
 export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   readonly #parts: DataPlaneParts;
   readonly #request: ExchangeRequest;
   readonly #client: ClientAnswer;
+  readonly #destination: Destination;
   #waiting: AbortController | undefined;
-  #lease: Lease | undefined;
-  #choice: RouteChoice | undefined;
   #attempt: Attempt | undefined;
   #answer: UpstreamAnswer | undefined;
-  #excluded: Set<string> | undefined;
+  #resumption: Resumption | undefined;
   #lastError: CortexError | undefined;
-  #attempts = 0;
-  #seenAttempts = 0;
   #sentMs = 0;
   #overheadSeconds: number | undefined;
   #usage: Usage | undefined;
@@ -67,13 +58,14 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   constructor(parts: DataPlaneParts, reply: Reply, request: ExchangeRequest) {
     this.#parts = parts;
     this.#request = request;
-    if (request.excluded !== undefined) this.#excluded = new Set(request.excluded);
+    this.#destination = new Destination(parts, request);
     reply.listen(this);
     this.#client = new ClientAnswer(reply, this);
   }
 
   /** Takes its course; call once. The reply gets an answer or an error, unless the client leaves. */
   start(): void {
+    this.#parts.retries.noteRequest(this.#request.startMs);
     if (this.#request.stream) this.#client.keepAlive();
     this.#route();
   }
@@ -81,23 +73,19 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   // 1. Where to.
 
   #route(): void {
-    const { fleet, random, memory, upstreams } = this.#parts;
-    const { entry, promptTokens } = this.#request;
-    const excluded = this.#excluded;
-    const choice = chooseRoute({
-      promptTokens,
-      warm: fleet.warmCandidates(entry, excluded),
-      cold: () => fleet.coldCandidates(entry, excluded),
-      random,
-    });
-    if (choice === undefined) {
-      this.#fail(this.#lastError ?? fleet.explainNone(entry));
+    const { fleet, memory } = this.#parts;
+    const destination = this.#destination;
+    const upstream = destination.choose();
+    if (upstream === undefined) {
+      this.#fail(this.#lastError ?? fleet.explainNone(this.#request.entry));
       return;
     }
-    this.#attempts += 1;
-    this.#choice = choice;
-    const upstream = upstreams.get(choice.neuron);
-    if (upstream === undefined) throw new Error(`No upstream '${choice.neuron}'`);
+    const resumption = this.#resumption;
+    if (resumption !== undefined) {
+      destination.claim();
+      void this.#prepareThenSend((signal) => resumption.plan(upstream, signal));
+      return;
+    }
     let attempt: Attempt;
     try {
       // Before a load: nothing is loaded for a request that makes no sense.
@@ -112,19 +100,21 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       this.#finish(200, () => this.#client.send(200, ESTIMATE, body));
       return;
     }
-    this.#lease = fleet.acquire(choice.neuron, entry, choice.cold);
-    if (choice.cold) void this.#loadThenSend(attempt, this.#lease);
+    destination.claim();
+    if (destination.choice?.cold === true) void this.#prepareThenSend(() => attempt);
     else this.#send(attempt);
   }
 
-  async #loadThenSend(attempt: Attempt, lease: Lease): Promise<void> {
-    const { loads } = this.#parts;
+  /** Sends what is planned once the model is ready. */
+  async #prepareThenSend(plan: (signal: AbortSignal) => Attempt | Promise<Attempt>): Promise<void> {
     this.#waiting = new AbortController();
     const { signal } = this.#waiting;
     try {
-      await loads.ensureReady(attempt.upstream.name, this.#request.entry, { signal });
+      await this.#destination.ensureReady(signal);
       if (this.#done) return;
-      lease.begin();
+      const attempt = await plan(signal);
+      if (this.#done) return;
+      this.#attempt = attempt;
       this.#send(attempt);
     } catch (thrown) {
       if (!this.#done) this.#elsewhere(this.toError(thrown));
@@ -132,32 +122,43 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   }
 
   #send(attempt: Attempt): void {
-    this.#sentMs = this.#parts.clock.monotonicMs();
-    if (this.#choice?.cold === false) {
-      this.#overheadSeconds = (this.#sentMs - this.#request.startMs) / 1_000;
-    }
-    const { stream } = this.#request;
     const { clock } = this.#parts;
-    this.#answer = new UpstreamAnswer(attempt, this.#client, { stream, events: this, clock });
+    const { stream, entry, startMs } = this.#request;
+    this.#sentMs = clock.monotonicMs();
+    if (this.#destination.choice?.cold === false && this.#resumption === undefined) {
+      this.#overheadSeconds = (this.#sentMs - startMs) / 1_000;
+    }
+    const keepsSent = stream && entry.resume;
+    const options = { stream, keepsSent, events: this, clock };
+    this.#answer = new UpstreamAnswer(attempt, this.#client, options);
     this.#answer.send();
   }
 
   /** Gives this neuron up and tries another; fails with the error when there is none or enough were tried. */
   #elsewhere(error: CortexError): void {
-    const choice = this.#choice;
-    this.#lease?.release();
-    this.#lease = undefined;
+    const destination = this.#destination;
+    destination.release();
     this.#answer = undefined;
     this.#lastError = error;
-    if (this.#attempts >= ATTEMPTS_MAX || this.#seenAttempts >= SEEN_ATTEMPTS_MAX) {
+    if (destination.isExhausted) {
       this.#fail(error);
       return;
     }
-    if (choice !== undefined && error.code !== "model_not_loaded") {
-      this.#excluded ??= new Set();
-      this.#excluded.add(choice.neuron);
-    }
+    const mayAskAgain =
+      error.code === "model_not_loaded" || this.#resumption?.wasContradicted === true;
+    if (!mayAskAgain) destination.avoid();
     this.#route();
+  }
+
+  /** The same of a request that the neuron has seen, within the budget for them. */
+  #repeat(error: CortexError, phase: FailoverPhase): void {
+    const { retries, clock, metrics } = this.#parts;
+    if (this.#destination.isExhausted || !retries.take(clock.monotonicMs())) {
+      this.#fail(error);
+      return;
+    }
+    metrics.countFailover(phase);
+    this.#elsewhere(error);
   }
 
   /** What is no expected error is a bug: it ends this request, and the log says where it is. */
@@ -179,39 +180,64 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   onBroken(error: CortexError, phase: FailurePhase): void {
     const { fleet, metrics } = this.#parts;
-    const neuron = this.#choice?.neuron ?? "";
+    const destination = this.#destination;
+    const neuron = destination.choice?.neuron ?? "";
     const refused = isRefused(error);
     if (phase === "connect" || refused) fleet.noteFailure(neuron, error.message, refused);
-    if (phase !== "connect") {
-      this.#seenAttempts += 1;
-      if (this.#lease !== undefined) fleet.noteRequestFailed(this.#lease.replica);
-    }
+    if (this.#resumption?.wasContradicted === true) destination.noteSeen();
+    else if (phase !== "connect") destination.noteFailed();
     if (this.#firstByteMs > 0) {
       const text = `Neuron ${neuron} broke off its answer: ${error.message}`;
-      this.#fail(new CortexError("neuron_failed", text, { cause: error }));
+      this.#goOn(new CortexError("neuron_failed", text, { cause: error }));
       return;
     }
-    metrics.countFailover(phase);
-    this.#elsewhere(
-      new CortexError(
-        phase === "connect" || refused ? "unavailable" : "neuron_failed",
-        `Neuron ${neuron} failed: ${error.message}`,
-        { cause: error, retryAfterSeconds: 2 },
-      ),
+    const failure = new CortexError(
+      phase === "connect" || refused ? "unavailable" : "neuron_failed",
+      `Neuron ${neuron} failed: ${error.message}`,
+      { cause: error, retryAfterSeconds: 2 },
     );
+    if (phase !== "connect") this.#repeat(failure, phase);
+    else {
+      metrics.countFailover(phase);
+      this.#elsewhere(failure);
+    }
   }
 
   onToldError(error: CortexError): void {
-    const { fleet, metrics, errors } = this.#parts;
     // What the client did wrong is wrong everywhere.
-    if (this.#firstByteMs > 0 || errors.statusOf(error, "chat") < 500) {
+    if (this.errors.statusOf(error, "chat") < 500) {
       this.#fail(error);
       return;
     }
-    this.#seenAttempts += 1;
-    if (this.#lease !== undefined) fleet.noteRequestFailed(this.#lease.replica);
-    metrics.countFailover("answer");
-    this.#elsewhere(error);
+    this.#destination.noteFailed();
+    if (this.#firstByteMs > 0) this.#goOn(error);
+    else this.#repeat(error, "answer");
+  }
+
+  /** The client has a part of the answer: another neuron goes on, or the client is told. */
+  #goOn(error: CortexError): void {
+    const { log, memory } = this.#parts;
+    const relay = this.#answer?.relay;
+    if (relay?.sent === undefined) {
+      this.#fail(error);
+      return;
+    }
+    const firstByteMs = this.#firstByteMs;
+    const isFirst = this.#resumption === undefined;
+    this.#resumption ??= new Resumption({ ask: this.#request, memory, relay, firstByteMs });
+    const end = relay.sent.isFinished ? relay.conclude(this.#resumption.wishes) : undefined;
+    if (end !== undefined) {
+      this.#answer?.conclude(end);
+      return;
+    }
+    if (!this.#resumption.take(relay)) {
+      this.#fail(error);
+      return;
+    }
+    if (isFirst) this.#destination.restart();
+    const from = this.#destination.choice?.neuron;
+    log.info("Answer broke off", { request: this.requestId, from, cause: error.message });
+    this.#repeat(error, "stream");
   }
 
   /** The upstream would not or could not: another may. */
@@ -226,7 +252,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       return;
     }
     const code = readErrorCode(refusal.bytes);
-    const replica = this.#lease?.replica;
+    const { replica } = this.#destination;
     if (code === "model_not_loaded") {
       fleet.noteNotLoaded(upstream.name, this.#request.entry.source);
     } else if (replica !== undefined) {
@@ -235,7 +261,8 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       if (pauseSeconds > 0 && upstream.kind !== "neuron") fleet.noteBusy(replica, pauseSeconds);
     }
     poke(upstream.name);
-    if (!this.#canGoElsewhere(code)) {
+    const { isExhausted, hasOthers } = this.#destination;
+    if (isExhausted || (code !== "model_not_loaded" && !hasOthers)) {
       this.#deliverRefusal(attempt, { refusal, head });
       return;
     }
@@ -245,18 +272,6 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
         code === "model_not_loaded" ? "model_not_loaded" : "unavailable",
         `Neuron ${upstream.name} answered ${status}`,
       ),
-    );
-  }
-
-  #canGoElsewhere(code: string | undefined): boolean {
-    if (this.#attempts >= ATTEMPTS_MAX) return false;
-    if (code === "model_not_loaded") return true;
-    const { fleet } = this.#parts;
-    const { entry } = this.#request;
-    const excluded = new Set(this.#excluded).add(this.#choice?.neuron ?? "");
-    return (
-      fleet.warmCandidates(entry, excluded).length > 0 ||
-      fleet.coldCandidates(entry, excluded).length > 0
     );
   }
 
@@ -276,9 +291,14 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   // 3. To the client.
 
-  /** When the first byte of the answer went out: from then on it is this neuron's. */
+  /** When the first byte of this attempt's answer went out. */
   get #firstByteMs(): number {
     return this.#answer?.firstByteMs ?? 0;
+  }
+
+  /** The stream that the client has a part of. */
+  get #relay(): StreamRelay | undefined {
+    return this.#answer?.relay ?? this.#resumption?.relay;
   }
 
   /** An upstream's error, as it is where the client speaks its dialect, else told anew. */
@@ -335,21 +355,15 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   }
 
   formatHeaders(): string {
-    const { requestId } = this.#request;
-    const id = `X-Request-Id: ${requestId}\r\nRequest-Id: ${requestId}\r\n`;
-    const choice = this.#choice;
-    if (choice === undefined) return id;
-    const route = `${id}X-Cortex-Route: neuron=${choice.neuron}; reason=${choice.reason}\r\n`;
-    const dropped = this.#attempt?.dropped;
-    if (dropped === undefined || dropped.length === 0) return route;
-    return `${route}X-Cortex-Dropped: ${dropped.join(", ").slice(0, DROPPED_CHARACTERS_MAX)}\r\n`;
+    return formatRoute(this.requestId, this.#destination.choice, this.#attempt?.dropped);
   }
 
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
   #fail(error: CortexError): void {
     const { metrics, errors } = this.#parts;
     this.#finish(errors.statusOf(error, this.dialect), () => {
-      if (!this.#client.opened && this.#attempts === 0) metrics.countRejection(error.code);
+      if (!this.#client.opened && this.#destination.attempts === 0)
+        metrics.countRejection(error.code);
       if (this.#answer?.relay === undefined && this.#firstByteMs > 0) this.#client.breakOff();
       else this.#client.fail(error, this.#formatLastEvent(error));
     });
@@ -357,7 +371,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   /** A stream may have broken within an event, which has to be ended first. */
   #formatLastEvent(error: CortexError): string {
-    const relay = this.#answer?.relay;
+    const relay = this.#relay;
     const gap = relay?.atBoundary === false ? "\n\n" : "";
     return relay?.fail(error) ?? gap + this.errors.formatEvent(error, this);
   }
@@ -384,21 +398,21 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     this.#client.stop();
     act();
     const { entry, endpoint, startMs } = this.#request;
-    const relay = this.#answer?.relay;
+    const relay = this.#relay;
     recordExchange(this.#parts, {
       entry,
       endpoint: endpoint.name,
-      neuron: this.#choice?.neuron,
-      lease: this.#lease,
+      neuron: this.#destination.choice?.neuron,
+      replica: this.#destination.replica,
       status,
       startMs,
       sentMs: this.#sentMs,
-      firstByteMs: relay === undefined ? 0 : this.#firstByteMs,
+      firstByteMs: relay === undefined ? 0 : (this.#resumption?.firstByteMs ?? this.#firstByteMs),
       overheadSeconds: this.#overheadSeconds,
       usage: this.#usage,
       tokens: relay?.tokens ?? 0,
     });
-    this.#lease?.release();
+    this.#destination.release();
   }
 }
 

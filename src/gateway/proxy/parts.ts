@@ -8,6 +8,7 @@ import type { Reply } from "../listener/reply.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
+import type { RetryBudget } from "./retry-budget.ts";
 
 /** Who is told of an error, and in which answer. */
 export interface ErrorAddress {
@@ -34,6 +35,7 @@ export interface DataPlaneParts {
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
+  readonly retries: RetryBudget;
   readonly queueMax: number;
   readonly keepaliveMs: number;
   /** Asks for a poll of a neuron that behaved oddly. */

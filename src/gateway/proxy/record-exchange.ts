@@ -1,6 +1,6 @@
 import { NO_NEURON } from "../../metrics/gateway-metrics.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
-import type { Lease } from "../fleet/lease.ts";
+import type { Replica } from "../fleet/replica.ts";
 import type { EndpointName } from "./endpoints.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import type { Usage } from "./usage.ts";
@@ -10,7 +10,7 @@ export interface ExchangeOutcome {
   readonly entry: CatalogueEntry;
   readonly endpoint: EndpointName;
   readonly neuron: string | undefined;
-  readonly lease: Lease | undefined;
+  readonly replica: Replica | undefined;
   readonly status: number;
   readonly startMs: number;
   readonly sentMs: number;
@@ -42,7 +42,7 @@ export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome):
     completionTokens: tokens,
     overheadSeconds: outcome.overheadSeconds,
   });
-  if (status === 200 && outcome.lease !== undefined) {
-    parts.fleet.noteRequestServed(outcome.lease.replica, (nowMs - sentMs) / 1_000);
+  if (status === 200 && outcome.replica !== undefined) {
+    parts.fleet.noteRequestServed(outcome.replica, (nowMs - sentMs) / 1_000);
   }
 }

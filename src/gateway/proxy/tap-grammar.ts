@@ -1,3 +1,4 @@
+import { hasChatText, isChatPreamble, isMessagesPreamble } from "./preamble.ts";
 import type { StreamEnding } from "./stream-relay.ts";
 import { findMessagesUsage, findUsage, type Usage } from "./usage.ts";
 
@@ -10,6 +11,10 @@ export interface TapGrammar {
   /** Whether {@link usageOf} looks at the beginning of the stream, too. */
   readonly keepsFirst: boolean;
   usageOf(tail: Buffer, first: Uint8Array | undefined): Usage | undefined;
+  /** Whether these events certainly hold some of the answer; found without parsing. */
+  hasText(events: Buffer): boolean;
+  /** Whether an event only opens the answer, so that another upstream's may stand in its place. */
+  isPreamble(event: Buffer): boolean;
 }
 
 /** OpenAI's streams: usage in the last chunk, then [DONE]. */
@@ -24,6 +29,8 @@ export const CHAT_GRAMMAR: TapGrammar = {
     return /^data:\s*\{\s*"error"\s*:/.test(lastLine) ? "error" : "cut";
   },
   usageOf: (tail) => findUsage(tail),
+  hasText: hasChatText,
+  isPreamble: isChatPreamble,
 };
 
 /** Anthropic's streams: usage in message_start and message_delta, message_stop at the end. */
@@ -43,6 +50,8 @@ export const MESSAGES_GRAMMAR: TapGrammar = {
     // Older versions tell only the output in the end.
     return end.promptTokens > 0 ? end : { ...start, completionTokens: end.completionTokens };
   },
+  hasText: () => false,
+  isPreamble: isMessagesPreamble,
 };
 
 function firstEvent(bytes: Uint8Array): Buffer {

@@ -7,7 +7,8 @@ import type { ResponseHead } from "../upstream/response-parser.ts";
 import type { Attempt } from "./attempt.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 import type { ClientAnswer } from "./client-answer.ts";
-import type { StreamRelay } from "./stream-relay.ts";
+import { RecordedStream } from "./recorded-stream.ts";
+import type { StreamFinish, StreamRelay } from "./stream-relay.ts";
 import { StreamTap } from "./stream-tap.ts";
 import { TranslatedStream } from "./translated-stream.ts";
 import { type Refusal, readAnswer } from "./upstream-failure.ts";
@@ -47,6 +48,7 @@ export class UpstreamAnswer implements UpstreamSink {
   readonly #client: ClientAnswer;
   readonly #events: AnswerEvents;
   readonly #stream: boolean;
+  readonly #keepsSent: boolean;
   readonly #clock: Clock;
   #call: UpstreamCall | undefined;
   #head: ResponseHead | undefined;
@@ -59,6 +61,8 @@ export class UpstreamAnswer implements UpstreamSink {
     client: ClientAnswer,
     options: {
       readonly stream: boolean;
+      /** Whether another neuron may have to go on with the stream. */
+      readonly keepsSent: boolean;
       readonly events: AnswerEvents;
       readonly clock: Clock;
     },
@@ -66,6 +70,7 @@ export class UpstreamAnswer implements UpstreamSink {
     this.#attempt = attempt;
     this.#client = client;
     this.#stream = options.stream;
+    this.#keepsSent = options.keepsSent;
     this.#events = options.events;
     this.#clock = options.clock;
   }
@@ -101,10 +106,20 @@ export class UpstreamAnswer implements UpstreamSink {
   onHead(head: ResponseHead): void {
     this.#head = head;
     if (head.status !== 200 || !head.contentType.startsWith("text/event-stream")) return;
-    const { answer, grammar } = this.#attempt;
-    if (answer === undefined) this.#relay = new StreamTap(grammar);
-    else if (this.#stream) this.#relay = new TranslatedStream(answer.openStream());
+    if (this.#attempt.answer === undefined || this.#stream) this.#relay = this.#openRelay();
     else this.#breakOff(new CortexError("neuron_failed", "it streams what was asked for whole"));
+  }
+
+  /** A neuron alone goes on, and only with what a neuron began: others count and end otherwise. */
+  #openRelay(): StreamRelay {
+    const { answer, grammar, upstream, isChat } = this.#attempt;
+    const keepsSent = this.#keepsSent && upstream.kind === "neuron";
+    if (answer === undefined) {
+      return keepsSent && isChat ? new RecordedStream() : new StreamTap(grammar);
+    }
+    const translator = answer.openStream();
+    if (keepsSent && translator.sent === undefined) translator.keepSent();
+    return new TranslatedStream(translator);
   }
 
   onBody(bytes: ByteSpan): void {
@@ -182,6 +197,19 @@ export class UpstreamAnswer implements UpstreamSink {
       status: ending === "done" ? 200 : 502,
       usage,
       response: ending === "done" ? finalResponse : undefined,
+      deliver: () => {
+        if (text !== "") this.#client.write(text);
+        this.#client.end();
+      },
+    });
+  }
+
+  /** Ends a broken stream of which the client has all but the end. */
+  conclude({ usage, text, finalResponse }: StreamFinish): void {
+    this.#events.onAnswered({
+      status: 200,
+      usage,
+      response: finalResponse,
       deliver: () => {
         if (text !== "") this.#client.write(text);
         this.#client.end();

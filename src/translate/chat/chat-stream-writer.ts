@@ -2,6 +2,7 @@ import type { CortexError } from "../../base/errors.ts";
 import { formatSseData, SSE_DONE } from "../../base/sse.ts";
 import type { ChatStreamWriter } from "../dialects.ts";
 import { formatClientErrorEvent } from "../errors/client-errors.ts";
+import type { ChunkHead } from "../stream/sent-answer.ts";
 import type { ChatChunk, ChatDelta, ChatUsage } from "./types.ts";
 
 export interface ChatChunkWriterOptions {
@@ -10,6 +11,8 @@ export interface ChatChunkWriterOptions {
   readonly model: string;
   /** Whether the client asked for a last chunk with the usage. */
   readonly includesUsage: boolean;
+  /** Set where another's answer is gone on with, whose first chunk the client has. */
+  readonly begun?: ChunkHead;
 }
 
 /** Writes chunks for clients that speak chat, under one id and the client's name of the model. */
@@ -23,6 +26,7 @@ export class ChatChunkWriter implements ChatStreamWriter {
 
   constructor(options: ChatChunkWriterOptions) {
     this.#options = options;
+    this.#hasRole = options.begun !== undefined;
   }
 
   push(chunk: ChatChunk): string {
@@ -56,8 +60,9 @@ export class ChatChunkWriter implements ChatStreamWriter {
     return formatClientErrorEvent(error, { dialect: "chat", requestId });
   }
 
-  #begin({ id, created }: ChatChunk): Pick<ChatChunk, "id" | "object" | "created" | "model"> {
-    const { model } = this.#options;
+  #begin(first: ChatChunk): Pick<ChatChunk, "id" | "object" | "created" | "model"> {
+    const { model, begun } = this.#options;
+    const { id, created } = begun ?? first;
     this.#template = { id, object: "chat.completion.chunk", created, model };
     const open = JSON.stringify(this.#template).slice(0, -1);
     this.#head = `data: ${open},"choices":[{"index":0,"delta":{"content":`;

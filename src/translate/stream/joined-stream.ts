@@ -1,17 +1,22 @@
 import { CortexError } from "../../base/errors.ts";
 import { type SseEvent, SseReader } from "../../base/sse.ts";
+import { ChatChunkReader } from "../chat/chat-stream-reader.ts";
 import type { ChatChunk, ChatUsage, JsonObject } from "../chat/types.ts";
 import type { ChatStreamReader, ChatStreamWriter, StreamTranslator } from "../dialects.ts";
+import type { Seam } from "./seam.ts";
+import { SentAnswer } from "./sent-answer.ts";
 
 /** A writer; that of the Responses dialect also tells the object that its last event carried. */
 export type StreamWriter = ChatStreamWriter & { readonly finalResponse?: JsonObject | undefined };
 
 /** An upstream's reader and a client's writer, joined. */
 export class JoinedStream implements StreamTranslator {
-  readonly #decoder = new TextDecoder();
-  readonly #events = new SseReader();
-  readonly #reader: ChatStreamReader;
+  #decoder = new TextDecoder();
+  #events = new SseReader();
+  #reader: ChatStreamReader;
   readonly #writer: StreamWriter;
+  #sent: SentAnswer | undefined;
+  #seam: Seam | undefined;
   #usage: ChatUsage | undefined;
   #contentChunks = 0;
   #hasFinished = false;
@@ -34,6 +39,22 @@ export class JoinedStream implements StreamTranslator {
 
   get finalResponse(): JsonObject | undefined {
     return this.#writer.finalResponse;
+  }
+
+  get sent(): SentAnswer | undefined {
+    return this.#sent;
+  }
+
+  keepSent(sent = new SentAnswer()): void {
+    this.#sent = sent;
+  }
+
+  goOn(seam: Seam): void {
+    this.#decoder = new TextDecoder();
+    this.#events = new SseReader();
+    this.#reader = new ChatChunkReader();
+    this.#broken = undefined;
+    this.#seam = seam;
   }
 
   /** Throws CortexError `neuron_failed`; what was written before the failure is returned first. */
@@ -90,7 +111,9 @@ export class JoinedStream implements StreamTranslator {
   #pushEvent(event: SseEvent): string {
     if (this.#isClosed) return "";
     let written = "";
-    for (const chunk of this.#reader.push(event)) {
+    for (const read of this.#reader.push(event)) {
+      const chunk = this.#seam === undefined ? read : this.#seam.join(read);
+      if (chunk === undefined) continue;
       this.#note(chunk);
       written += this.#writer.push(chunk);
     }
@@ -107,13 +130,16 @@ export class JoinedStream implements StreamTranslator {
     }
   }
 
-  #note({ choices, usage }: ChatChunk): void {
+  #note(chunk: ChatChunk): void {
+    this.#sent?.push(chunk);
+    const { choices, usage } = chunk;
     if (usage !== undefined && usage !== null) this.#usage = usage;
     const choice = choices[0];
     if (choice === undefined) return;
     if (typeof choice.finish_reason === "string") this.#hasFinished = true;
-    const { content, reasoning_content: reasoning, tool_calls: calls } = choice.delta;
-    if (content || reasoning || (calls !== undefined && calls !== null)) this.#contentChunks++;
+    const { content, reasoning_content: reasoning, refusal, tool_calls: calls } = choice.delta;
+    const isCall = calls !== undefined && calls !== null && calls.length > 0;
+    if (content || reasoning || refusal || isCall) this.#contentChunks++;
   }
 
   #close(): string {

@@ -232,7 +232,7 @@ describe("APIs beside neurons", () => {
     );
   });
 
-  test("a cut stream of Anthropic's ends with an error event of that dialect", async () => {
+  test("a cut stream of Anthropic's ends with an error event, one that fails before a token with a status", async () => {
     const api = fakeApi("anthropic", ["claude"]);
     api.answer = () =>
       new Response(ANTHROPIC_START + anthropicText(["Hel"]), {
@@ -249,7 +249,12 @@ describe("APIs beside neurons", () => {
     });
     api.answer = () =>
       new Response(ANTHROPIC_START + error, { headers: { "content-type": "text/event-stream" } });
-    expect(await (await gateway.post("/v1/messages", ask)).text()).toBe(ANTHROPIC_START + error);
+    const refused = await gateway.post("/v1/messages", ask);
+    expect(refused.status).toBe(529);
+    expect(await refused.json()).toMatchObject({ error: { type: "overloaded_error" } });
+    const late = ANTHROPIC_START + anthropicText(["Hel"]) + error;
+    api.answer = () => new Response(late, { headers: { "content-type": "text/event-stream" } });
+    expect(await (await gateway.post("/v1/messages", ask)).text()).toBe(late);
   });
 
   test("an API that dies is down and comes back by itself", async () => {

@@ -1,0 +1,143 @@
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { Lease } from "../fleet/lease.ts";
+import type { Replica } from "../fleet/replica.ts";
+import { chooseRoute, type RouteChoice } from "../router/router.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import type { DataPlaneParts } from "./parts.ts";
+
+/** What the choice depends on. */
+export interface DestinationRequest {
+  readonly entry: CatalogueEntry;
+  readonly promptTokens: number;
+  /** Upstreams that cannot do what is asked. */
+  readonly excluded: ReadonlySet<string> | undefined;
+}
+
+/** Attempts in all; connecting to a neuron that is gone costs a millisecond. */
+const ATTEMPTS_MAX = 3;
+/** Attempts that a neuron may have seen: a request that brings neurons down must not go through the fleet. */
+const SEEN_ATTEMPTS_MAX = 2;
+
+/** Where a request goes: the choice among the neurons, and how often it was made. Owner of the request's lease. */
+export class Destination {
+  readonly #parts: DataPlaneParts;
+  readonly #request: DestinationRequest;
+  #excluded: Set<string> | undefined;
+  #choice: RouteChoice | undefined;
+  #lease: Lease | undefined;
+  #attempts = 0;
+  #seenAttempts = 0;
+
+  constructor(parts: DataPlaneParts, request: DestinationRequest) {
+    this.#parts = parts;
+    this.#request = request;
+    if (request.excluded !== undefined) this.#excluded = new Set(request.excluded);
+  }
+
+  /** The last choice; undefined before the first. */
+  get choice(): RouteChoice | undefined {
+    return this.#choice;
+  }
+
+  /** The model there, while it is claimed. */
+  get replica(): Replica | undefined {
+    return this.#lease?.replica;
+  }
+
+  /** Attempts since the start or the last {@link restart}. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** Whether enough was tried. */
+  get isExhausted(): boolean {
+    return this.#attempts >= ATTEMPTS_MAX || this.#seenAttempts >= SEEN_ATTEMPTS_MAX;
+  }
+
+  /** Picks where to go now, which counts as an attempt; undefined when nobody can take the request. */
+  choose(): Upstream | undefined {
+    const { fleet, random, upstreams } = this.#parts;
+    const { entry, promptTokens } = this.#request;
+    const excluded = this.#excluded;
+    const choice = chooseRoute({
+      promptTokens,
+      warm: fleet.warmCandidates(entry, excluded),
+      cold: () => fleet.coldCandidates(entry, excluded),
+      random,
+    });
+    if (choice === undefined) return undefined;
+    this.#attempts += 1;
+    this.#choice = choice;
+    const upstream = upstreams.get(choice.neuron);
+    if (upstream === undefined) throw new Error(`No upstream '${choice.neuron}'`);
+    return upstream;
+  }
+
+  /** Claims the model there: from here on it is nobody's victim. */
+  claim(): void {
+    const { neuron, cold } = this.#chosen();
+    this.#lease = this.#parts.fleet.acquire(neuron, this.#request.entry, cold);
+  }
+
+  /** Resolves when the model is ready there. Rejects as the load does, and with the signal's reason. */
+  async ensureReady(signal: AbortSignal): Promise<void> {
+    const { neuron, cold } = this.#chosen();
+    if (!cold) return;
+    const lease = this.#lease;
+    await this.#parts.loads.ensureReady(neuron, this.#request.entry, { signal });
+    lease?.begin();
+  }
+
+  #chosen(): RouteChoice {
+    if (this.#choice === undefined) throw new Error("No destination was chosen");
+    return this.#choice;
+  }
+
+  /** The neuron there may have seen the request and did not answer it. */
+  noteFailed(): void {
+    this.noteSeen();
+    const { replica } = this;
+    if (replica !== undefined) this.#parts.fleet.noteRequestFailed(replica);
+  }
+
+  /** The neuron there has seen the request, and is not to blame. */
+  noteSeen(): void {
+    this.#seenAttempts += 1;
+  }
+
+  /** Gives the claim back; later calls do nothing. */
+  release(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+  }
+
+  /** This request does not go there again. */
+  avoid(): void {
+    if (this.#choice !== undefined) this.#exclude(this.#choice.neuron);
+  }
+
+  /** Whether anybody but the one that was chosen can take the request. */
+  get hasOthers(): boolean {
+    const { fleet } = this.#parts;
+    const { entry } = this.#request;
+    const excluded = new Set(this.#excluded).add(this.#choice?.neuron ?? "");
+    return (
+      fleet.warmCandidates(entry, excluded).length > 0 ||
+      fleet.coldCandidates(entry, excluded).length > 0
+    );
+  }
+
+  /** Counts attempts anew, for the rest of an answer, with which neurons alone can go on. */
+  restart(): void {
+    this.#attempts = 0;
+    this.#seenAttempts = 0;
+    for (const { name, kind } of this.#parts.fleet.holders(this.#request.entry)) {
+      if (kind !== "neuron") this.#exclude(name);
+    }
+  }
+
+  #exclude(neuron: string): void {
+    this.#excluded ??= new Set();
+    this.#excluded.add(neuron);
+  }
+}
