@@ -24,6 +24,8 @@ interface FakeRequest {
   readonly kind: SubmitKind;
   readonly body: Record<string, unknown>;
   readonly words: number;
+  /** Of those that wait for a slot, the lowest is served first. */
+  readonly rank: number;
   state: "preparing" | "queued" | "running";
   sent: number;
 }
@@ -114,7 +116,8 @@ export class FakeDevice {
       /\s+/,
     ).length;
     model.words += words;
-    model.requests.push({ id, kind, body, words, state: "preparing", sent: 0 });
+    const rank = performance.now() - Number(body["queue_age_ms"] ?? 0);
+    model.requests.push({ id, kind, body, words, rank, state: "preparing", sent: 0 });
   }
 
   cancel(id: number): boolean {
@@ -167,7 +170,11 @@ export class FakeDevice {
     if (model.state === "poisoned") return false;
     const { held } = this.world;
     if (request.state === "preparing") return !held.has("prepare");
-    if (request.state === "queued") return this.#running(model) < model.slots;
+    if (request.state === "queued") {
+      const isPassed = (other: FakeRequest) =>
+        other.state === "queued" && other.rank < request.rank;
+      return this.#running(model) < model.slots && !model.requests.some(isPassed);
+    }
     return request.sent === 0 ? !held.has("prefill") : !held.has("decode");
   }
 

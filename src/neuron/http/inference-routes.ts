@@ -14,6 +14,7 @@ const SAMPLING = {
   top_p: t.Optional(t.Number({ minimum: 0, maximum: 1 })),
   stop: t.Optional(t.Union([t.String(), t.Array(t.String(), { maxItems: 16 })])),
   seed: t.Optional(t.Integer()),
+  service_tier: t.Optional(t.String()),
 };
 
 const CHAT = t.Object({ ...MODEL, messages: MESSAGES, ...SAMPLING });

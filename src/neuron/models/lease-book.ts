@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { Model } from "./model.ts";
+import { SlotLine } from "./slot-line.ts";
 
 /** A request's place at a model, from acceptance to its last event. */
 export interface Lease {
@@ -13,11 +14,18 @@ export interface Lease {
   release(): void;
 }
 
-/** Retry-After while nothing is known of how long requests take. */
-const RETRY_SECONDS_DEFAULT = 1;
+/** What a request asks for beside being counted. */
+export interface LeaseClaim {
+  /** By how much older than it is it counts among those that wait for a slot; undefined for one that needs none. */
+  readonly slotAgeMs: number | undefined;
+}
+
+/** Seconds that a request has a slot, while nothing is known of it. */
+const SERVICE_SECONDS_DEFAULT = 1;
+/** Longer forecasts are worth nothing, and a client that waits so long may as well ask another time. */
 const RETRY_SECONDS_MAX = 60;
-/** The weight of the newest request in the mean duration. */
-const DURATION_WEIGHT = 0.2;
+/** The weight of the newest request in the mean time at a slot. */
+const SERVICE_WEIGHT = 0.2;
 
 /** Admits requests to ready models and counts them. Owner of who waits for a model to fall idle. */
 export class LeaseBook {
@@ -25,8 +33,8 @@ export class LeaseBook {
   readonly #queueMax: number;
   readonly #onChange: (model: Model) => void;
   readonly #waiters = new Set<() => void>();
-  /** Open leases of each model, the oldest first. */
-  readonly #open = new Map<Model, Set<Lease>>();
+  /** Of models with open leases. */
+  readonly #lines = new Map<Model, SlotLine>();
 
   constructor(options: {
     readonly clock: Clock;
@@ -39,7 +47,7 @@ export class LeaseBook {
   }
 
   /** @throws CortexError model_not_loaded, model_poisoned, unavailable or queue_full */
-  take(model: Model): Lease {
+  take(model: Model, claim: LeaseClaim): Lease {
     const loop = model.placement?.loop;
     if (model.state !== "ready" || loop === undefined) throw notServing(model);
     const slots = model.loaded?.slots ?? 1;
@@ -47,27 +55,28 @@ export class LeaseBook {
       throw new CortexError(
         "queue_full",
         `Queue of model '${model.id}' is full: ${model.inFlight - slots} requests wait, at most ${this.#queueMax} may`,
-        { retryAfterSeconds: this.#retryAfter(model) },
+        { retryAfterSeconds: this.#retryAfter(model, slots) },
       );
     }
-    const startedMs = this.#clock.monotonicMs();
+    const nowMs = this.#clock.monotonicMs();
+    const line = this.#lines.get(model) ?? new SlotLine(slots);
+    this.#lines.set(model, line);
+    const seeker = { rank: nowMs - (claim.slotAgeMs ?? 0) };
+    if (claim.slotAgeMs !== undefined) line.add(seeker, nowMs);
     model.inFlight += 1;
     model.lastUsedMs = this.#clock.nowMs();
     this.#onChange(model);
-    const open = this.#open.get(model) ?? new Set<Lease>();
-    this.#open.set(model, open);
-    const lease: Lease = {
+    let isOpen = true;
+    return {
       model,
       loop,
-      queuePosition: () => Math.max(0, [...open].indexOf(lease) + 1 - slots),
+      queuePosition: () => line.positionOf(seeker),
       release: () => {
-        if (!open.delete(lease)) return;
-        if (open.size === 0) this.#open.delete(model);
-        this.#release(model, (this.#clock.monotonicMs() - startedMs) / 1000);
+        if (!isOpen) return;
+        isOpen = false;
+        this.#release(model, line.remove(seeker, this.#clock.monotonicMs()));
       },
     };
-    open.add(lease);
-    return lease;
   }
 
   /** Resolves when none of the models has a request in flight, or when the signal aborts. */
@@ -85,18 +94,24 @@ export class LeaseBook {
     }
   }
 
-  #release(model: Model, seconds: number): void {
+  /** `seconds` is how long it had a slot; undefined for one that never had. */
+  #release(model: Model, seconds: number | undefined): void {
     model.inFlight -= 1;
     model.lastUsedMs = this.#clock.nowMs();
-    const before = model.requestSeconds ?? seconds;
-    model.requestSeconds = before + DURATION_WEIGHT * (seconds - before);
+    if (seconds !== undefined) {
+      const before = model.requestSeconds ?? seconds;
+      model.requestSeconds = before + SERVICE_WEIGHT * (seconds - before);
+    }
     this.#onChange(model);
-    if (model.inFlight === 0) for (const wake of [...this.#waiters]) wake();
+    if (model.inFlight > 0) return;
+    this.#lines.delete(model);
+    for (const wake of [...this.#waiters]) wake();
   }
 
-  /** By Little's law a place is free every duration / in flight, so half the queue is gone after half a duration. */
-  #retryAfter(model: Model): number {
-    const seconds = (model.requestSeconds ?? RETRY_SECONDS_DEFAULT) / 2;
+  /** When everybody ahead will have been served, by the mean time that a request has a slot. */
+  #retryAfter(model: Model, slots: number): number {
+    const ahead = this.#lines.get(model)?.size ?? 0;
+    const seconds = (ahead * (model.requestSeconds ?? SERVICE_SECONDS_DEFAULT)) / slots;
     return Math.min(RETRY_SECONDS_MAX, Math.max(1, Math.ceil(seconds)));
   }
 }

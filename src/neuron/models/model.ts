@@ -85,7 +85,7 @@ export class Model {
   loadSeconds: number | undefined;
   prefillTokensPerSecond: number | undefined;
   decodeTokensPerSecond: number | undefined;
-  /** Mean duration of a request, for Retry-After. */
+  /** Mean time that a request has a slot, for Retry-After. */
   requestSeconds: number | undefined;
   promptTokens = 0;
   cachedPromptTokens = 0;

@@ -20,7 +20,7 @@ import type { Catalogue, CatalogueChange } from "./catalogue.ts";
 import { HolderLeases } from "./holder-leases.ts";
 import type { KvOutcome, KvStore } from "./kv-store.ts";
 import type { LearnedPlans } from "./learned-plans.ts";
-import { type Lease, LeaseBook } from "./lease-book.ts";
+import { type Lease, LeaseBook, type LeaseClaim } from "./lease-book.ts";
 import { checkSameRequest, checkSameShape } from "./load-shape.ts";
 import { Model } from "./model.ts";
 import { ModelLoader } from "./model-loader.ts";
@@ -160,8 +160,8 @@ export class ModelRegistry {
   }
 
   /** A place in the model's queue. @throws CortexError unless it is ready and its queue has room */
-  lease(model: Model): Lease {
-    return this.#leases.take(model);
+  lease(model: Model, claim: LeaseClaim): Lease {
+    return this.#leases.take(model, claim);
   }
 
   get inFlight(): number {

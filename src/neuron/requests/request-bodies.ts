@@ -16,6 +16,7 @@ import {
 import { grammarRule } from "./grammar-rule.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 import { messagesRule } from "./message-rules.ts";
+import { queueAgeMs, readPriority, SERVICE_TIERS } from "./priority.ts";
 import { cleanSchema } from "./schema-rules.ts";
 import { checkToolChoice, responseFormatRule, toolChoiceRule, toolsRule } from "./tool-rules.ts";
 
@@ -24,6 +25,8 @@ export interface CheckedRequest {
   readonly kind: SubmitKind;
   readonly model: string;
   readonly stream: boolean;
+  /** By how much older than it is it counts where requests wait for a slot; undefined where it needs none. */
+  readonly slotAgeMs: number | undefined;
   /** JSON text: fields that are known and within their limits, nothing else. */
   readonly body: string;
 }
@@ -133,6 +136,7 @@ const SAMPLING: FieldRules = {
   json_schema: (value, param) => cleanSchema(value, { param, mode: "strict" }),
   ignore_eos: boolean,
   cache_prompt: boolean,
+  service_tier: oneOf(...Object.keys(SERVICE_TIERS)),
 };
 
 const CHAT: FieldRules = {
@@ -205,6 +209,9 @@ export function readModelName(body: JsonObject): string {
   );
 }
 
+/** What runs beside the slots. */
+const SLOTLESS: ReadonlySet<RequestKind> = new Set(["tokenize", "count_tokens"]);
+
 /** Checks a body against everything that must hold before the engine sees it. */
 export function checkRequest(
   body: JsonObject,
@@ -213,6 +220,8 @@ export function checkRequest(
     readonly model: string;
     readonly embeddingLength: number;
     readonly capabilities: readonly string[];
+    /** The header's value, which goes before the body's. */
+    readonly priority?: string | null;
   },
 ): CheckedRequest {
   const { kind, model } = options;
@@ -234,11 +243,15 @@ export function checkRequest(
     picked["reasoning_budget_tokens"] = picked["reasoning_budget"];
     delete picked["reasoning_budget"];
   }
+  const ageMs = queueAgeMs(readPriority(options.priority ?? null, picked["service_tier"]));
+  const slotAgeMs = SLOTLESS.has(kind) ? undefined : ageMs;
+  delete picked["service_tier"];
+  if (slotAgeMs !== undefined && slotAgeMs !== 0) picked["queue_age_ms"] = slotAgeMs;
   const stream = picked["stream"] === true && (kind === "chat" || kind === "completion");
   const text = JSON.stringify({ model, ...picked });
   // JSON.stringify writes half a surrogate pair as an escape, and nothing else that begins so.
   if (text.includes("\\ud")) checkText(picked, "");
-  return { kind, model, stream, body: text };
+  return { kind, model, stream, slotAgeMs, body: text };
 }
 
 /** What the fields of a chat must be together. */

@@ -196,6 +196,126 @@ describe("a queue", () => {
     release();
     for (const response of await Promise.all(accepted)) expect(response.status).toBe(200);
   });
+
+  /** Lets one request have a slot for so long, then fills both slots and the three places of the queue. */
+  async function refusalAfter(seconds: number | undefined): Promise<Response> {
+    const release = fixture.engine.hold("decode");
+    if (seconds !== undefined) {
+      const measured = fixture.chat();
+      await fixture.until(async () => (await busy()).slots_busy === 1);
+      await fixture.clock.advance(seconds * 1000);
+      release();
+      await (await measured).text();
+    }
+    const releaseAll = fixture.engine.hold("decode");
+    const accepted = Array.from({ length: 5 }, () => fixture.chat());
+    await fixture.until(async () => (await busy()).in_flight === 5);
+    const refused = await fixture.chat();
+    release();
+    releaseAll();
+    await Promise.all(accepted);
+    return refused;
+  }
+
+  for (const [seconds, retryAfter, why] of [
+    [undefined, "3", "nothing is known: 5 requests of a second at 2 slots"],
+    [4, "10", "5 requests of 4 s at 2 slots"],
+    [0.1, "1", "never less than a second"],
+    [600, "60", "never more than a minute"],
+  ] as const) {
+    test(`that is full says when everybody ahead has been served: ${why}`, async () => {
+      expect((await refusalAfter(seconds)).headers.get("retry-after")).toBe(retryAfter);
+    });
+  }
+
+  test("measures the time at a slot, not the wait for it", async () => {
+    const release = fixture.engine.hold("decode");
+    const waited = Array.from({ length: 4 }, () => fixture.chat());
+    await fixture.until(async () => (await busy()).queued === 2);
+    await fixture.clock.advance(4_000);
+    release();
+    await Promise.all(waited);
+    // Two of them had a slot for 4 s; the other two waited as long for theirs, and had it for no time at all.
+    const mean = 4 * 0.8 * 0.8;
+    expect((await refusalAfter(undefined)).headers.get("retry-after")).toBe(
+      String(Math.ceil((5 * mean) / 2)),
+    );
+  });
+});
+
+describe("the priority of a request", () => {
+  const messages = [{ role: "user", content: "hi" }];
+  const send = async (name: string, header: string | undefined, body: object = {}) => {
+    const response = await fetch(`${fixture.neuron.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: header === undefined ? {} : { "x-cortex-priority": header },
+      body: JSON.stringify({ model: "alpha", messages, seed: names.push(name), ...body }),
+    });
+    await response.text();
+    order.push(name);
+    return response;
+  };
+  let names: string[] = [];
+  let order: string[] = [];
+
+  beforeEach(() => {
+    [names, order] = [[], []];
+  });
+
+  test("orders those that wait for a slot, however it is told", async () => {
+    const small = await NeuronFixture.start({ defaults: { slots: 1, queue_max: 10 } });
+    await fixture.stop();
+    fixture = small;
+    await fixture.load("alpha");
+    const release = fixture.engine.hold("decode");
+    const all = [send("running", undefined)];
+    const sendNext = async (...request: Parameters<typeof send>) => {
+      const count = all.length;
+      all.push(send(...request));
+      await fixture.until(async () => (await busy()).queued === count);
+    };
+    await fixture.until(async () => (await busy()).slots_busy === 1);
+    await sendNext("batch", "batch");
+    await sendNext("flex", undefined, { service_tier: "flex" });
+    await sendNext("default", undefined, { service_tier: "default" });
+    await sendNext("plain", undefined);
+    await sendNext("tier", undefined, { service_tier: "priority" });
+    await sendNext("header", "interactive", { service_tier: "flex" });
+    release();
+    await Promise.all(all);
+    const served = ["running", "tier", "header", "default", "plain", "batch", "flex"];
+    expect(order).toEqual(served);
+  });
+
+  test("is an age for the engine: a batch request is passed by what comes within two minutes, and then by nobody", async () => {
+    await send("batch", "batch");
+    await send("interactive", "interactive");
+    await send("normal", "normal");
+    const { calls } = fixture.engine;
+    const bodies = calls
+      .filter(({ name }) => name === "submit")
+      .map(({ detail }) => detail["body"]);
+    const told = bodies.map((body) => (body as { queue_age_ms?: number }).queue_age_ms);
+    expect(told).toEqual([-120_000, 30_000, undefined]);
+  });
+
+  test("that is none is a 400 with those that there are", async () => {
+    const header = await errorOf(
+      await fetch(`${fixture.neuron.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "x-cortex-priority": "urgent" },
+        body: JSON.stringify({ model: "alpha", messages }),
+      }),
+    );
+    expect(header).toMatchObject({ status: 400, param: "x-cortex-priority" });
+    expect(header.message).toContain('"urgent", must be one of interactive, normal, batch');
+    const tier = await errorOf(await fixture.chat({ service_tier: "gold" }));
+    expect(tier).toMatchObject({ status: 400, param: "service_tier" });
+    for (const name of ["auto", "default", "flex", "priority", "scale"]) {
+      expect(tier.message).toContain(name);
+    }
+    expect(fixture.engine.countCalls("submit")).toBe(0);
+  });
 });
 
 describe("a stream that has to wait", () => {

@@ -1,0 +1,40 @@
+import { PRIORITIES, PRIORITY_HEADER, type Priority } from "../../protocol/priority.ts";
+import { invalid, showValue } from "./json-body.ts";
+
+/** What OpenAI's `service_tier` means here. */
+export const SERVICE_TIERS: Readonly<Record<string, Priority>> = {
+  auto: "normal",
+  default: "normal",
+  scale: "normal",
+  flex: "batch",
+  priority: "interactive",
+};
+
+/**
+ * By how much older than it is a request counts where requests wait for a slot. Ages do not change against each other,
+ * so that a batch request is passed by what comes within two minutes after it (an interactive one's half minute more),
+ * and then by nobody.
+ */
+const AGE_MS: Readonly<Record<Priority, number>> = {
+  interactive: 30_000,
+  normal: 0,
+  batch: -120_000,
+};
+
+/** A request's class: by the header, else by the body's checked tier. @throws CortexError for a header that is none */
+export function readPriority(header: string | null, tier: unknown): Priority {
+  if (header !== null) {
+    const given = PRIORITIES.find((priority) => priority === header.trim().toLowerCase());
+    if (given !== undefined) return given;
+    throw invalid(
+      PRIORITY_HEADER,
+      `Header '${PRIORITY_HEADER}' is ${showValue(header)}, must be one of ${PRIORITIES.join(", ")}`,
+    );
+  }
+  return typeof tier === "string" ? (SERVICE_TIERS[tier] ?? "normal") : "normal";
+}
+
+/** For the engine's `queue_age_ms`, and for whoever foresees its order. */
+export function queueAgeMs(priority: Priority): number {
+  return AGE_MS[priority];
+}
