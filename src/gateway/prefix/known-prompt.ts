@@ -88,6 +88,7 @@ export class KnownPrompt implements Prompt {
   noteSent(to: SentTo): void {
     const { model, chain, session, sessions, nowMs } = this.#source;
     if (session !== undefined) sessions.note(session, to.neuron, nowMs);
+    this.#sent = { to, held: 0, lastUse: 0 };
     if (chain.keys.length === 0) return;
     const { prefixes } = model.ensure(to.neuron);
     const held = prefixes.count(chain);
