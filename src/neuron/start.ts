@@ -312,7 +312,11 @@ function startBackground(parts: Parts): () => void {
     watchdogSeconds: parts.config.scheduling.watchdog_seconds,
     listener: {
       onStalled: (fault) => parts.registry.onFault(fault),
-      onExhausted: parts.endWhenIdle,
+      onExhausted: (cause) => {
+        parts.status.markDegraded(cause);
+        hub.tellHealth(parts.status.health());
+        parts.endWhenIdle();
+      },
     },
   });
   const onJoined = () => {

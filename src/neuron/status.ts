@@ -4,7 +4,7 @@ import { VERSION } from "../base/version.ts";
 import { type Discovery, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
 import type { DeviceInventory } from "./discovery/device-inventory.ts";
 
-/** What the neuron says of itself. Owner of whether it is draining. */
+/** What the neuron says of itself. Owner of whether it is draining, and of what ails it beside its devices. */
 export class NeuronStatus {
   readonly #engine: EngineDiscovery;
   readonly #inventory: DeviceInventory;
@@ -12,6 +12,7 @@ export class NeuronStatus {
   readonly #places: () => Pick<Discovery, "numa_nodes" | "device_sets" | "rpc_servers">;
   readonly #instance = Bun.randomUUIDv7();
   #isDraining = false;
+  #ailment: string | undefined;
 
   constructor(parts: {
     readonly discovery: EngineDiscovery;
@@ -35,15 +36,22 @@ export class NeuronStatus {
     this.#isDraining = true;
   }
 
+  /** Degraded from now on, until the process is started anew. */
+  markDegraded(cause: string): void {
+    this.#ailment ??= cause;
+  }
+
   health(): Health {
     const devices = this.#inventory.list();
-    const isDegraded = devices.some((device) => device.state !== "ok");
+    const cause = this.#ailment;
+    const isDegraded = cause !== undefined || devices.some((device) => device.state !== "ok");
     return {
       state: this.#isDraining ? "draining" : isDegraded ? "degraded" : "ok",
       protocol: PROTOCOL_VERSION,
       version: VERSION,
       instance: this.#instance,
       devices,
+      ...(cause === undefined ? {} : { cause }),
     };
   }
 

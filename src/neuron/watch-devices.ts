@@ -19,8 +19,8 @@ const STUCK_MAX = 2;
 export interface DeviceWatchListener {
   /** A loop does not come by any more; it can only be replaced with its process. */
   onStalled(fault: EngineFault): void;
-  /** Too many threads hang in preparing requests. */
-  onExhausted(device: string, stuck: number): void;
+  /** Too many threads hang in preparing requests; only a new process is rid of them. */
+  onExhausted(cause: string): void;
 }
 
 /** Milliseconds after which a loop that does not come by counts as hanging; never for 0 seconds. */
@@ -59,12 +59,9 @@ export async function watchDevices(parts: {
       const stuck = figures.preparing_stuck;
       if (stuck <= STUCK_MAX || exhausted.has(loop)) continue;
       exhausted.add(loop);
-      parts.log.error("Device has too many requests that hang in preparing", {
-        device: loop.name,
-        stuck,
-        most: STUCK_MAX,
-      });
-      parts.listener.onExhausted(loop.name, stuck);
+      const cause = `${stuck} requests hang in preparing, at most ${STUCK_MAX} are borne`;
+      parts.log.error("device degraded", { device: loop.name, cause });
+      parts.listener.onExhausted(`Device '${loop.name}': ${cause}`);
     }
   }
 }

@@ -65,6 +65,13 @@ export class FakeEngine implements NativeEngine, EngineHost {
     };
   }
 
+  /** An opened device by its loop's name. */
+  opened(name: string): FakeDevice {
+    const found = [...this.#devices.values()].find((device) => device.name === name);
+    if (found === undefined) throw new Error(`Device '${name}' is not open`);
+    return found;
+  }
+
   /** Ends a device's thread as a crash of its Worker would. */
   killThread(name: string, cause: string): void {
     for (const [handle, device] of this.#devices) {

@@ -1,5 +1,7 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { stallLimitMs } from "../../src/neuron/watch-devices.ts";
+import type { Health } from "../../src/protocol/health.ts";
+import { NeuronFixture } from "./fixture.ts";
 
 const FIGURES = {
   state: "ok",
@@ -32,5 +34,40 @@ describe("the limit of a device's step", () => {
 
   test("does not exist where the watch is switched off", () => {
     expect(stallLimitMs(FIGURES, 0)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe("threads that hang in preparing", () => {
+  let fixture: NeuronFixture;
+
+  afterEach(() => fixture.stop());
+
+  const health = async () => (await (await fixture.get("/health")).json()) as Health;
+  const hang = async (count: number) => {
+    fixture = await NeuronFixture.start();
+    await fixture.load("alpha");
+    fixture.engine.opened("cpu0").preparingStuck = count;
+    await fixture.clock.advance(1_000);
+  };
+
+  test("are borne up to two", async () => {
+    await hang(2);
+    const { state, cause } = await health();
+    expect([state, cause]).toEqual(["ok", undefined]);
+    expect(fixture.log.has("device degraded")).toBe(false);
+  });
+
+  test("beyond it degrade the neuron, with the cause in /health and one line in the log", async () => {
+    await hang(3);
+    await fixture.clock.advance(1_000);
+    const cause = "3 requests hang in preparing, at most 2 are borne";
+    expect(await health()).toMatchObject({ state: "degraded", cause: `Device 'cpu0': ${cause}` });
+    const lines = fixture.log.lines.filter(({ text }) => text === "device degraded");
+    expect(lines.map(({ level, fields }) => [level, fields])).toEqual([
+      ["error", { device: "cpu0", cause }],
+    ]);
+    expect((await fixture.chat()).status).toBe(200);
+    for (let second = 0; second < 31; second += 1) await fixture.clock.advance(1_000);
+    expect(await fixture.neuron.exited).toBe(1);
   });
 });
