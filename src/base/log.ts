@@ -12,6 +12,11 @@ export interface Log {
   child(fields: LogFields): Log;
 }
 
+/** A log whose least severity can be changed while it is used, for all its children. */
+export interface LeveledLog extends Log {
+  setLevel(level: LogLevel): void;
+}
+
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 const CONSOLA_LEVELS: Record<LogLevel, number> = { error: 0, warn: 1, info: 3, debug: 4 };
@@ -28,7 +33,7 @@ const LEVEL_COLORS: Readonly<Record<string, string>> = {
  * A log on standard error: `time LEVEL text key=value`, one line per event. The level is coloured only on a terminal
  * and without NO_COLOR.
  */
-export function createLog(level: LogLevel = "info"): Log {
+export function createLog(level: LogLevel = "info"): LeveledLog {
   const colors = process.stderr.isTTY === true && !process.env["NO_COLOR"];
   const sink = createConsola({
     level: CONSOLA_LEVELS[level],
@@ -42,7 +47,10 @@ export function createLog(level: LogLevel = "info"): Log {
       },
     ],
   });
-  return bind(sink, {});
+  const setLevel = (next: LogLevel) => {
+    sink.level = CONSOLA_LEVELS[next];
+  };
+  return { ...bind(sink, {}), setLevel };
 }
 
 /** A log that keeps nothing; for tests and probes. */

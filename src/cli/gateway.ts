@@ -1,3 +1,5 @@
+import { dirname, join } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import type { ConfigOverride } from "../config/toml-document.ts";
 import { overrideWith } from "./config-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
@@ -13,6 +15,8 @@ export const gatewayCommand = defineCliCommand({
   details: [
     "Reads --config, else /etc/cortex/cortex.toml where it exists, else starts with the defaults;\n" +
       "models.toml is looked for beside it. Flags win over the file.",
+    "A changed file, or SIGHUP, is taken up without breaking a request: neurons, profiles, [eviction], [limits] and\n" +
+      "log_level. The log says what needs a restart; a file with an error changes nothing.",
     "SIGINT or SIGTERM lets running requests finish and stops; a second one stops at once.",
   ],
   args: {
@@ -45,6 +49,7 @@ export const gatewayCommand = defineCliCommand({
   ],
   exits: ["failed", "usage"],
   run: async (args) => {
+    const { CONFIG_FOLDER } = await import("../config/config-file.ts");
     const { loadGatewayConfig } = await import("../config/load-gateway-config.ts");
     const { loadModelProfiles } = await import("../config/load-model-profiles.ts");
     const overrides = [
@@ -60,9 +65,11 @@ export const gatewayCommand = defineCliCommand({
       const { config, file } = await loadGatewayConfig({ file: args.config, overrides });
       const neuronNames = config.neurons.map((neuron) => neuron.name);
       const loaded = await loadModelProfiles({ file: args.models, configFile: file, neuronNames });
-      return { config, file, profiles: loaded.profiles };
+      const files = [file, loaded.file].filter((name) => name !== undefined);
+      return { config, file, files, profiles: loaded.profiles };
     };
-    const { config, file, profiles } = await load();
+    const first = await load();
+    const { config, file, profiles } = first;
     if (args.check === true) {
       process.stdout.write(`${file ?? "The built-in defaults"}: no errors\n`);
       return EXIT.ok;
@@ -76,11 +83,39 @@ export const gatewayCommand = defineCliCommand({
         if (config.neurons.length === 0) {
           log.warn("No neurons are configured: every request will be answered with 503");
         }
-        return startGateway({ config, profiles, log });
+        const { ConfigReloader } = await import("../gateway/reload/config-reloader.ts");
+        const gateway = await startGateway({ config, profiles, log });
+        const reloader = new ConfigReloader({
+          ...{ first, load, log, clock: systemClock },
+          watched: listWatched(args, CONFIG_FOLDER),
+          apply: (wanted) => {
+            const change = gateway.reload(wanted);
+            log.setLevel(wanted.config.gateway.log_level);
+            return change;
+          },
+        });
+        void reloader.run();
+        return {
+          url: gateway.url,
+          reload: () => reloader.reload("SIGHUP"),
+          stop: async () => {
+            reloader.stop();
+            await gateway.stop();
+          },
+        };
       },
     });
   },
 });
+
+/** Where the files are, or would be. */
+function listWatched(
+  args: { readonly config?: string | undefined; readonly models?: string | undefined },
+  folder: string,
+): string[] {
+  const config = args.config ?? join(folder, "cortex.toml");
+  return [config, args.models ?? join(dirname(config), "models.toml")];
+}
 
 /** `name=url` becomes a neuron of the configuration; what is no such pair is left for the schema to refuse. */
 function neuronOverride(pairs: readonly string[]): readonly ConfigOverride[] {

@@ -1,5 +1,5 @@
 import { describeError } from "../base/errors.ts";
-import { createLog, type Log, type LogLevel } from "../base/log.ts";
+import { createLog, type LeveledLog, type Log, type LogLevel } from "../base/log.ts";
 import { waitForStopSignal } from "../lifecycle/signals.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 
@@ -10,6 +10,8 @@ export const SUPERVISED_VARIABLE = "CORTEX_SUPERVISED";
 export interface Role {
   readonly url: string;
   stop(): Promise<void>;
+  /** Reads the configuration again and goes on with it, for SIGHUP; a role without it is only told of errors. */
+  readonly reload?: () => Promise<void>;
   /** Resolves with an exit code when the role ends by itself. */
   readonly exited?: Promise<number>;
 }
@@ -18,14 +20,15 @@ export interface Role {
 export async function serveUntilStopped(options: {
   readonly role: string;
   readonly level: LogLevel;
-  /** Reads the configuration again, for SIGHUP. */
+  /** Reads the configuration again, for a SIGHUP before the role runs, or to one that cannot reload. */
   readonly checkConfig: () => Promise<unknown>;
-  readonly start: (log: Log) => Promise<Role>;
+  readonly start: (log: LeveledLog) => Promise<Role>;
 }): Promise<number> {
   const log = createLog(options.level);
   const stopSignal = waitForStopSignal();
-  onHangup(options.checkConfig, log);
-  const role = await options.start(log);
+  let role: Role | undefined;
+  onHangup(() => role?.reload ?? (() => checkOnly(options.checkConfig, log)));
+  role = await options.start(log);
   log.info(`The ${options.role} listens`, { url: role.url });
   const ends: Promise<number | string>[] = [stopSignal];
   if (role.exited !== undefined) ends.push(role.exited);
@@ -40,14 +43,19 @@ export async function serveUntilStopped(options: {
   return EXIT.ok;
 }
 
-/** Configuration is read at start only; SIGHUP says whether a restart would work, rather than ending the process. */
-function onHangup(checkConfig: () => Promise<unknown>, log: Log): void {
-  process.on("SIGHUP", () => {
-    checkConfig().then(
-      () => log.info("The configuration has no errors; it is applied at the next start"),
-      (error) => log.error("The configuration has errors", { cause: describeError(error) }),
-    );
-  });
+/** SIGHUP reads the configuration again, rather than ending the process. */
+function onHangup(findReload: () => () => Promise<void>): void {
+  process.on("SIGHUP", () => void findReload()());
+}
+
+/** A role that reads its configuration at start only says whether a restart would work. */
+async function checkOnly(checkConfig: () => Promise<unknown>, log: Log): Promise<void> {
+  try {
+    await checkConfig();
+    log.info("The configuration has no errors; it is applied at the next start");
+  } catch (error) {
+    log.error("The configuration has errors", { cause: describeError(error) });
+  }
 }
 
 async function waitForStdinEnd(): Promise<string> {

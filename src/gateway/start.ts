@@ -13,6 +13,12 @@ import { serveClients } from "./http/server.ts";
 import { newHolderName } from "./loads/holder-name.ts";
 import type { Poller } from "./poller/poller.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
+import {
+  type ConfigChange,
+  describeChange,
+  type FullConfig,
+  mergeRunning,
+} from "./reload/describe-change.ts";
 import { ResponseStore } from "./stored-responses/response-store.ts";
 import { StoredResponses } from "./stored-responses/stored-responses.ts";
 import { Roster } from "./upstream/roster.ts";
@@ -27,6 +33,8 @@ export interface GatewayOptions {
 export interface RunningGateway {
   readonly url: string;
   readonly metricsUrl: string;
+  /** Goes on with another configuration without breaking a request, or throws `invalid_config` and changes nothing. */
+  reload(wanted: FullConfig): ConfigChange;
   stop(): Promise<void>;
 }
 
@@ -41,6 +49,7 @@ const DRAIN_MS = 30_000;
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { config, profiles, log } = options;
+  let running: FullConfig = { config, profiles };
   const clock = options.clock ?? systemClock;
   const lifecycle = new Lifecycle({ log, clock });
   const roster = new Roster(config.neurons, {
@@ -81,6 +90,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     return {
       url: server.url,
       metricsUrl: metricsServer.url,
+      reload: (wanted) => {
+        const change = describeChange(running, wanted);
+        roster.configure(wanted.config.neurons);
+        running = mergeRunning(running, wanted);
+        core.configure(running.config, running.profiles);
+        return change;
+      },
       stop: () => lifecycle.stop(DRAIN_MS),
     };
   } catch (thrown) {

@@ -1,7 +1,7 @@
 import { afterEach } from "bun:test";
 import { silentLog } from "../../src/base/log.ts";
 import type { GatewayConfig } from "../../src/config/gateway-schema.ts";
-import type { ModelProfile } from "../../src/config/models-schema.ts";
+import type { ModelProfile, ModelProfiles } from "../../src/config/models-schema.ts";
 import { type RunningGateway, startGateway } from "../../src/gateway/start.ts";
 import type { Status } from "../../src/protocol/status.ts";
 import { FakeApi } from "../fakes/fake-api.ts";
@@ -53,12 +53,15 @@ export function profile(given: Partial<ModelProfile> & { readonly id: string }):
   };
 }
 
-/** A running gateway over these neurons, named a, b, c …, that lives until the end of the test. */
-export async function gatewayOver(
-  neurons: readonly FakeNeuron[],
+/** A neuron's name in the configuration, and the neuron. */
+export type NamedNeuron = readonly [name: string, neuron: FakeNeuron];
+
+/** A configuration of these neurons, named a, b, c … where they have no names. */
+export function configOf(
+  neurons: readonly (FakeNeuron | NamedNeuron)[],
   overrides: GatewayOverrides = {},
-): Promise<TestGateway> {
-  const config: GatewayConfig = {
+): GatewayConfig {
+  return {
     gateway: {
       listen: "127.0.0.1:0",
       metrics_listen: "127.0.0.1:0",
@@ -77,11 +80,11 @@ export async function gatewayOver(
       store_days_max: 1,
     },
     neurons: [
-      ...neurons.map((neuron, index) => ({
-        name: String.fromCharCode(97 + index),
-        kind: "neuron" as const,
-        endpoint: neuron.url,
-      })),
+      ...neurons.map((given, index) => {
+        const [name, neuron] =
+          given instanceof FakeNeuron ? [String.fromCharCode(97 + index), given] : given;
+        return { name, kind: "neuron" as const, endpoint: neuron.url };
+      }),
       ...(overrides.apis ?? []).map(({ api, name, entry }) => ({
         name,
         kind: api.kind,
@@ -90,9 +93,20 @@ export async function gatewayOver(
       })),
     ],
   };
+}
+
+function profilesOf(overrides: GatewayOverrides): ModelProfiles {
+  return { models: (overrides.profiles ?? []).map(profile) };
+}
+
+/** A running gateway over these neurons that lives until the end of the test. */
+export async function gatewayOver(
+  neurons: readonly (FakeNeuron | NamedNeuron)[],
+  overrides: GatewayOverrides = {},
+): Promise<TestGateway> {
   const gateway = await startGateway({
-    config,
-    profiles: { models: (overrides.profiles ?? []).map(profile) },
+    config: configOf(neurons, overrides),
+    profiles: profilesOf(overrides),
     log: silentLog,
   });
   cleanups.push(() => gateway.stop());
@@ -104,8 +118,10 @@ export class TestGateway {
   readonly url: string;
   readonly metricsUrl: string;
   readonly stop: () => Promise<void>;
+  readonly #gateway: RunningGateway;
 
   constructor(gateway: RunningGateway) {
+    this.#gateway = gateway;
     this.url = gateway.url;
     this.metricsUrl = gateway.metricsUrl;
     this.stop = () => gateway.stop();
@@ -113,6 +129,12 @@ export class TestGateway {
 
   get port(): number {
     return Number(new URL(this.url).port);
+  }
+
+  /** Goes on with another configuration, as after a change of the files. */
+  reload(neurons: readonly (FakeNeuron | NamedNeuron)[], overrides: GatewayOverrides = {}) {
+    const config = configOf(neurons, overrides);
+    return this.#gateway.reload({ config, profiles: profilesOf(overrides) });
   }
 
   async post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
