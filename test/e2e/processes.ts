@@ -251,11 +251,16 @@ export class Cluster {
     return neuron;
   }
 
+  /** `neurons` are the cluster's own unless there is something between. */
   async startGateway(
-    options: { readonly toml?: string; readonly models?: string } = {},
+    options: {
+      readonly toml?: string;
+      readonly models?: string;
+      readonly neurons?: readonly { readonly name: string; readonly url: string }[];
+    } = {},
   ): Promise<void> {
     const config = join(this.folder, "cortex.toml");
-    const neurons = this.neurons
+    const neurons = (options.neurons ?? this.neurons)
       .map((neuron) => `[[neurons]]\nname = "${neuron.name}"\nendpoint = "${neuron.url}"\n`)
       .join("\n");
     await Bun.write(
