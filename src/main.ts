@@ -1,6 +1,6 @@
 import { completionCommand } from "./cli/completion.ts";
-import { runProgram } from "./cli/frame/run-cli.ts";
 import { drainCommand } from "./cli/drain.ts";
+import { runProgram } from "./cli/frame/run-cli.ts";
 import { gatewayCommand } from "./cli/gateway.ts";
 import { loadCommand } from "./cli/load.ts";
 import { modelsCommand } from "./cli/models.ts";
@@ -9,6 +9,7 @@ import { neuronRpcCommand } from "./cli/neuron-rpc.ts";
 import { planCommand } from "./cli/plan.ts";
 import { probeCommand } from "./cli/probe.ts";
 import { pullCommand } from "./cli/pull.ts";
+import { simulateCommand } from "./cli/simulate.ts";
 import { statusCommand } from "./cli/status.ts";
 import { undrainCommand } from "./cli/undrain.ts";
 import { unloadCommand } from "./cli/unload.ts";
@@ -27,6 +28,7 @@ const commands = [
   planCommand,
   drainCommand,
   undrainCommand,
+  simulateCommand,
   pullCommand,
   versionCommand,
   probeCommand,

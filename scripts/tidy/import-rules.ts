@@ -4,6 +4,8 @@ import type { ImportSite, ParsedFile, Violation } from "./source-file.ts";
 const HEIGHTS: Readonly<Record<string, number>> = {
   main: 5,
   cli: 4,
+  // Drives the roles' own logic.
+  simulation: 3.5,
   gateway: 3,
   neuron: 3,
   translate: 2,

@@ -4,6 +4,12 @@ import type { Model, ModelState } from "../protocol/models.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 import type { ModelSpec } from "./specs.ts";
 
+/** How a model is loaded: what it can serve at once, and how long each of that may be. */
+export interface Shape {
+  readonly slots: number;
+  readonly context: number;
+}
+
 /** One model of a simulated neuron. Changed by the neuron alone. */
 export class SimulatedModel {
   readonly spec: ModelSpec;
@@ -26,9 +32,24 @@ export class SimulatedModel {
   /** Loads that ended well. */
   loads = 0;
 
+  /** As it is, or is being, loaded. */
+  shape: Shape;
+
   constructor(spec: ModelSpec) {
     this.spec = spec;
     this.pinned = spec.pinned;
+    this.shape = spec;
+  }
+
+  /** Device memory that it takes in its shape. */
+  get bytes(): number {
+    return this.bytesIn(this.shape);
+  }
+
+  /** Device memory that it would take in another shape. */
+  bytesIn({ slots, context }: Shape): number {
+    const { spec } = this;
+    return spec.bytes + (spec.contextBytes * slots * context) / (spec.slots * spec.context);
   }
 
   get id(): string {
@@ -47,20 +68,20 @@ export class SimulatedModel {
   /** Device memory that it really has taken by now. */
   get takenBytes(): number {
     if (!this.isResident) return 0;
-    return this.state === "loading" ? this.spec.bytes * this.progress : this.spec.bytes;
+    return this.state === "loading" ? this.bytes * this.progress : this.bytes;
   }
 
   /** What the neuron says of it. */
   view(leases: readonly ModelLease[]): Model {
-    const { spec, engine, state } = this;
+    const { spec, engine, state, shape, bytes } = this;
     return {
       id: spec.id,
       aliases: [...spec.aliases],
       state,
       devices: this.isResident ? [this.device] : [],
-      context: spec.context,
-      slots: spec.slots,
-      bytes: { weights: spec.bytes, context: 0, compute: 0 },
+      context: shape.context,
+      slots: shape.slots,
+      bytes: { weights: spec.bytes, context: bytes - spec.bytes, compute: 0 },
       pinned: this.pinned,
       last_used_ms: this.lastUsedMs,
       ...this.#counts(),

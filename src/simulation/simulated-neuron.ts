@@ -15,7 +15,7 @@ import {
   type UnloadResponse,
 } from "../protocol/models.ts";
 import { DeviceQueue, type EngineEvents, SimulatedEngine } from "./simulated-engine.ts";
-import { SimulatedModel } from "./simulated-model.ts";
+import { type Shape, SimulatedModel } from "./simulated-model.ts";
 import type { Ask, NeuronSpec } from "./specs.ts";
 import { PartyClock, type VirtualClock } from "./virtual-clock.ts";
 
@@ -98,7 +98,7 @@ export class SimulatedNeuron {
     for (const spec of this.spec.models) this.models.set(spec.id, new SimulatedModel(spec));
     for (const model of this.models.values()) {
       if (!model.spec.loaded || this.#instance > 1) continue;
-      const device = this.#planFor(model).devices[0]?.index ?? 0;
+      const device = this.#planFor(model, model.spec).devices[0]?.index ?? 0;
       model.device = device;
       this.#becomeReady(model);
     }
@@ -213,7 +213,7 @@ export class SimulatedNeuron {
   /** Memory that is taken on a device, or promised to a load. */
   heldBytes(index: number): number {
     let sum = 0;
-    for (const model of this.models.values()) if (model.device === index) sum += model.spec.bytes;
+    for (const model of this.models.values()) if (model.device === index) sum += model.bytes;
     return sum;
   }
 
@@ -276,7 +276,7 @@ export class SimulatedNeuron {
   plan(request: PlanRequest): PlanResponse {
     const model = this.#require(request.model);
     if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
-    return this.#planFor(model);
+    return this.#planFor(model, shapeOf(model, request));
   }
 
   /** The model as it is then, or with `wait` once its load has ended. Throws as a neuron refuses. */
@@ -287,16 +287,24 @@ export class SimulatedNeuron {
       const text = `Model '${model.id}' is being unloaded`;
       throw new CortexError("conflict", text, { retryAfterSeconds: 1 });
     }
+    const shape = shapeOf(model, request);
+    if (model.state === "ready" || model.state === "loading") {
+      const { slots, context } = model.shape;
+      if ((request.slots ?? slots) !== slots || (request.context ?? context) !== context) {
+        throw new CortexError("conflict", `Model '${model.id}' is loaded in another shape`);
+      }
+    }
     if (request.pinned !== undefined) model.pinned = request.pinned;
     if (model.state === "ready" || model.state === "loading") {
       return request.wait === false ? this.view(model) : this.#untilSettled(model);
     }
-    const plan = this.#planFor(model);
+    const plan = this.#planFor(model, shape);
     if (plan.fits !== "now") {
       const text = `Cannot load model '${model.id}': there is no room`;
       throw new CortexError("does_not_fit", text, { figures: { ...plan } });
     }
     model.device = plan.devices[0]?.index ?? 0;
+    model.shape = shape;
     model.state = "loading";
     model.loadingSinceMs = this.clock.monotonicMs();
     model.progress = 0;
@@ -318,11 +326,8 @@ export class SimulatedNeuron {
     return done;
   }
 
-  setLeases({ holder, seconds, leases }: LeaseRequest): LeaseResponse {
-    const counts = new Map(Object.entries(leases).filter(([id]) => this.models.has(id)));
-    this.#holders.replace(holder, counts, seconds);
-    const unknown = Object.keys(leases).filter((id) => !this.models.has(id));
-    return { leased: [...counts.keys()], unknown };
+  setLeases(request: LeaseRequest): LeaseResponse {
+    return this.#holders.replace(request, (id) => (this.models.has(id) ? id : undefined));
   }
 
   /** Whether any gateway leases it. */
@@ -348,21 +353,23 @@ export class SimulatedNeuron {
   }
 
   /** On the device where it fits now, else where it may after unloads, the emptiest first. */
-  #planFor(model: SimulatedModel): PlanResponse {
+  #planFor(model: SimulatedModel, shape: Shape): PlanResponse {
     const residents = this.#residents().filter((resident) => resident.model !== model.id);
     const rooms = this.spec.devices.map((device, index) => ({
       index,
       totalBytes: device.totalBytes,
       freeBytes: device.totalBytes - this.takenBytes(index),
     }));
-    const { bytes, context, slots } = model.spec;
+    const { context, slots } = shape;
+    const bytes = model.bytesIn(shape);
+    const parts = { weights: model.spec.bytes, context: bytes - model.spec.bytes, compute: 0 };
     const plans = rooms
       .toSorted((a, b) => b.freeBytes - a.freeBytes)
       .map(({ index }) =>
         planLoad(
           {
             model: model.id,
-            bytes: { weights: bytes, context: 0, compute: 0 },
+            bytes: parts,
             devices: [{ index, bytes }],
             context,
             slots,
@@ -384,7 +391,7 @@ export class SimulatedNeuron {
       if (!model.isResident) continue;
       residents.push({
         model: model.id,
-        devices: [{ index: model.device, bytes: model.spec.bytes }],
+        devices: [{ index: model.device, bytes: model.bytes }],
         loading: model.state === "loading",
         pinned: model.pinned,
         busy: model.inFlight > 0 || this.#isFresh(model),
@@ -429,7 +436,10 @@ export class SimulatedNeuron {
     model.readyMs = this.clock.monotonicMs();
     model.lastUsedMs = this.clock.nowMs();
     const slowness = () => this.slowness;
-    model.engine = new SimulatedEngine(model.spec, { later: this.#later, device, slowness });
+    model.engine = new SimulatedEngine(
+      { ...model.spec, ...model.shape },
+      { later: this.#later, device, slowness },
+    );
   }
 
   /** It is gone from its device. */
@@ -482,7 +492,7 @@ export class SimulatedNeuron {
     await new Promise<void>((resolve) => this.#later(FREE_MS, resolve));
     this.#observer.onUnloaded(this, model, cut);
     this.#leave(model, "absent");
-    return { model: model.id, freed_bytes: model.spec.bytes };
+    return { model: model.id, freed_bytes: model.bytes };
   }
 
   #drain(model: SimulatedModel, seconds: number): Promise<void> {
@@ -511,7 +521,7 @@ export class SimulatedNeuron {
       const text = `Model '${model.id}' is ${model.state}`;
       throw new CortexError("model_not_loaded", text, { retryAfterSeconds: 1 });
     }
-    if (model.inFlight >= model.spec.slots + this.spec.queueMax) {
+    if (model.inFlight >= model.shape.slots + this.spec.queueMax) {
       const text = `Queue of model '${model.id}' is full`;
       throw new CortexError("queue_full", text, { retryAfterSeconds: 1 });
     }
@@ -541,4 +551,9 @@ export class SimulatedNeuron {
       ended();
     };
   }
+}
+
+/** What a request wants, and of the rest what is by default. */
+function shapeOf({ spec }: SimulatedModel, request: PlanRequest): Shape {
+  return { slots: request.slots ?? spec.slots, context: request.context ?? spec.context };
 }

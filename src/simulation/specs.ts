@@ -7,8 +7,10 @@ export interface DeviceSpec {
 export interface ModelSpec {
   readonly id: string;
   readonly aliases: readonly string[];
-  /** Device memory that it takes, weights, context and compute together. */
+  /** Device memory that it takes beside its context. */
   readonly bytes: number;
+  /** What its context takes on top with the slots and context below; other shapes take their part of it. */
+  readonly contextBytes: number;
   readonly slots: number;
   /** Tokens per slot. */
   readonly context: number;

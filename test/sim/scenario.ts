@@ -94,6 +94,7 @@ function drawModel(random: SeededRandom, index: number): ModelSpec {
     id: `m${index}`,
     aliases: random.chance(0.2) ? [`alias-${index}`] : [],
     bytes: random.between(1, 6) * GIB,
+    contextBytes: 0,
     slots: random.whole(1, 4),
     context: 8_192,
     loadSeconds: random.between(0.3, 12),
