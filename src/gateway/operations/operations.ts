@@ -127,7 +127,12 @@ export class Operations {
     const promptTokens = request.prompt_tokens ?? PROMPT_TOKENS_DEFAULT;
     const warm = fleet.warmCandidates(entry, undefined);
     const cold = fleet.coldCandidates(entry, undefined);
-    const choice = chooseRoute({ promptTokens, warm, cold: () => cold, random: () => 0 });
+    const choice = chooseRoute({
+      prompt: { promptTokens },
+      warm,
+      cold: () => cold,
+      random: () => 0,
+    });
     const candidates = await Promise.all(
       [...fleet.neurons]
         .filter((neuron) => neuron.replicas.get(entry.source)?.report !== undefined)
@@ -245,7 +250,7 @@ export class Operations {
     const { fleet } = this.#options;
     const apis = new Set([...fleet.neurons].filter(({ loads }) => !loads).map(({ name }) => name));
     const choice = chooseRoute({
-      promptTokens: PROMPT_TOKENS_DEFAULT,
+      prompt: { promptTokens: PROMPT_TOKENS_DEFAULT },
       warm: fleet.warmCandidates(entry, apis),
       cold: () => fleet.coldCandidates(entry, undefined),
       random: () => 0,

@@ -90,11 +90,12 @@ export class KnownPrompt implements Prompt {
     if (session !== undefined) sessions.note(session, to.neuron, nowMs);
     this.#sent = { to, held: 0, lastUse: 0 };
     if (chain.keys.length === 0) return;
-    const { prefixes } = model.ensure(to.neuron);
+    const replica = model.ensure(to.neuron);
+    const { prefixes } = replica;
     const held = prefixes.count(chain);
     this.#sent = { to, held, lastUse: prefixes.lastUse(chain.keys[held - 1]) };
     const tokensMax = to.cacheTokens > 0 ? to.cacheTokens : CACHE_TOKENS_UNKNOWN;
-    prefixes.use(chain.keys, tokensMax * model.figures.bytesPerToken);
+    replica.use(chain.keys, tokensMax * model.figures.bytesPerToken);
   }
 
   /** It was answered; without usage nothing is learned. */

@@ -9,10 +9,22 @@ export class ReplicaKnowledge {
   readonly prefixes = new HeldPrefixes();
   #trust = 1;
   #tells = false;
+  #isTold = false;
 
   /** 0 to 1: how much of what was believed has proved true lately. */
   get trust(): number {
     return this.#trust;
+  }
+
+  /** A prompt is read there. Where the neuron tells what it throws away, its room needs no reckoning. */
+  use(keys: readonly number[], bytesMax: number): void {
+    this.prefixes.use(keys, this.#isTold ? Number.POSITIVE_INFINITY : bytesMax);
+  }
+
+  /** The neuron says that it holds these. */
+  learn(keys: readonly number[]): void {
+    this.#isTold = true;
+    this.prefixes.use(keys, Number.POSITIVE_INFINITY);
   }
 
   /**

@@ -27,8 +27,6 @@ export type SamplePrompt = Pick<AskedPrompt, "source" | "promptTokens" | "nowMs"
 
 /** Prompts shorter than that have no beginning worth a look. */
 const BODY_BYTES_MIN = 1_024;
-/** What neurons tell of their caches is bounded there. */
-const TOLD_BYTES_MAX = Number.POSITIVE_INFINITY;
 
 /**
  * Owner of what this gateway believes of the caches in its fleet: who holds which beginnings of prompts, and who served
@@ -87,7 +85,7 @@ export class PrefixKnowledge {
   }
 
   #learn(neuron: string, source: string, hashes: readonly string[]): void {
-    this.#ensure(source).ensure(neuron).prefixes.use(parseKeys(hashes), TOLD_BYTES_MAX);
+    this.#ensure(source).ensure(neuron).learn(parseKeys(hashes));
   }
 
   #ensure(source: string): ModelKnowledge {

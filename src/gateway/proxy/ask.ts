@@ -1,4 +1,5 @@
 import type { ByteSpan } from "../../base/byte-span.ts";
+import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { Endpoint } from "./endpoints.ts";
 
 /** What is asked, in the client's words. */
@@ -10,6 +11,8 @@ export interface Ask {
   /** The model as the fleet calls it. */
   readonly source: string;
   readonly promptTokens: number;
+  /** What is known of its prompt. */
+  readonly prompt: KnownPrompt;
   readonly requestId: string;
   /** Header lines of the client that an API of its own dialect gets, too. */
   readonly forwarded: string;

@@ -1,4 +1,5 @@
 import type { Writable } from "../../base/byte-span.ts";
+import { PREFIX_HEADER } from "../../protocol/prefixes.ts";
 import type { AnswerTranslator } from "../../translate/dialects.ts";
 import type { StoredRequest } from "../../translate/responses/request-to-chat.ts";
 import { ANTHROPIC_VERSION, type Upstream } from "../upstream/upstream.ts";
@@ -99,7 +100,10 @@ function planEstimate(ask: Ask, upstream: Upstream): Attempt {
 /** The client's own key is never among them: each upstream has the one that the configuration names. */
 function formatHeaders(ask: Ask, upstream: Upstream): string {
   const base = `Content-Type: application/json\r\nX-Request-Id: ${ask.requestId}\r\n`;
-  if (upstream.kind === "neuron") return base;
+  if (upstream.kind === "neuron") {
+    const prefixes = ask.prompt.formatHeader();
+    return prefixes === "" ? base : `${base}${PREFIX_HEADER}: ${prefixes}\r\n`;
+  }
   if (upstream.kind === "openai") return base + upstream.headerLines;
   const own = ask.forwarded === "" ? `Anthropic-Version: ${ANTHROPIC_VERSION}\r\n` : ask.forwarded;
   return base + upstream.headerLines + own;

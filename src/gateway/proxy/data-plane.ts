@@ -2,11 +2,13 @@ import { CortexError } from "../../base/errors.ts";
 import type { UpstreamKind } from "../../translate/dialects.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { ClientRequest, Reply } from "../listener/reply.ts";
+import type { KnownPrompt } from "../prefix/known-prompt.ts";
+import type { PromptForm } from "../prefix/prompt-reader.ts";
 import type { Endpoint, EndpointName } from "./endpoints.ts";
 import { Exchange } from "./exchange.ts";
 import { readForwarded } from "./forwarded-headers.ts";
 import type { DataPlaneParts } from "./parts.ts";
-import { readRoutingFields } from "./routing-fields.ts";
+import { type RoutingFields, readRoutingFields } from "./routing-fields.ts";
 
 /** Which of the data plane's routes a request is for. */
 export interface AskedFor {
@@ -20,6 +22,14 @@ const INCAPABLE: Partial<Readonly<Record<EndpointName, UpstreamKind>>> = {
   embeddings: "anthropic",
   rerank: "anthropic",
   count_tokens: "openai",
+};
+
+/** Endpoints whose prompts a cache may hold. */
+const FORMS: Partial<Readonly<Record<EndpointName, PromptForm>>> = {
+  chat: "chat",
+  messages: "messages",
+  responses: "responses",
+  completions: "completions",
 };
 
 /** Seconds after which a place in a full queue may be free. */
@@ -42,6 +52,7 @@ export class DataPlane {
       const fields = readRoutingFields(body);
       const entry = this.#find(fields.model);
       this.#admit(entry);
+      const { stream, promptTokens } = fields;
       const exchange = new Exchange(this.#parts, reply, {
         endpoint,
         requestId,
@@ -51,8 +62,9 @@ export class DataPlane {
         entry,
         excluded: this.#findIncapable(entry, endpoint),
         forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerLines) : "",
-        stream: fields.stream,
-        promptTokens: fields.promptTokens,
+        stream,
+        promptTokens,
+        prompt: this.#readPrompt(request, endpoint, { fields, entry }),
         startMs,
       });
       exchange.start();
@@ -60,6 +72,23 @@ export class DataPlane {
       if (thrown instanceof CortexError) this.#parts.metrics.countRejection(thrown.code);
       throw thrown;
     }
+  }
+
+  /** What is known of the prompt, where there is a choice that it bears on. */
+  #readPrompt(
+    { body, headerLines }: ClientRequest,
+    { name }: Endpoint,
+    { fields, entry }: { readonly fields: RoutingFields; readonly entry: CatalogueEntry },
+  ): KnownPrompt {
+    const { fleet, clock } = this.#parts;
+    const { parts, promptTokens } = fields;
+    const { source } = entry;
+    const nowMs = clock.monotonicMs();
+    if (fleet.placed(source).length < 2) {
+      return fleet.prefixes.sample({ source, promptTokens, nowMs });
+    }
+    const form = FORMS[name];
+    return fleet.prefixes.read({ source, form, headerLines, body, parts, promptTokens, nowMs });
   }
 
   /**

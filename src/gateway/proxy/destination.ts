@@ -1,6 +1,7 @@
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Lease } from "../fleet/lease.ts";
 import type { Replica } from "../fleet/replica.ts";
+import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { DataPlaneParts } from "./parts.ts";
@@ -8,7 +9,7 @@ import type { DataPlaneParts } from "./parts.ts";
 /** What the choice depends on. */
 export interface DestinationRequest {
   readonly entry: CatalogueEntry;
-  readonly promptTokens: number;
+  readonly prompt: KnownPrompt;
   /** Upstreams that cannot do what is asked. */
   readonly excluded: ReadonlySet<string> | undefined;
 }
@@ -57,10 +58,11 @@ export class Destination {
   /** Picks where to go now, which counts as an attempt; undefined when nobody can take the request. */
   choose(): Upstream | undefined {
     const { fleet, random, upstreams } = this.#parts;
-    const { entry, promptTokens } = this.#request;
+    const { entry, prompt } = this.#request;
     const excluded = this.#excluded;
     const choice = chooseRoute({
-      promptTokens,
+      prompt,
+      stickyTo: prompt.stickyTo,
       warm: fleet.warmCandidates(entry, excluded),
       cold: () => fleet.coldCandidates(entry, excluded),
       random,
@@ -86,6 +88,16 @@ export class Destination {
     const lease = this.#lease;
     await this.#parts.loads.ensureReady(neuron, this.#request.entry, { signal });
     lease?.begin();
+  }
+
+  /** The request goes to the neuron now, whose cache will hold its prompt. */
+  noteSent(): void {
+    const { replica } = this;
+    if (replica === undefined) return;
+    const { neuron, report } = replica;
+    const isOurs = this.#parts.fleet.findNeuron(neuron)?.loads === true;
+    const cacheTokens = isOurs && report !== undefined ? report.slots * report.context : 0;
+    this.#request.prompt.noteSent({ neuron, cacheTokens, tellsCached: isOurs });
   }
 
   #chosen(): RouteChoice {

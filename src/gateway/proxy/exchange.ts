@@ -131,6 +131,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     const keepsSent = stream && entry.resume;
     const options = { stream, keepsSent, events: this, clock };
     this.#answer = new UpstreamAnswer(attempt, this.#client, options);
+    this.#destination.noteSent();
     this.#answer.send();
   }
 
@@ -138,6 +139,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   #elsewhere(error: CortexError): void {
     const destination = this.#destination;
     destination.release();
+    this.#request.prompt.noteFailed();
     this.#answer = undefined;
     this.#lastError = error;
     if (destination.isExhausted) {
@@ -282,7 +284,10 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     if (stored === undefined) return;
     let cause = "it is larger than the store";
     try {
-      if (memory.responses.keep(response, stored)) return;
+      if (memory.responses.keep(response, stored)) {
+        this.#request.prompt.noteResponse(String(response["id"]));
+        return;
+      }
     } catch (thrown) {
       cause = describeError(thrown);
     }
@@ -397,10 +402,11 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     this.#done = true;
     this.#client.stop();
     act();
-    const { entry, endpoint, startMs } = this.#request;
+    const { entry, endpoint, prompt, startMs } = this.#request;
     const relay = this.#relay;
     recordExchange(this.#parts, {
       entry,
+      prompt,
       endpoint: endpoint.name,
       neuron: this.#destination.choice?.neuron,
       replica: this.#destination.replica,

@@ -1,6 +1,7 @@
 import { NO_NEURON } from "../../metrics/gateway-metrics.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Replica } from "../fleet/replica.ts";
+import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { EndpointName } from "./endpoints.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import type { Usage } from "./usage.ts";
@@ -8,6 +9,7 @@ import type { Usage } from "./usage.ts";
 /** How an exchange went; times are of the monotonic clock, 0 for what never happened. */
 export interface ExchangeOutcome {
   readonly entry: CatalogueEntry;
+  readonly prompt: KnownPrompt;
   readonly endpoint: EndpointName;
   readonly neuron: string | undefined;
   readonly replica: Replica | undefined;
@@ -24,7 +26,7 @@ export interface ExchangeOutcome {
 /** Speeds of answers shorter than this say little. */
 const SPEED_TOKENS_MIN = 4;
 
-/** Tells metrics and fleet how a request ended. */
+/** Tells metrics, fleet and what is known of prompts how a request ended. */
 export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome): void {
   const { entry, status, startMs, sentMs, firstByteMs, usage } = outcome;
   const nowMs = parts.clock.monotonicMs();
@@ -42,6 +44,8 @@ export function recordExchange(parts: DataPlaneParts, outcome: ExchangeOutcome):
     completionTokens: tokens,
     overheadSeconds: outcome.overheadSeconds,
   });
+  if (status === 200) outcome.prompt.noteAnswered(usage);
+  else if (firstByteMs === 0) outcome.prompt.noteFailed();
   if (status === 200 && outcome.replica !== undefined) {
     parts.fleet.noteRequestServed(outcome.replica, (nowMs - sentMs) / 1_000);
   }

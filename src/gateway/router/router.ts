@@ -33,7 +33,8 @@ export interface Prompt {
   readonly answerTokens?: number;
 }
 
-export interface RouteQuestion extends Prompt {
+export interface RouteQuestion {
+  readonly prompt: Prompt;
   readonly warm: readonly WarmCandidate[];
   /** Asked only when the warm ones make one wait. */
   readonly cold: () => readonly ColdCandidate[];
@@ -204,12 +205,12 @@ function chooseWarm(question: RouteQuestion): RouteChoice | undefined {
   const { warm } = question;
   const [first] = warm;
   if (first === undefined) return undefined;
-  if (warm.length === 1) return toWarmChoice(predictWarm(first, question), first, "only");
+  if (warm.length === 1) return toWarmChoice(predictWarm(first, question.prompt), first, "only");
   const measured = warm.every((candidate) => candidate.prefillTokensPerSecond !== undefined);
   const even = measured ? warm : withoutCrowded(warm);
   const compared = even.length >= DRAW_FROM ? drawFrom(even, question) : even;
   const fastest = fastestDecode(compared);
-  const best = pickBest(compared, question, fastest);
+  const best = pickBest(compared, question.prompt, fastest);
   if (best === undefined) return undefined;
   const { candidate, prediction } = best;
   const sticky = pickSticky(compared, question, { best: prediction, fastest });
@@ -244,7 +245,7 @@ function pickSticky(
   if (stickyTo === undefined || stickyTo === best.neuron) return undefined;
   const candidate = compared.find(({ neuron }) => neuron === stickyTo);
   if (candidate === undefined || candidate.inFlight >= candidate.slots) return undefined;
-  const prediction = predictWarm(candidate, question, { fastest });
+  const prediction = predictWarm(candidate, question.prompt, { fastest });
   if (prediction.seconds > best.seconds + STICKY_SECONDS_MAX) return undefined;
   return toWarmChoice(prediction, candidate, "sticky");
 }
@@ -267,7 +268,7 @@ function drawFrom(
   const first = Math.floor(question.random() * candidates.length);
   const step = 1 + Math.floor(question.random() * (candidates.length - 1));
   const second = (first + step) % candidates.length;
-  const holder = findHolder(candidates, question);
+  const holder = findHolder(candidates, question.prompt);
   return candidates.filter(
     (candidate, index) =>
       index === first ||
@@ -300,7 +301,7 @@ function chooseCold(question: RouteQuestion): Prediction | undefined {
   const fastest = Math.max(fastestDecode(cold), fastestDecode(question.warm));
   let best: Prediction | undefined;
   for (const candidate of cold) {
-    const prediction = predictCold(candidate, question, { fastest });
+    const prediction = predictCold(candidate, question.prompt, { fastest });
     if (best === undefined || prediction.seconds < best.seconds) best = prediction;
   }
   return best;

@@ -34,7 +34,12 @@ function route(
   coldOnes: readonly ColdCandidate[] = [],
   promptTokens = 1_000,
 ) {
-  return chooseRoute({ promptTokens, warm: candidates, cold: () => coldOnes, random: () => 0 });
+  return chooseRoute({
+    prompt: { promptTokens },
+    warm: candidates,
+    cold: () => coldOnes,
+    random: () => 0,
+  });
 }
 
 describe("router", () => {
@@ -96,7 +101,7 @@ describe("router", () => {
 
   test("does not look at cold neurons while a warm one answers soon", () => {
     chooseRoute({
-      promptTokens: 100,
+      prompt: { promptTokens: 100 },
       warm: [warm("a")],
       cold: () => {
         throw new Error("Asked for cold candidates");
