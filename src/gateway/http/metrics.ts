@@ -1,5 +1,5 @@
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
-import { Listener } from "../listener/listener.ts";
+import { Listener, type ListenerOptions } from "../listener/listener.ts";
 import { notFound } from "./app.ts";
 import { sendError, toCortexError } from "./errors.ts";
 
@@ -11,12 +11,14 @@ const NOBODY = { dialect: "chat", requestId: "" } as const;
 /** Serves Prometheus on an address of its own, which need not be reachable for clients. */
 export function serveMetrics(options: {
   readonly address: string;
+  readonly handed?: ListenerOptions["handed"];
   readonly metrics: GatewayMetrics;
 }): Listener {
   const { registry } = options.metrics;
-  const { address } = options;
+  const { address, handed } = options;
   return new Listener({
     address,
+    handed,
     bodyBytesMax: BODY_BYTES_MAX,
     handler: {
       handle: ({ method, path, target }, reply) => {

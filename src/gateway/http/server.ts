@@ -3,7 +3,7 @@ import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import { Listener } from "../listener/listener.ts";
+import { Listener, type ListenerOptions } from "../listener/listener.ts";
 import type { ClientRequest, RefusedRequest, Reply, RequestHandler } from "../listener/reply.ts";
 import { listHeaders } from "../listener/request-parser.ts";
 import type { Drainer } from "../operations/drainer.ts";
@@ -18,6 +18,7 @@ import { describeForLog, errorResponse, sendError, toCortexError } from "./error
 export interface ServerOptions {
   readonly address: string;
   readonly bodyBytesMax: number;
+  readonly handed?: ListenerOptions["handed"];
   readonly dataPlane: DataPlane;
   readonly fleet: Fleet;
   readonly operations: Operations;
@@ -39,8 +40,8 @@ const NOBODY: Asked = { dialect: "chat", requestId: "", peerAddress: undefined }
 
 /** Serves clients: hot paths at once, everything else through Elysia. Throws `invalid_config` when it cannot listen. */
 export function serveClients(options: ServerOptions): Listener {
-  const { address, bodyBytesMax } = options;
-  return new Listener({ address, bodyBytesMax, handler: new ClientHandler(options) });
+  const { address, bodyBytesMax, handed } = options;
+  return new Listener({ address, bodyBytesMax, handed, handler: new ClientHandler(options) });
 }
 
 /** Sends each request to the data plane or to the framework, and turns what is thrown into an answer. */

@@ -49,6 +49,8 @@ export class ClientConnection implements Reply {
   #paused = false;
   #streaming = false;
   #lastRequest = false;
+  /** The next answer whose head is still to be written is the last one. */
+  #endsAfterNext = false;
   #dead = false;
   readonly #peerAddress: string;
   readonly #lastLine = new LastRequestLine();
@@ -176,6 +178,7 @@ export class ClientConnection implements Reply {
 
   send(status: number, headers: string, body: Writable): void {
     if (this.#dead || this.#state !== "busy" || this.#streaming) return;
+    this.#lastRequest ||= this.#endsAfterNext;
     const bodyBytes = byteCountOf(body);
     const head = formatWholeHead({ status, headers, bodyBytes, close: this.#lastRequest });
     const hasBody = this.#head?.method !== "HEAD" && status !== 204 && status !== 304;
@@ -186,6 +189,7 @@ export class ClientConnection implements Reply {
   begin(status: number, headers: string): void {
     if (this.#dead || this.#state !== "busy" || this.#streaming) return;
     this.#streaming = true;
+    this.#lastRequest ||= this.#endsAfterNext;
     const chunked = this.#head?.isHttp10 !== true;
     if (!chunked) this.#lastRequest = true;
     this.#write({ head: formatReplyHead({ status, headers, chunked, close: this.#lastRequest }) });
@@ -236,6 +240,11 @@ export class ClientConnection implements Reply {
   retire(): void {
     this.#lastRequest = true;
     if (this.#state === "idle") this.terminate();
+  }
+
+  /** Another process takes new connections: the client is told with the next answer that this one ends. */
+  endAfterNext(): void {
+    this.#endsAfterNext = true;
   }
 
   #write(parts: WriteParts): void {

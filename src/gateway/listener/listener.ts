@@ -1,4 +1,5 @@
 import { CortexError, describeError } from "../../base/errors.ts";
+import type { HandedSocket } from "../../lifecycle/handed-sockets.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { RequestHandler } from "./reply.ts";
 
@@ -7,6 +8,8 @@ export interface ListenerOptions {
   readonly address: string;
   readonly handler: RequestHandler;
   readonly bodyBytesMax: number;
+  /** A socket that listens at the address already, of the process before this one. */
+  readonly handed?: HandedSocket | undefined;
   readonly deadlines?: Partial<ListenerDeadlines>;
 }
 
@@ -37,6 +40,7 @@ const SWEEP_MS = 1_000;
  */
 export class Listener {
   readonly url: string;
+  readonly port: number;
   readonly #connections = new Set<ClientConnection>();
   readonly #server: Bun.TCPSocketListener<ClientConnection>;
   readonly #deadlines: ListenerDeadlines;
@@ -46,7 +50,7 @@ export class Listener {
 
   /** Listens at once. Throws `invalid_config` when it cannot. */
   constructor(options: ListenerOptions) {
-    const { address, handler, bodyBytesMax } = options;
+    const { address, handler, bodyBytesMax, handed } = options;
     this.#deadlines = { ...DEADLINES, ...options.deadlines };
     const colon = address.lastIndexOf(":");
     const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
@@ -58,9 +62,10 @@ export class Listener {
     };
     try {
       this.#server = Bun.listen<ClientConnection>({
-        hostname,
-        port: Number(address.slice(colon + 1)),
-        exclusive: true,
+        ...(handed === undefined
+          ? { hostname, port: Number(address.slice(colon + 1)), exclusive: true }
+          : // Of this form Bun's types know Unix sockets alone.
+            ({ fd: handed.fd } as unknown as { hostname: string; port: number })),
         socket: {
           open: (socket) => {
             socket.setNoDelay(true);
@@ -81,7 +86,8 @@ export class Listener {
       throw cannotListen(address, cause);
     }
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    this.url = `http://${host}:${this.#server.port}`;
+    this.port = handed?.port ?? this.#server.port;
+    this.url = `http://${host}:${this.port}`;
     this.#sweep = setInterval(() => {
       this.#nowSeconds += 1;
       this.#expire();
@@ -89,11 +95,24 @@ export class Listener {
     this.#sweep.unref();
   }
 
-  /** Refuses new connections and resolves when the last answer is out. */
-  async stop(): Promise<void> {
+  /** The descriptor of the listening socket, for a process that goes on listening on it. */
+  get fd(): number {
+    // Bun's types leave it out.
+    return (this.#server as unknown as { readonly fd: number }).fd;
+  }
+
+  /**
+   * Accepts no new connection and resolves when the last answer is out. Without a successor clients that have nothing
+   * under way are let go at once. With one (`handedOver`) each may ask once more, and learns from that answer that it has
+   * to connect anew: a request that is on its way while its connection is closed would be lost.
+   */
+  async stop({ handedOver = false } = {}): Promise<void> {
     this.#server.stop(false);
     this.#drained = Promise.withResolvers();
-    for (const connection of [...this.#connections]) connection.retire();
+    for (const connection of [...this.#connections]) {
+      if (handedOver) connection.endAfterNext();
+      else connection.retire();
+    }
     if (this.#connections.size === 0) this.#drained.resolve();
     await this.#drained.promise;
     clearInterval(this.#sweep);

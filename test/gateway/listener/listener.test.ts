@@ -221,6 +221,39 @@ describe("listener", () => {
     expect(client.text).toEndWith("4\r\nlast\r\n0\r\n\r\n");
   });
 
+  test("a listener with a successor answers once more on each connection, and says that it is the last", async () => {
+    const replies: Reply[] = [];
+    const arrived = Promise.withResolvers<void>();
+    const listener = listen((request, reply) => {
+      if (request.path !== "/stream") {
+        reply.send(200, "", request.path);
+        return;
+      }
+      reply.begin(200, "");
+      replies.push(reply);
+      arrived.resolve();
+    });
+    const [idle, streaming] = [
+      await RawClient.connect(listener),
+      await RawClient.connect(listener),
+    ];
+    idle.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
+    await idle.until("/first");
+    streaming.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    await arrived.promise;
+    const stopped = listener.stop({ handedOver: true });
+    replies[0]?.end();
+    await streaming.until("0\r\n\r\n");
+    expect(streaming.text).not.toContain("Connection: close");
+    for (const client of [idle, streaming]) {
+      client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+      await client.until("/next");
+      expect(client.text).toContain("Connection: close");
+      client.leave();
+    }
+    await stopped;
+  });
+
   test("a broken answer never ends cleanly", async () => {
     const listener = listen((_, reply) => {
       reply.begin(200, "");
