@@ -48,6 +48,8 @@ export class FakeNeuron {
   /** Of its own, as that of every daemon. */
   instance = `fake-${crypto.randomUUID()}`;
   totalBytes = 10 * GIB;
+  /** Memory that is neither free nor any model's. */
+  lostBytes = 0;
   state: Health["state"] = "ok";
   /** Set to count requests as they run, to refuse those for models that are not loaded, and to drain in unloads. */
   strict = false;
@@ -274,7 +276,7 @@ export class FakeNeuron {
 
   /** What the loaded models leave. */
   get freeBytes(): number {
-    let used = 0;
+    let used = this.lostBytes;
     for (const model of this.models.values()) {
       if (model.state === "ready" || model.state === "loading") used += model.bytes?.weights ?? 0;
     }
@@ -315,7 +317,8 @@ export class FakeNeuron {
     const model = this.models.get(request.model);
     if (model === undefined) return failure(404, "model_not_found", `No model '${request.model}'`);
     if (request.lease !== undefined) this.#leases.set(model.id, request.lease);
-    if (model.state === "ready") return Response.json({ model });
+    if (request.pinned !== undefined) this.change(model.id, { pinned: request.pinned });
+    if (model.state === "ready") return Response.json({ model: this.model(model.id) });
     if (model.state === "loading") return Response.json({ model }, { status: 202 });
     if ((model.bytes?.weights ?? 0) > this.freeBytes) {
       return failure(507, "does_not_fit", `Model '${model.id}' does not fit`);
@@ -348,6 +351,7 @@ export class FakeNeuron {
         return failure(409, "conflict", `Model '${model.id}' is leased, loading or new`);
       }
     }
+    if (model.state === "absent") return Response.json({ model: model.id, freed_bytes: 0 });
     if (this.strict && model.in_flight > 0) {
       this.change(model.id, { state: "draining" });
       while (this.model(model.id).in_flight > 0 && !signal.aborted) await this.#nextChange(signal);

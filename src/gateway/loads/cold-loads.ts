@@ -169,7 +169,7 @@ export class ColdLoads {
     const flight: Flight = {
       ...{ neuron, entry, startMs, waiters: 0 },
       abandon: new AbortController(),
-      phase: "waiting",
+      phase: "making_room",
       done: Promise.resolve(),
     };
     this.#flights.set(key, flight);
@@ -221,7 +221,11 @@ export class ColdLoads {
         signal: this.#stop.signal,
         abandoned: AbortSignal.any([this.#stop.signal, flight.abandon.signal]),
         inTurn: (work) => this.inTurn(neuron, work),
-        aheadWaitedMs: () => this.#ahead(flight).map(waitedMs),
+        ahead: () =>
+          this.#ahead(flight).map((other) => ({
+            waitedMs: waitedMs(other),
+            blocked: other.phase === "waiting",
+          })),
         waitedMs: () => waitedMs(flight),
         enter: (phase) => {
           flight.phase = phase;

@@ -6,7 +6,7 @@ import { estimateLoadSeconds } from "../fleet/candidates.ts";
 import { type Drains, drainElsewhere } from "./drain-elsewhere.ts";
 import { toLoadRequest } from "./load-request.ts";
 import type { LoadRun } from "./load-run.ts";
-import { type Admission, planAdmission } from "./plan-admission.ts";
+import { type Admission, mayBePassed, planAdmission } from "./plan-admission.ts";
 import { isProtected } from "./protection.ts";
 import { toLoadedModels, toNeeds } from "./residents.ts";
 import { unloadIdle } from "./unload-idle.ts";
@@ -26,7 +26,10 @@ const PAUSE_MS_FIRST = 50;
 const PAUSE_MS_MAX = 2_000;
 /** A waiting load looks again at least this often. */
 const LOOK_MS = 1_000;
-/** A neuron's plan is asked for again after this long; in between the fleet says who is in use. */
+/**
+ * A neuron's plan is asked for again after this long; in between the fleet says who is in use. One in which others load,
+ * or memory is kept for them, is asked for at the next look.
+ */
 const PLAN_AGE_MS = 5_000;
 /** How long a load waits for room in all: as long as clients wait by default. */
 const ROOM_MS = 600_000;
@@ -99,18 +102,20 @@ async function untilWorthATurn(
 ): Promise<void> {
   const { clock, fleet, abandoned, neuron } = run;
   const { plan, closed, untilMs } = state;
-  const againMs = clock.monotonicMs() + PLAN_AGE_MS;
+  const isPassing = plan?.unloads.some(({ loading }) => loading === true) === true;
+  const againMs = clock.monotonicMs() + (isPassing ? LOOK_MS : PLAN_AGE_MS);
   run.enter("waiting");
   for (;;) {
     const nowMs = clock.monotonicMs();
     const drainedMs = closed.sources.size === 0 ? 0 : nowMs - closed.sinceMs;
     if (nowMs >= untilMs || drainedMs >= DRAIN_MS) throw stillInUse(run, plan);
     await waitForChange({ fleet, clock, signal: abandoned }, { neuron, limitMs: LOOK_MS });
-    if (plan === undefined || isThere(run) || clock.monotonicMs() >= againMs) return;
+    if (plan === undefined || isThere(run) || clock.monotonicMs() >= againMs) break;
     const { admission } = decide(run, { plan, fresh: false });
-    if (admission.kind === "wait" || isClosedAlready(admission, closed)) continue;
-    return;
+    if (admission.kind !== "wait" && !isClosedAlready(admission, closed)) break;
   }
+  // Loads that came later do not pass it now.
+  run.enter("making_room");
 }
 
 function isClosedAlready(admission: Admission, { sources }: Closed): boolean {
@@ -128,7 +133,7 @@ async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
     return await start(run);
   // It is on its way out, or others come first: the next change tells.
   if (state === "ready" || state === "draining") return { kind: "wait", plan: undefined };
-  if (run.aheadWaitedMs().some((aheadMs) => aheadMs >= run.groupMaxMs)) {
+  if (run.ahead().some((load) => !mayBePassed(load, run.groupMaxMs))) {
     return { kind: "wait", plan: undefined };
   }
   run.enter("making_room");
@@ -194,7 +199,7 @@ function decide(
     if (eviction.kind !== "none" && eviction.victims.includes(id)) swapSeconds += loadSeconds;
   }
   const admission = planAdmission({
-    aheadWaitedMs: run.aheadWaitedMs(),
+    ahead: run.ahead(),
     waitedMs: run.waitedMs(),
     fitsNow: plan.fits === "now",
     eviction,

@@ -1,10 +1,10 @@
 /**
  * How far a load is:
- * - `waiting`: other loads of the neuron come first, or models in use have to finish;
  * - `making_room`: it plans, and evicts who is idle;
+ * - `waiting`: that is not enough, and models in use have to finish;
  * - `loading`: the neuron reads it.
  */
-export type LoadPhase = "waiting" | "making_room" | "loading";
+export type LoadPhase = "making_room" | "waiting" | "loading";
 
 /** What a client that waits may be told. */
 export interface LoadProgress {

@@ -6,6 +6,7 @@ import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import { findRoom } from "./find-room.ts";
 import type { LoadPhase } from "./load-progress.ts";
 import type { LoadSettings } from "./load-request.ts";
+import type { LoadAhead } from "./plan-admission.ts";
 import { type NeuronCall, refreshModels } from "./unload-idle.ts";
 import { waitForChange } from "./wait-for-change.ts";
 
@@ -25,8 +26,8 @@ export interface LoadRun extends NeuronCall {
   readonly abandoned: AbortSignal;
   /** Runs the work when no other load of this neuron plans or evicts. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
-  /** How long loads of this neuron that came before have waited for room. */
-  readonly aheadWaitedMs: () => number[];
+  /** The loads of this neuron that came before and have no room yet. */
+  readonly ahead: () => LoadAhead[];
   /** How long this one has. */
   readonly waitedMs: () => number;
   readonly enter: (phase: LoadPhase) => void;

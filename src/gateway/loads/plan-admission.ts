@@ -1,9 +1,15 @@
 import type { EvictionPlan } from "../evictor/evictor.ts";
 
+/** A load of the same neuron that was asked for before, and has no room yet. */
+export interface LoadAhead {
+  readonly waitedMs: number;
+  /** Idle models are not enough for it: it waits for those in use. */
+  readonly blocked: boolean;
+}
+
 /** A load that waits for room on a neuron, and what stands in its way. */
 export interface AdmissionQuestion {
-  /** How long each load of this neuron that came before has waited for room. */
-  readonly aheadWaitedMs: readonly number[];
+  readonly ahead: readonly LoadAhead[];
   readonly waitedMs: number;
   /** Whether the neuron says that it fits as things are. */
   readonly fitsNow: boolean;
@@ -37,24 +43,24 @@ export function planTurnMs(question: {
 
 /**
  * What a load that waits for room may do now:
- * 1. It waits while a load before it has waited as long as a group may last: until then a later one may go first where
- *    it finds room, afterwards nobody takes what the first needs.
+ * 1. It waits for those before it. It may pass one for which idle models are not enough, where it finds room itself, but
+ *    none that has waited as long as a group may last: then nobody takes what the first needs.
  * 2. It loads where it fits.
  * 3. It evicts who is idle.
  * 4. The first in line closes who is in use, once the turn of those is over.
  * 5. What is pinned or too small never gives way; what else stands in the way may pass by itself.
  */
 export function planAdmission(question: AdmissionQuestion): Admission {
-  const { aheadWaitedMs, waitedMs, fitsNow, eviction, groupMaxMs } = question;
+  const { ahead, waitedMs, fitsNow, eviction, groupMaxMs } = question;
   // 1.
-  if (aheadWaitedMs.some((aheadMs) => aheadMs >= groupMaxMs)) return { kind: "wait" };
+  if (ahead.some((load) => !mayBePassed(load, groupMaxMs))) return { kind: "wait" };
   // 2.
   if (fitsNow) return { kind: "load" };
   // 3.
   if (eviction.kind === "evict") return eviction;
   // 4.
   if (eviction.kind === "drain") {
-    if (aheadWaitedMs.length > 0 || waitedMs < planTurnMs(question)) return { kind: "wait" };
+    if (ahead.length > 0 || waitedMs < planTurnMs(question)) return { kind: "wait" };
     return { kind: "close", victims: eviction.busy };
   }
   // 5.
@@ -62,4 +68,9 @@ export function planAdmission(question: AdmissionQuestion): Admission {
   return reason === "pinned" || reason === "too_large"
     ? { kind: "fail", reason }
     : { kind: "wait" };
+}
+
+/** Whether a later load may find room first. */
+export function mayBePassed({ waitedMs, blocked }: LoadAhead, groupMaxMs: number): boolean {
+  return blocked && waitedMs < groupMaxMs;
 }

@@ -21,7 +21,7 @@ export interface PlacementKeeperOptions {
   readonly onUnloaded: (reason: "idle" | "surplus") => void;
 }
 
-/** How often the fleet is looked at: soon enough for a neuron that has come back. */
+/** How often the fleet is looked at where no neuron comes or goes. */
 const LOOK_MS = 1_000;
 /** After a load that found no room: 5 s, doubling to 60 s, for each attempt costs the neuron a plan. */
 const RETRY_MS_FIRST = 5_000;
@@ -45,6 +45,8 @@ export class PlacementKeeper implements PlacementMemory {
   readonly #ownPins = new Set<string>();
   readonly #released = new Set<string>();
   readonly #retries = new Map<string, Retry>();
+  /** Neurons that take loads. */
+  readonly #taking = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
 
@@ -54,16 +56,31 @@ export class PlacementKeeper implements PlacementMemory {
 
   /** Looks and acts until {@link stop}. */
   async run(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, fleet, log } = this.#options;
+    let hurry = new AbortController();
+    const unsubscribe = fleet.subscribe(({ neuron, model }) => {
+      if (model === undefined && this.#hasComeOrGone(neuron)) hurry.abort();
+    });
     while (!this.#stop.signal.aborted) {
+      hurry = new AbortController();
       try {
         void this.look();
       } catch (thrown) {
         log.error("Placement failed", { cause: describeError(thrown) });
       }
-      // Rejects for the stop alone, which the condition sees.
-      await clock.sleep(LOOK_MS, this.#stop.signal).catch(() => undefined);
+      // Rejects for a reason to look again, or for the stop, which the condition sees.
+      const wake = AbortSignal.any([hurry.signal, this.#stop.signal]);
+      await clock.sleep(LOOK_MS, wake).catch(() => undefined);
     }
+    unsubscribe();
+  }
+
+  #hasComeOrGone(neuron: string): boolean {
+    const takesLoads = this.#options.fleet.findNeuron(neuron)?.takesLoads === true;
+    if (takesLoads === this.#taking.has(neuron)) return false;
+    if (takesLoads) this.#taking.add(neuron);
+    else this.#taking.delete(neuron);
+    return true;
   }
 
   /** Ends at the next opportunity; what neurons were told goes on there. */
