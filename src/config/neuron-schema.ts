@@ -112,7 +112,8 @@ export const NeuronConfigSchema = t.Object(
     kv: t.Object(
       {
         prompt_cache_mib: t.Integer({
-          description: "Host memory of each model for prompts that no slot holds, in MiB",
+          description:
+            "Most host memory of each model for prompts that no slot holds, in MiB; at most a quarter of what is free",
           default: 1024,
           minimum: 0,
           maximum: 1_048_576,

@@ -12,6 +12,7 @@ export interface ModelGauges {
   readonly prefill_tokens_per_second?: number;
   readonly decode_tokens_per_second?: number;
   readonly load_seconds?: number;
+  readonly prompt_cache_bytes?: number;
   readonly drafted_tokens?: number;
   readonly accepted_tokens?: number;
   readonly device_bytes?: readonly {
@@ -196,6 +197,7 @@ export class NeuronMetrics {
       ["slots_busy", "Slots that compute now", "slots_busy"],
       ["prefill_tokens_per_second", "Measured speed", "prefill_tokens_per_second"],
       ["decode_tokens_per_second", "Measured speed of one request", "decode_tokens_per_second"],
+      ["prompt_cache_bytes_max", "Host memory that kept prompts may take", "prompt_cache_bytes"],
       ["last_load_seconds", "Time of the last load", "load_seconds"],
     ] as const;
     const gauges = figures.map(

@@ -54,6 +54,8 @@ export const ModelSchema = t.Object({
   bytes: t.Optional(BytesSchema),
   /** The same for each device, once it is loaded; the host's part of a model on a GPU is there, too. */
   device_bytes: t.Optional(t.Array(DeviceBytesSchema)),
+  /** Most that prompts which no slot holds may take of the host's memory, beside `bytes`. */
+  prompt_cache_bytes: t.Optional(t.Number()),
   /** Layers on the GPU where not all of them are. */
   gpu_layers: t.Optional(t.Integer()),
   /** Who drafts its answers: a model's id, or one of the engine's kinds of n-grams. */
@@ -183,6 +185,8 @@ export const PlanResponseSchema = t.Object({
   ),
   /** Layers on the GPU where not all of them are. */
   gpu_layers: t.Optional(t.Integer()),
+  /** What its cache of prompts would get of the host's memory beside that, where it fits now. */
+  prompt_cache_bytes: t.Optional(t.Number()),
   /** What each model that is loaded, or being loaded, would free, per device. */
   unloads: t.Array(
     t.Object({

@@ -91,6 +91,13 @@ export class DeviceInventory {
     }));
   }
 
+  /** The host's own memory, where caches of prompts lie whatever device a model runs on. */
+  hostRoom(): DeviceRoom | undefined {
+    const all = [...this.#states.values(), ...this.#hosts.values()];
+    const host = all.find(({ device }) => device.kind === "cpu");
+    return this.rooms().find(({ index }) => index === host?.device.index);
+  }
+
   list(): Device[] {
     return [...this.#states.values()].map((state) => this.#view(state));
   }

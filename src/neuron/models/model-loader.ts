@@ -13,7 +13,8 @@ import type { LearnedPlans, LoadKey } from "./learned-plans.ts";
 import { chooseLoad, type LoadChoice, limitContext, optionsKey } from "./load-choice.ts";
 import type { Loaded, Model, Placement } from "./model.ts";
 import { type LoadShape, nativeLoadJob } from "./native-load-job.ts";
-import { type Estimate, type MemoryRules, planLoad, type Resident } from "./plan.ts";
+import { type Estimate, freeForModels, type MemoryRules, planLoad, type Resident } from "./plan.ts";
+import { promptCacheBytes } from "./prompt-cache.ts";
 import { realBytes } from "./real-bytes.ts";
 
 /** What a load of a model wants, where, and in which shape. */
@@ -91,7 +92,9 @@ export class ModelLoader {
 
   /** The best place for a model as things are: one that fits now, else the least bad one. */
   async plan(model: Model, request: PlanRequest): Promise<PlanResponse> {
-    return (await this.#place(model, request)).plan;
+    const { plan, wanted, estimate } = await this.#place(model, request);
+    if (plan.fits !== "now") return plan;
+    return { ...plan, prompt_cache_bytes: this.#promptCacheOf(wanted, estimate) };
   }
 
   /**
@@ -113,7 +116,9 @@ export class ModelLoader {
     // No await between this plan and taking the place: others see the bytes as reserved from here on.
     const plan = this.#planNow(wanted, estimate);
     if (plan.fits !== "now") throw doesNotFit({ ...placed.plan, ...plan });
-    model.placement = placementOf(placed, this.#config.kv.prompt_cache_mib);
+    const promptCacheBytes = this.#promptCacheOf(wanted, estimate);
+    const hostIndex = this.#inventory.hostRoom()?.index;
+    model.placement = { ...placementOf(placed), promptCacheBytes, hostIndex };
     options.onAdmitted();
     if (placed.plan.reduced_from !== undefined) {
       const { context, slots, gpuLayers } = wanted.shape;
@@ -133,6 +138,7 @@ export class ModelLoader {
     };
     const result = await this.#run(wanted, loop, {
       op: "load",
+      promptCacheBytes,
       onProgress,
       signal: options.signal,
     });
@@ -275,12 +281,26 @@ export class ModelLoader {
       { ...estimate, model: model.id },
       {
         rooms: this.#inventory.rooms(),
-        // A plan for a model that is loaded already must not offer to unload that very model.
-        residents: this.#models.residents().filter((resident) => resident.model !== model.id),
+        residents: this.#othersThan(model),
         rules: this.#rules(),
       },
     );
     return shape.gpuLayers === undefined ? plan : { ...plan, gpu_layers: shape.gpuLayers };
+  }
+
+  /** What its prompts may take of the host's memory beside the model itself; only answers leave prompts to keep. */
+  #promptCacheOf({ choice, model }: Wanted, estimate: Estimate): number {
+    const host = this.#inventory.hostRoom();
+    if (host === undefined || choice.use === "embed" || choice.use === "rerank") return 0;
+    const wantedMib = choice.options.prompt_cache_mib ?? this.#config.kv.prompt_cache_mib;
+    const own = estimate.devices.find(({ index }) => index === host.index)?.bytes ?? 0;
+    const freeBytes = freeForModels(host, this.#othersThan(model), this.#rules()) - own;
+    return promptCacheBytes(wantedMib, freeBytes);
+  }
+
+  /** A plan for a model that is loaded already must not offer to unload that very model. */
+  #othersThan(model: Model): readonly Resident[] {
+    return this.#models.residents().filter((resident) => resident.model !== model.id);
   }
 
   #keyOf({ choice, model, set, shape }: Wanted): LoadKey {
@@ -309,18 +329,19 @@ export class ModelLoader {
     loop: DeviceLoop,
     job: {
       readonly op: "load" | "estimate";
+      readonly promptCacheBytes?: number;
       readonly onProgress?: (value: number) => void;
       readonly signal?: AbortSignal;
     },
   ): Promise<unknown> {
-    const { op, ...options } = job;
+    const { op, promptCacheBytes = 0, ...options } = job;
     try {
       const { choice, shape, set } = wanted;
       const config = this.#config;
       const cores = Math.max(
         ...this.#inventory.indices().map((index) => this.#inventory.get(index).cores),
       );
-      const native = nativeLoadJob(choice, { shape, set, config, cores });
+      const native = nativeLoadJob(choice, { shape, set, config, cores, promptCacheBytes });
       return await loop.job({ ...native, op }, options);
     } catch (error) {
       const failure = failureOf(error);
@@ -340,7 +361,11 @@ export class ModelLoader {
   }
 }
 
-function placementOf({ wanted, loop, estimate }: PlacedPlan, promptCacheMib: number): Placement {
+function placementOf({
+  wanted,
+  loop,
+  estimate,
+}: PlacedPlan): Omit<Placement, "promptCacheBytes" | "hostIndex"> {
   const { choice, shape } = wanted;
   return {
     loop,
@@ -348,7 +373,6 @@ function placementOf({ wanted, loop, estimate }: PlacedPlan, promptCacheMib: num
     slots: shape.slots,
     planned: estimate,
     options: optionsKey(choice),
-    promptCacheBytes: (choice.options.prompt_cache_mib ?? promptCacheMib) * MEBIBYTE,
     gpuLayers: shape.gpuLayers,
     speculation: choice.draft?.id ?? choice.options.ngram,
     adapters: choice.adapters.map(({ name }) => name),

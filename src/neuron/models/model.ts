@@ -25,8 +25,9 @@ export interface Placement {
   readonly planned: Estimate;
   /** What tells its cache from that of the same model loaded otherwise. */
   readonly options: string;
-  /** Host memory for prompts that no slot holds. */
+  /** Most that prompts which no slot holds may take of the host's memory, and which device that is. */
   readonly promptCacheBytes: number;
+  readonly hostIndex: number | undefined;
   /** Undefined where they are as they were asked for. */
   readonly gpuLayers: number | undefined;
   /** Who drafts: a model's id or a kind of n-grams. */
@@ -228,6 +229,7 @@ export class Model {
       ...(placement === undefined || placement.adapters.length === 0
         ? {}
         : { adapters: [...placement.adapters] }),
+      ...optional("prompt_cache_bytes", placement?.promptCacheBytes),
       ...optional("restored_tokens", loaded === undefined ? undefined : this.restoredTokens),
       ...optional("queue_seconds", this.queueSeconds),
       ...optional("load_seconds", this.loadSeconds),

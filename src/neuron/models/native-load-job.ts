@@ -11,6 +11,8 @@ export interface LoadShape {
   readonly gpuLayers: number | undefined;
 }
 
+const MEBIBYTE = 1024 * 1024;
+
 /** A load in the engine's words, after nrn_job of neuron.h; `op` is load, an estimate has the same fields. */
 export function nativeLoadJob(
   choice: LoadChoice,
@@ -19,6 +21,8 @@ export function nativeLoadJob(
     readonly set: DeviceSet;
     readonly config: NeuronConfig;
     readonly cores: number;
+    /** Whole MiB. */
+    readonly promptCacheBytes: number;
   },
 ): NativeJob {
   const { options, use, adapters } = choice;
@@ -44,7 +48,7 @@ export function nativeLoadJob(
     flash_attention: options.flash_attention,
     batch: options.batch,
     ubatch: options.ubatch,
-    prompt_cache_mib: options.prompt_cache_mib ?? config.kv.prompt_cache_mib,
+    prompt_cache_mib: place.promptCacheBytes / MEBIBYTE,
     pooling: options.pooling,
     embedding: use === "embed" ? true : undefined,
     reranking: use === "rerank" ? true : undefined,

@@ -1,8 +1,11 @@
 import type { ModelLease } from "../../protocol/leases.ts";
-import type { Model } from "./model.ts";
+import type { Model, Placement } from "./model.ts";
 import type { Resident } from "./plan.ts";
 
-/** Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. */
+/**
+ * Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. Its
+ * cache of prompts counts as full.
+ */
 export function residentOf(
   model: Model,
   use: { readonly busy: boolean; readonly leases: readonly ModelLease[] },
@@ -17,11 +20,19 @@ export function residentOf(
       : planned;
   return {
     model: model.id,
-    devices,
+    devices: placement === undefined ? devices : withPromptCache(devices, placement),
     loading: model.state === "loading",
     pinned: model.pinned,
     busy: use.busy,
     leases: use.leases,
     lastUsedMs: model.lastUsedMs,
   };
+}
+
+function withPromptCache(devices: Resident["devices"], placement: Placement): Resident["devices"] {
+  const { hostIndex, promptCacheBytes } = placement;
+  if (promptCacheBytes === 0 || hostIndex === undefined) return devices;
+  const others = devices.filter(({ index }) => index !== hostIndex);
+  const host = devices.find(({ index }) => index === hostIndex)?.bytes ?? 0;
+  return [...others, { index: hostIndex, bytes: host + promptCacheBytes }];
 }
