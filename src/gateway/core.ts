@@ -64,8 +64,9 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   let { config } = options;
   const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
   const inTurn = (neuron: string, work: () => Promise<void>) => loads.inTurn(neuron, work);
+  const leases = new LeaseKeeper({ apis, clock, log, holder: options.holder });
   const defragmenter = new Defragmenter({
-    ...{ fleet, apis, clock, log, inTurn },
+    ...{ fleet, apis, leases, clock, log, inTurn },
     get afterCycles() {
       return config.eviction.defrag_after_cycles;
     },
@@ -74,7 +75,6 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     defragmenter.noteLoaded(load.neuron, load.entry.source);
     placement.noteLoaded(load);
   });
-  const leases = new LeaseKeeper({ apis, clock, log, holder: options.holder });
   const loads = new ColdLoads({
     ...{ fleet, apis, leases, clock, random, log, observer },
     get strategy() {
@@ -89,6 +89,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   });
   const placement = new PlacementKeeper({
     ...{ fleet, apis, leases, loads, clock, log },
+    isReloading: (neuron, source) => defragmenter.isReloading(neuron, source),
     onUnloaded: (reason) => metrics.countEviction(config.eviction.strategy, reason),
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });

@@ -1,14 +1,20 @@
 import type { Clock } from "../../base/clock.ts";
-import { describeError, isAbort } from "../../base/errors.ts";
+import { CortexError, describeError, isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Model } from "../../protocol/models.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronRecord } from "../fleet/neuron-record.ts";
+import type { Replica } from "../fleet/replica.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
+import type { LeaseKeeper } from "./lease-keeper.ts";
+import { toLoadRequest } from "./load-request.ts";
+import { unloadIdle } from "./unload-idle.ts";
+import { waitForChange } from "./wait-for-change.ts";
 
 export interface DefragmenterOptions {
   readonly fleet: Fleet;
   readonly apis: ReadonlyMap<string, NeuronApi>;
+  readonly leases: LeaseKeeper;
   readonly clock: Clock;
   readonly log: Log;
   /** Loads on one device after which its models are loaded anew; 0 never does it. Read at each look. */
@@ -19,24 +25,35 @@ export interface DefragmenterOptions {
 
 /** How often the fleet is looked at for a device that is due. */
 const CHECK_MS = 5_000;
-/** A neuron counts as idle when nobody has used it for this long. */
+/** A model counts as idle when nobody has used it for this long. */
 const IDLE_MS = 30_000;
-const UNLOAD_TIMEOUT_MS = 60_000;
+/** How long requests may go on that were there when their model was closed; beyond it the device waits for another time. */
+const DRAIN_MS = 300_000;
+/** At least so often it is looked whether the others still serve. */
+const LOOK_MS = 1_000;
 /** A reload of what was there before; its deadline needs no finer rule because nobody waits for it in vain. */
 const RELOAD_TIMEOUT_MS = 600_000;
 
 /**
- * Joins up device memory that many loads and unloads have torn: when a device has seen enough of them and its neuron is
- * idle, its models are unloaded and loaded again, the largest first. Owner of the counts of loads.
+ * Joins up device memory that many loads and unloads have torn: when a device has seen enough of them, its models are
+ * unloaded and loaded again, the largest first. A model that another neuron serves as well is drained for it, and nobody
+ * waits; for any other the device waits until nobody has used it for a while. Owner of the counts of loads.
  */
 export class Defragmenter {
   readonly #options: DefragmenterOptions;
   /** By neuron and device index. */
   readonly #cycles = new Map<string, Map<number, number>>();
+  /** Models that are about to come back, by neuron. */
+  readonly #reloading = new Map<string, ReadonlySet<string>>();
   readonly #stop = new AbortController();
 
   constructor(options: DefragmenterOptions) {
     this.#options = options;
+  }
+
+  /** Whether a model that is not loaded there is on its way back. */
+  isReloading(neuron: string, source: string): boolean {
+    return this.#reloading.get(neuron)?.has(source) === true;
   }
 
   /** Counts a finished load; each one follows an unload sooner or later. */
@@ -61,19 +78,17 @@ export class Defragmenter {
   }
 
   stop(): void {
-    this.#stop.abort();
+    this.#stop.abort(new CortexError("unavailable", "Gateway stops"));
   }
 
-  /** Works on every device that is due and whose neuron is idle. */
+  /** Works on every device that is due and whose models may go for a moment, one at a time. */
   async defragmentDue(): Promise<void> {
-    const { fleet, inTurn, afterCycles } = this.#options;
+    const { fleet, afterCycles } = this.#options;
     if (afterCycles === 0) return;
-    for (const neuron of fleet.neurons) {
+    for (const neuron of [...fleet.neurons]) {
       const device = this.#findDue(neuron.name);
-      if (device === undefined || !neuron.serves || !this.#isIdle(neuron)) continue;
-      await inTurn(neuron.name, async () => {
-        if (this.#isIdle(neuron)) await this.#reload(neuron, device);
-      });
+      if (device === undefined || !neuron.takesLoads || !this.#mayGo(neuron, device)) continue;
+      await this.#defragment(neuron.name, device);
     }
   }
 
@@ -84,65 +99,123 @@ export class Defragmenter {
     return undefined;
   }
 
-  #isIdle(neuron: NeuronRecord): boolean {
-    const idleSinceMs = this.#options.clock.nowMs() - IDLE_MS;
-    return [...neuron.replicas.values()].every(
-      ({ inFlight, lastUsedMs, report }) =>
-        inFlight === 0 &&
-        lastUsedMs <= idleSinceMs &&
-        (report === undefined || (report.in_flight === 0 && report.state !== "loading")),
+  #mayGo(neuron: NeuronRecord, device: number): boolean {
+    return residentsOf(neuron, device).every(
+      (replica) =>
+        replica.report?.state === "ready" &&
+        (this.#isIdle(replica) || this.#isServedElsewhere(replica)),
     );
   }
 
+  #isIdle({ inFlight, lastUsedMs, report }: Replica): boolean {
+    const usedMs = Math.max(lastUsedMs, report?.last_used_ms ?? 0);
+    return inFlight === 0 && report?.in_flight === 0 && usedMs <= this.#idleSinceMs;
+  }
+
+  get #idleSinceMs(): number {
+    return this.#options.clock.nowMs() - IDLE_MS;
+  }
+
+  #isServedElsewhere({ neuron, model }: Replica): boolean {
+    const { fleet } = this.#options;
+    const entry = fleet.catalogue.findPlaced(model, neuron);
+    return fleet.placed(model).some(({ neuron: other, replica }) => {
+      if (other.name === neuron || !other.serves || replica.closed) return false;
+      if (entry?.neurons !== undefined && !entry.neurons.has(other.name)) return false;
+      return replica.report?.state === "ready";
+    });
+  }
+
+  async #defragment(neuron: string, device: number): Promise<void> {
+    const { fleet, inTurn, log } = this.#options;
+    const closed = new Set<string>();
+    try {
+      if (!(await this.#drain(neuron, device, closed))) return;
+      await inTurn(neuron, async () => {
+        const record = fleet.findNeuron(neuron);
+        if (record !== undefined) await this.#reload(record, device);
+      });
+    } catch (thrown) {
+      this.#stop.signal.throwIfAborted();
+      log.warn("Device not defragmented", { neuron, device, cause: describeError(thrown) });
+    } finally {
+      for (const source of closed) fleet.open(neuron, source);
+    }
+  }
+
+  /** Closes what others serve meanwhile, and waits until it is idle. False when something has come in between. */
+  async #drain(neuron: string, device: number, closed: Set<string>): Promise<boolean> {
+    const { clock, fleet } = this.#options;
+    const untilMs = clock.monotonicMs() + DRAIN_MS;
+    for (;;) {
+      const record = fleet.findNeuron(neuron);
+      if (record?.takesLoads !== true || !this.#mayGo(record, device)) return false;
+      const busy = residentsOf(record, device).filter(
+        ({ running, report }) => running > 0 || (report?.in_flight ?? 0) > 0,
+      );
+      for (const replica of residentsOf(record, device)) {
+        if (this.#isIdle(replica)) continue;
+        fleet.close(neuron, replica.model);
+        closed.add(replica.model);
+      }
+      if (busy.length === 0) return true;
+      if (clock.monotonicMs() >= untilMs) return false;
+      const { signal } = this.#stop;
+      await waitForChange({ fleet, clock, signal }, { neuron, limitMs: LOOK_MS });
+    }
+  }
+
   async #reload(neuron: NeuronRecord, device: number): Promise<void> {
-    const { log } = this.#options;
-    this.#cycles.get(neuron.name)?.delete(device);
-    const residents = [...neuron.replicas.values()]
-      .flatMap(({ report }) => (report?.state === "ready" ? [report] : []))
-      .filter((report) => report.devices.includes(device))
+    const { apis, fleet, leases, log } = this.#options;
+    const { name } = neuron;
+    const api = apis.get(name);
+    if (api === undefined || !this.#mayGo(neuron, device)) return;
+    this.#cycles.get(name)?.delete(device);
+    const residents = residentsOf(neuron, device)
+      .flatMap(({ report }) => (report === undefined ? [] : [report]))
       .toSorted((a, b) => bytesOf(b) - bytesOf(a));
+    this.#reloading.set(name, new Set(residents.map(({ id }) => id)));
     const unloaded: Model[] = [];
+    const call = { fleet, api, leases, log, neuron: name, signal: this.#stop.signal };
     try {
       for (const model of residents) {
-        await this.#unload(neuron.name, model);
+        // Somebody wants it after all: what is gone comes back, the rest stays as it is.
+        if ((await unloadIdle(call, model.id)) === undefined) break;
         unloaded.push(model);
       }
     } catch (thrown) {
-      // Somebody wants one of them after all: what is gone comes back, the rest stays as it is.
-      log.info("Defragmenting ends early", { neuron: neuron.name, cause: describeError(thrown) });
+      log.info("Defragmenting ends early", { neuron: name, cause: describeError(thrown) });
     }
-    for (const model of unloaded) await this.#load(neuron.name, model);
-    log.info("Device defragmented", { neuron: neuron.name, device, models: unloaded.length });
-  }
-
-  async #unload(neuron: string, { id }: Model): Promise<void> {
-    const { fleet, apis } = this.#options;
-    // A request that comes now waits for its turn and finds the model loaded again.
-    fleet.noteNotLoaded(neuron, id);
-    await apis
-      .get(neuron)
-      ?.unload(
-        { model: id, only_idle: true },
-        { timeoutMs: UNLOAD_TIMEOUT_MS, signal: this.#stop.signal },
-      );
-  }
-
-  async #load(neuron: string, model: Model): Promise<void> {
-    const { fleet, apis, log } = this.#options;
-    const { id, context, slots, pinned, devices } = model;
     try {
-      const loaded = await apis
-        .get(neuron)
-        ?.load(
-          { model: id, context, slots, pinned, devices, wait: true },
-          { timeoutMs: RELOAD_TIMEOUT_MS, signal: this.#stop.signal },
-        );
-      if (loaded !== undefined) fleet.applyModel(neuron, loaded);
+      for (const model of unloaded) await this.#load(name, api, model);
+    } finally {
+      this.#reloading.delete(name);
+    }
+    log.info("Device defragmented", { neuron: name, device, models: unloaded.length });
+  }
+
+  async #load(neuron: string, api: NeuronApi, model: Model): Promise<void> {
+    const { fleet, log } = this.#options;
+    const { id, context, slots, pinned, devices } = model;
+    const entry = fleet.catalogue.findPlaced(id, neuron);
+    const asked = entry === undefined ? { model: id } : toLoadRequest(entry);
+    const place = entry?.deviceSet === undefined ? { devices } : {};
+    try {
+      const loaded = await api.load(
+        { ...asked, ...place, context, slots, pinned, wait: true },
+        { timeoutMs: RELOAD_TIMEOUT_MS, signal: this.#stop.signal },
+      );
+      fleet.applyModel(neuron, loaded);
     } catch (thrown) {
       // The next request for it loads it as any other cold model.
       log.warn("Model not loaded again", { neuron, model: id, cause: describeError(thrown) });
     }
   }
+}
+
+/** What takes memory of a device. */
+function residentsOf(neuron: NeuronRecord, device: number): Replica[] {
+  return [...neuron.residents].filter(({ report }) => report?.devices.includes(device));
 }
 
 function bytesOf({ bytes }: Model): number {

@@ -18,6 +18,8 @@ export interface PlacementKeeperOptions {
   readonly leases: LeaseKeeper;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether a model that is not loaded there is about to come back by itself. */
+  readonly isReloading: (neuron: string, source: string) => boolean;
   readonly onUnloaded: (reason: "idle" | "surplus") => void;
 }
 
@@ -148,15 +150,21 @@ export class PlacementKeeper implements PlacementMemory {
     return retry === undefined || retry.atMs <= this.#options.clock.nowMs();
   }
 
+  isReloading(neuron: string, source: string): boolean {
+    return this.#options.isReloading(neuron, source);
+  }
+
   /** What is not loaded is no spare and has no pin. */
   #forgetGone(): void {
     const { fleet } = this.#options;
     const stateOf = (key: string) => {
       const [neuron = "", source = ""] = key.split("\n");
+      if (this.isReloading(neuron, source)) return "ready";
       return fleet.findReplica(neuron, source)?.report?.state;
     };
-    for (const key of this.#spares) if (stateOf(key) !== "ready") this.#spares.delete(key);
-    for (const key of this.#ownPins) if (stateOf(key) !== "ready") this.#ownPins.delete(key);
+    for (const keys of [this.#spares, this.#ownPins]) {
+      for (const key of keys) if (stateOf(key) !== "ready") keys.delete(key);
+    }
     for (const key of this.#retries.keys()) {
       if (stateOf(key) === undefined) this.#retries.delete(key);
     }

@@ -15,6 +15,8 @@ export interface PlacementMemory {
   readonly needs: Map<string, Need>;
   isSpare(neuron: string, source: string): boolean;
   isOwnPin(neuron: string, source: string): boolean;
+  /** Whether it is not loaded there for a moment only. */
+  isReloading(neuron: string, source: string): boolean;
   /** Whether the model may be tried there now. */
   mayTry(neuron: string, source: string): boolean;
 }
@@ -40,11 +42,12 @@ export function takeSnapshot(
   },
 ): PlacementSnapshot {
   const models: ModelView[] = [];
-  for (const live of findLive(fleet)) models.push(viewModel(fleet, { live, memory, ...options }));
+  for (const live of findLive(fleet, memory))
+    models.push(viewModel(fleet, { live, memory, ...options }));
   return { models };
 }
 
-function findLive(fleet: Fleet): Iterable<Live> {
+function findLive(fleet: Fleet, memory: PlacementMemory): Iterable<Live> {
   const live = new Map<CatalogueEntry, Live>();
   for (const neuron of fleet.neurons) {
     if (!neuron.serves || !neuron.loads) continue;
@@ -58,7 +61,13 @@ function findLive(fleet: Fleet): Iterable<Live> {
     }
   }
   for (const entry of fleet.catalogue.entries) {
-    if (entry.replicasMin > 0 && !live.has(entry)) live.set(entry, { entry, placed: [] });
+    if (entry.replicasMin === 0) continue;
+    const one = live.get(entry) ?? { entry, placed: [] };
+    live.set(entry, one);
+    for (const { neuron, replica } of fleet.placed(entry.source)) {
+      if (replica.report === undefined || isWarm(replica.report) || !neuron.serves) continue;
+      if (memory.isReloading(neuron.name, entry.source)) one.placed.push({ neuron, replica });
+    }
   }
   return live.values();
 }
@@ -148,6 +157,7 @@ function findPlaces(
   for (const { neuron, replica } of fleet.placed(entry.source)) {
     const { report } = replica;
     if (!neuron.takesLoads || report === undefined || isWarm(report)) continue;
+    if (memory.isReloading(neuron.name, entry.source)) continue;
     if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
     if (replica.cooldownUntilMs > nowMs || !memory.mayTry(neuron.name, entry.source)) continue;
     let freeBytes = 0;

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { silentLog } from "../../../src/base/log.ts";
 import { Fleet } from "../../../src/gateway/fleet/fleet.ts";
+import type { Lease } from "../../../src/gateway/fleet/lease.ts";
 import { Defragmenter } from "../../../src/gateway/loads/defragmenter.ts";
+import { LeaseKeeper } from "../../../src/gateway/loads/lease-keeper.ts";
 import { HttpOrigin } from "../../../src/gateway/upstream/http-origin.ts";
 import { HttpNeuronApi } from "../../../src/gateway/upstream/neuron-api.ts";
-import { FakeClock } from "../../fakes/fake-clock.ts";
+import { FakeClock, settle } from "../../fakes/fake-clock.ts";
 import { FakeNeuron, GIB } from "../../fakes/fake-neuron.ts";
 
 const CONTROL = { timeoutMs: 5_000, signal: new AbortController().signal };
@@ -24,14 +26,14 @@ beforeEach(async () => {
   origin = new HttpOrigin({ endpoint: neuron.url, token: undefined });
   const api = new HttpNeuronApi(origin);
   clock = new FakeClock();
-  const neurons = [{ name: "a", endpoint: neuron.url }];
+  const apis = new Map([["a", api]]);
+  const neurons = ["a", "b"].map((name) => ({ name, endpoint: neuron.url }));
   fleet = new Fleet({ neurons, profiles: { models: [] }, clock, log: silentLog });
   fleet.applySnapshot("a", await api.health(CONTROL), await api.models(CONTROL));
   fleet.noteSuccess("a");
-  fleet.noteSuccess("a");
   defragmenter = new Defragmenter({
-    ...{ fleet, clock, log: silentLog, afterCycles: 2 },
-    apis: new Map([["a", api]]),
+    ...{ fleet, clock, log: silentLog, afterCycles: 2, apis },
+    leases: new LeaseKeeper({ apis, clock, log: silentLog, holder: "test" }),
     inTurn: (_neuron, work) => work(),
   });
 });
@@ -76,4 +78,74 @@ test("a neuron in use is left alone until nobody has used it for 30 s", async ()
   await clock.advance(31_000);
   await defragmenter.defragmentDue();
   expect(controlCalls().length).toBe(4);
+});
+
+/** Another neuron that has these models ready. */
+function addSecondNeuron(models: readonly string[]): void {
+  const other = new FakeNeuron();
+  for (const id of models) other.addModel(id, { state: "ready" });
+  const health = {
+    state: "ok",
+    protocol: 1,
+    version: "1",
+    instance: "other",
+    devices: [],
+  } as const;
+  fleet.applySnapshot("b", { ...health, devices: [] }, [...other.models.values()]);
+  fleet.noteSuccess("b");
+}
+
+function acquire(id: string): Lease {
+  const entry = fleet.catalogue.find(id);
+  if (entry === undefined) throw new Error(`The catalogue lacks '${id}'`);
+  return fleet.acquire("a", entry, false);
+}
+
+/** Where requests for the model may go without waiting for a load. */
+function servers(id: string): string[] {
+  const entry = fleet.catalogue.find(id);
+  return entry === undefined
+    ? []
+    : fleet.warmCandidates(entry, undefined).map(({ neuron: name }) => name);
+}
+
+test("a device whose models others serve, too, is drained and reloaded without an idle moment", async () => {
+  addSecondNeuron(["small", "large"]);
+  defragmenter.noteLoaded("a", "small");
+  defragmenter.noteLoaded("a", "large");
+  const lease = acquire("large");
+  const done = defragmenter.defragmentDue();
+  await settle();
+  expect(controlCalls()).toEqual([]);
+  expect(servers("large")).toEqual(["b"]);
+  lease.release();
+  await done;
+  expect(controlCalls()).toEqual(["unload large", "unload small", "load large", "load small"]);
+  expect(servers("large")).toEqual(["a", "b"]);
+});
+
+test("a model that nobody else serves is not drained for it", async () => {
+  addSecondNeuron(["large"]);
+  defragmenter.noteLoaded("a", "small");
+  defragmenter.noteLoaded("a", "large");
+  const lease = acquire("small");
+  await defragmenter.defragmentDue();
+  expect(servers("large")).toEqual(["a", "b"]);
+  expect(controlCalls()).toEqual([]);
+  lease.release();
+});
+
+test("a device is opened again when the other neuron goes while it is drained", async () => {
+  addSecondNeuron(["small", "large"]);
+  defragmenter.noteLoaded("a", "small");
+  defragmenter.noteLoaded("a", "large");
+  const lease = acquire("large");
+  const done = defragmenter.defragmentDue();
+  await settle();
+  fleet.noteFailure("b", "gone", true);
+  await clock.advance(1_000);
+  await done;
+  expect(servers("large")).toEqual(["a"]);
+  expect(controlCalls()).toEqual([]);
+  lease.release();
 });
