@@ -10,7 +10,11 @@ import { formatTable } from "./frame/table.ts";
 export const planCommand = defineCliCommand({
   name: "plan",
   summary: "Say where a request would go now, what it would load and what would be evicted",
-  details: ["Changes nothing. SECONDS is the predicted time to the first token."],
+  details: [
+    "Changes nothing. SECONDS is the predicted time to the first token, MADE OF its parts:",
+    "the wait for a slot, the load, reading the prompt times what others feel of it, and regret,",
+    "which is what those will wait whose models have to go.",
+  ],
   args: {
     model: { type: "positional", required: true, description: "its id or an alias" },
     "prompt-tokens": {
@@ -45,13 +49,15 @@ function formatPlan(plan: AdminPlanResponse, style: Style): string {
       ? `${plan.model} would not be served: ${plan.why ?? "no neuron has it"}`
       : `${plan.model} would go to ${choice.neuron}${choice.cold ? " and be loaded there" : ""}` +
         ` (${choice.reason}), first token after ${choice.seconds.toFixed(1)} s`;
-  if (plan.candidates.length === 0) return headline;
+  const rejected = (plan.rejected ?? []).map(({ neuron, why }) => `  ${neuron} ${why}`);
+  const footer = rejected.length === 0 ? "" : `\n\nNot asked:\n${rejected.join("\n")}`;
+  if (plan.candidates.length === 0) return headline + footer;
   const table = formatTable(
-    ["NEURON", "STATE", "SECONDS", "IN FLIGHT", "SLOTS", "FITS", "NEEDS", "EVICTS"],
+    ["NEURON", "STATE", "SECONDS", "IN FLIGHT", "SLOTS", "FITS", "NEEDS", "EVICTS", "MADE OF"],
     plan.candidates.map(candidateRow),
     { right: ["SECONDS", "IN FLIGHT", "SLOTS"], paintHeader: style.bold },
   );
-  return `${headline}\n\n${table}`;
+  return `${headline}\n\n${table}${footer}`;
 }
 
 function candidateRow(candidate: Candidate): string[] {
@@ -68,7 +74,22 @@ function candidateRow(candidate: Candidate): string[] {
     candidate.fits ?? "-",
     needs.join("; ") || "-",
     candidate.why ?? (candidate.evicts?.join(", ") || "-"),
+    describeParts(candidate.parts),
   ];
+}
+
+function describeParts(parts: Candidate["parts"]): string {
+  if (parts === undefined) return "-";
+  const { queue_seconds, load_seconds, prefill_seconds, decode_seconds, regret_seconds } = parts;
+  const said = [
+    [queue_seconds, `queue ${queue_seconds.toFixed(1)}`],
+    [load_seconds, `load ${load_seconds.toFixed(1)}`],
+    [prefill_seconds, `prefill ${prefill_seconds.toFixed(1)} x ${parts.crowding.toFixed(1)}`],
+    [decode_seconds, `decode ${decode_seconds.toFixed(1)}`],
+    [regret_seconds, `regret ${regret_seconds.toFixed(1)}`],
+  ] as const;
+  const texts = said.filter(([seconds]) => seconds > 0).map(([, text]) => text);
+  return texts.join(" + ") || "0.0";
 }
 
 /** A choice whose neuron has no room is none: such a request would be answered with 507. */

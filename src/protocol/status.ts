@@ -155,6 +155,19 @@ export const AdminPlanResponseSchema = t.Object({
       slots: t.Integer(),
       /** Predicted seconds to the first token, load and eviction included. */
       seconds: t.Optional(t.Number()),
+      /** What they are made of: all added up, prefill times crowding. */
+      parts: t.Optional(
+        t.Object({
+          queue_seconds: t.Number(),
+          load_seconds: t.Number(),
+          prefill_seconds: t.Number(),
+          crowding: t.Number(),
+          /** What the answer takes longer than on the fastest neuron. */
+          decode_seconds: t.Number(),
+          /** What those will wait whose models have to go. */
+          regret_seconds: t.Number(),
+        }),
+      ),
       /** Cold ones only: whether it fits, what would go, or why it cannot be loaded. */
       fits: t.Optional(t.Union([t.Literal("now"), t.Literal("after"), t.Literal("never")])),
       needs: t.Optional(t.Array(DeviceFitSchema)),
@@ -162,5 +175,7 @@ export const AdminPlanResponseSchema = t.Object({
       why: t.Optional(t.String()),
     }),
   ),
+  /** Neurons that have the model and take no request for it now; `why` goes on from the name. */
+  rejected: t.Optional(t.Array(t.Object({ neuron: t.String(), why: t.String() }))),
 });
 export type AdminPlanResponse = Static<typeof AdminPlanResponseSchema>;

@@ -116,6 +116,35 @@ test("unload says what was freed, or that nothing was loaded", async () => {
   expect((await run("unload", "m")).stdout).toBe("m was not loaded anywhere\n");
 });
 
+test("drain says where models went, what has no other place, and what runs yet", async () => {
+  const answer = {
+    ...{ neuron: "box", state: "draining", in_flight: 2 },
+    moved: [{ model: "m", neuron: "other" }],
+    not_moved: [{ model: "n", why: "no room" }],
+  };
+  server.answer("/admin/drain", answer);
+  const { code, stdout } = await run("drain", "box");
+  expect(code).toBe(0);
+  expect(stdout).toContain("m is on other\nn has no other place: no room\nbox drains: 2 in flight");
+  expect(server.asked[0]?.body).toEqual({ neuron: "box" });
+  server.answer("/admin/drain", { ...answer, state: "drained", in_flight: 0 });
+  expect((await run("drain", "box", "--wait")).stdout).toContain("box is drained");
+  expect(server.asked[1]?.body).toEqual({ neuron: "box", wait: true });
+});
+
+test("undrain says that the neuron is back", async () => {
+  const answer = { neuron: "box", state: "none", in_flight: 0, moved: [], not_moved: [] };
+  server.answer("/admin/undrain", answer);
+  expect((await run("undrain", "box")).stdout).toBe("box takes requests again\n");
+});
+
+test("status shows that what a neuron said is stale", async () => {
+  const [neuron] = sampleStatus().neurons;
+  if (neuron === undefined) throw new Error("No neuron in the sample");
+  server.answer("/admin/status", sampleStatus({ neurons: [{ ...neuron, stale: true }] }));
+  expect((await run("status")).stdout).toContain("up (stale)");
+});
+
 test("plan shows the choice, what it needs and what would go", async () => {
   const needs = [{ index: 0, needed_bytes: 2 * 1024 ** 3, free_bytes: 1024 ** 3 }];
   const candidate = { neuron: "box", state: "absent", in_flight: 0, slots: 4, seconds: 3.25 };
@@ -130,8 +159,27 @@ test("plan shows the choice, what it needs and what would go", async () => {
   const { code, stdout } = await run("plan", "m", "--prompt-tokens", "200");
   expect(code).toBe(0);
   expect(stdout).toContain("m would go to box and be loaded there (cold), first token after 3.3 s");
-  expect(stdout).toMatch(/box +absent +3\.3 +0 +4 +after +2\.0 GiB of 1\.0 GiB free on 0 +old\n/);
+  expect(stdout).toMatch(
+    /box +absent +3\.3 +0 +4 +after +2\.0 GiB of 1\.0 GiB free on 0 +old +-\n/,
+  );
   expect(server.asked[0]?.body).toEqual({ model: "m", prompt_tokens: 200 });
+  const parts = {
+    queue_seconds: 0.5,
+    load_seconds: 2,
+    prefill_seconds: 0.25,
+    crowding: 1,
+    decode_seconds: 0,
+    regret_seconds: 0.5,
+  };
+  server.answer("/admin/plan", {
+    model: "m",
+    choice,
+    candidates: [{ ...candidate, parts }],
+    rejected: [{ neuron: "other", why: "is drained" }],
+  });
+  const explained = (await run("plan", "m")).stdout;
+  expect(explained).toContain("queue 0.5 + load 2.0 + prefill 0.3 x 1.0 + regret 0.5\n");
+  expect(explained).toEndWith("\n\nNot asked:\n  other is drained\n");
   answer({ fits: "never", why: "larger than the device" });
   expect((await run("plan", "m")).code).toBe(7);
 });

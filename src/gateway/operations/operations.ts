@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { CortexError, describeError } from "../../base/errors.ts";
+import { CortexError } from "../../base/errors.ts";
 import type {
   AdminLoadRequest,
   AdminLoadResponse,
@@ -10,17 +10,15 @@ import type {
   Status,
 } from "../../protocol/status.ts";
 import type { EvictionStrategy } from "../evictor/eviction-order.ts";
-import { planEviction } from "../evictor/evictor.ts";
 import { isWarm } from "../fleet/candidates.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronRecord } from "../fleet/neuron-record.ts";
 import { describeFleet } from "../fleet/status.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
-import { toLoadRequest } from "../loads/load-request.ts";
-import { toLoadedModels, toNeeds } from "../loads/residents.ts";
-import { chooseRoute, predictWarm } from "../router/router.ts";
+import { chooseRoute } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
+import { planRoute } from "./plan-route.ts";
 
 export interface OperationsOptions {
   readonly fleet: Fleet;
@@ -34,7 +32,6 @@ export interface OperationsOptions {
 }
 
 const PROMPT_TOKENS_DEFAULT = 1_000;
-const PLAN_TIMEOUT_MS = 30_000;
 const DRAIN_SECONDS_DEFAULT = 30;
 const UNPIN_TIMEOUT_MS = 30_000;
 /** On top of the drain, for freeing the memory itself. */
@@ -120,79 +117,13 @@ export class Operations {
     return { model: entry.id, unloaded };
   }
 
-  /** What the router would do with a request, and what each cold neuron would have to evict. */
+  /** What the router would do with a request, and why it would not do something else. */
   async plan(request: AdminPlanRequest, signal: AbortSignal): Promise<AdminPlanResponse> {
-    const { fleet } = this.#options;
+    const { fleet, apis, clock, strategy, loads } = this.#options;
     const entry = this.#find(request.model);
     const promptTokens = request.prompt_tokens ?? PROMPT_TOKENS_DEFAULT;
-    const warm = fleet.warmCandidates(entry, undefined);
-    const cold = fleet.coldCandidates(entry, undefined);
-    const choice = chooseRoute({
-      prompt: { promptTokens },
-      warm,
-      cold: () => cold,
-      random: () => 0,
-    });
-    const candidates = await Promise.all(
-      [...fleet.neurons]
-        .filter((neuron) => neuron.replicas.get(entry.source)?.report !== undefined)
-        .map((neuron) => this.#planOn(neuron.name, { entry, promptTokens, signal })),
-    );
-    return {
-      model: entry.id,
-      ...(choice === undefined ? { why: fleet.explainNone(entry).message } : { choice }),
-      candidates,
-    };
-  }
-
-  async #planOn(
-    neuron: string,
-    ask: { entry: CatalogueEntry; promptTokens: number; signal: AbortSignal },
-  ): Promise<AdminPlanResponse["candidates"][number]> {
-    const { fleet } = this.#options;
-    const { entry, promptTokens, signal } = ask;
-    const replica = fleet.findReplica(neuron, entry.source);
-    const report = replica?.report;
-    if (replica === undefined || report === undefined) throw new Error("Replica has gone");
-    const base = {
-      neuron,
-      state: report.state,
-      in_flight: replica.inFlight,
-      slots: report.slots,
-    };
-    if (isWarm(report)) {
-      const warm = fleet.warmCandidates(entry, undefined).find((other) => other.neuron === neuron);
-      if (warm === undefined) return { ...base, why: "the neuron takes no requests now" };
-      return { ...base, seconds: predictWarm(warm, { promptTokens }).seconds };
-    }
-    const cold = fleet.coldCandidates(entry, undefined).find((other) => other.neuron === neuron);
-    if (cold === undefined) return { ...base, why: fleet.explainNone(entry).message };
-    const seconds = cold.loadSeconds + cold.regretSeconds;
-    return { ...base, seconds, ...(await this.#planRoom(neuron, { entry, signal })) };
-  }
-
-  async #planRoom(neuron: string, ask: { entry: CatalogueEntry; signal: AbortSignal }) {
-    const { apis, clock, fleet, loads, strategy } = this.#options;
-    const { entry, signal } = ask;
-    try {
-      const plan = await apis
-        .get(neuron)
-        ?.plan(toLoadRequest(entry), { timeoutMs: PLAN_TIMEOUT_MS, signal });
-      if (plan === undefined) return {};
-      const known = { fits: plan.fits, needs: plan.devices };
-      if (plan.fits === "now") return { ...known, evicts: [] };
-      const nowMs = clock.nowMs();
-      const { holder } = loads;
-      const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh: true, holder });
-      const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
-      if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
-      const evicts = [...eviction.victims];
-      if (eviction.kind === "evict") return { ...known, evicts };
-      return { ...known, evicts, why: `waits until idle: ${eviction.busy.join(", ")}` };
-    } catch (thrown) {
-      signal.throwIfAborted();
-      return { why: describeError(thrown) };
-    }
+    const { holder } = loads;
+    return await planRoute({ fleet, apis, clock, strategy, holder, entry, promptTokens, signal });
   }
 
   #find(name: string): CatalogueEntry {

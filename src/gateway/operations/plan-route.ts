@@ -1,0 +1,133 @@
+import type { Clock } from "../../base/clock.ts";
+import { describeError } from "../../base/errors.ts";
+import type { AdminPlanResponse } from "../../protocol/status.ts";
+import type { EvictionStrategy } from "../evictor/eviction-order.ts";
+import { planEviction } from "../evictor/evictor.ts";
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { toLoadRequest } from "../loads/load-request.ts";
+import { toLoadedModels, toNeeds } from "../loads/residents.ts";
+import {
+  chooseRoute,
+  fastestDecode,
+  type Prediction,
+  predictCold,
+  predictWarm,
+} from "../router/router.ts";
+import type { NeuronApi } from "../upstream/neuron-api.ts";
+
+export interface RoutePlanOptions {
+  readonly fleet: Fleet;
+  readonly apis: ReadonlyMap<string, NeuronApi>;
+  readonly clock: Clock;
+  readonly strategy: EvictionStrategy;
+  /** Under which name this gateway leases models. */
+  readonly holder: string;
+  readonly entry: CatalogueEntry;
+  readonly promptTokens: number;
+  readonly signal: AbortSignal;
+}
+
+type Candidate = AdminPlanResponse["candidates"][number];
+
+const PLAN_TIMEOUT_MS = 30_000;
+/** A plan loads the model without its memory: not every neuron of a large fleet has to do that. */
+const PLANS_MAX = 8;
+
+/**
+ * What the router would do with a request now: every candidate with what its predicted seconds are made of, the best
+ * cold ones also with what they would have to evict, and every neuron that has the model and is no candidate, with the
+ * reason. Changes nothing.
+ */
+export async function planRoute(options: RoutePlanOptions): Promise<AdminPlanResponse> {
+  const { fleet, entry, promptTokens, clock } = options;
+  const prompt = fleet.prefixes.sample({
+    source: entry.source,
+    promptTokens,
+    nowMs: clock.monotonicMs(),
+  });
+  const warm = fleet.warmCandidates(entry, undefined);
+  const cold = fleet.coldCandidates(entry, undefined);
+  const fastest = Math.max(fastestDecode(warm), fastestDecode(cold));
+  const choice = chooseRoute({ prompt, warm, cold: () => cold, random: () => 0 });
+  const warmOnes = warm
+    .map((candidate) => predictWarm(candidate, prompt, { fastest }))
+    .toSorted(bySeconds)
+    .map((prediction) => describeCandidate(options, prediction));
+  const predictions = cold
+    .map((candidate) => predictCold(candidate, prompt, { fastest }))
+    .toSorted(bySeconds);
+  const rejected = listRejected(options, new Set(warm.map(({ neuron }) => neuron)));
+  const coldOnes = await Promise.all(
+    predictions.map(async (prediction, index) => ({
+      ...describeCandidate(options, prediction),
+      ...(index < PLANS_MAX ? await planRoom(options, prediction.neuron) : {}),
+    })),
+  );
+  return {
+    model: entry.id,
+    ...(choice === undefined ? { why: fleet.explainNone(entry).message } : { choice }),
+    candidates: [...warmOnes, ...coldOnes],
+    rejected,
+  };
+}
+
+function bySeconds(one: Prediction, other: Prediction): number {
+  return one.seconds - other.seconds;
+}
+
+function listRejected(
+  { fleet, entry }: RoutePlanOptions,
+  warm: ReadonlySet<string>,
+): { neuron: string; why: string }[] {
+  const unreached = fleet
+    .unknownNeurons()
+    .filter((name) => entry.neurons === undefined || entry.neurons.has(name))
+    .map((neuron) => ({ neuron, why: "has not been reached yet" }));
+  const known = fleet.rejected(entry).filter(({ neuron }) => !warm.has(neuron));
+  return [...known, ...unreached];
+}
+
+function describeCandidate({ fleet, entry }: RoutePlanOptions, prediction: Prediction): Candidate {
+  const { neuron, seconds } = prediction;
+  const replica = fleet.findReplica(neuron, entry.source);
+  return {
+    neuron,
+    state: replica?.report?.state ?? "absent",
+    in_flight: replica?.inFlight ?? 0,
+    slots: replica?.report?.slots ?? 0,
+    seconds,
+    parts: {
+      queue_seconds: prediction.queueSeconds,
+      load_seconds: prediction.loadSeconds,
+      prefill_seconds: prediction.prefillSeconds,
+      crowding: prediction.crowding,
+      decode_seconds: prediction.decodeSeconds,
+      regret_seconds: prediction.regretSeconds,
+    },
+  };
+}
+
+/** What the neuron itself says of the load, and what would have to go for it. */
+async function planRoom(options: RoutePlanOptions, neuron: string): Promise<Partial<Candidate>> {
+  const { apis, clock, fleet, strategy, holder, entry, signal } = options;
+  try {
+    const plan = await apis
+      .get(neuron)
+      ?.plan(toLoadRequest(entry), { timeoutMs: PLAN_TIMEOUT_MS, signal });
+    if (plan === undefined) return {};
+    const known = { fits: plan.fits, needs: plan.devices };
+    if (plan.fits === "now") return { ...known, evicts: [] };
+    if (plan.fits === "never") return { ...known, why: "too large for its devices" };
+    const nowMs = clock.nowMs();
+    const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh: true, holder });
+    const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
+    if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
+    const evicts = [...eviction.victims];
+    if (eviction.kind === "evict") return { ...known, evicts };
+    return { ...known, evicts, why: `waits until idle: ${eviction.busy.join(", ")}` };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { why: describeError(thrown) };
+  }
+}
