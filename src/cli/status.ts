@@ -46,7 +46,7 @@ async function showStatus(
   client: AdminClient,
   options: { readonly json: boolean; readonly redraw: boolean },
 ): Promise<number> {
-  const status = await client.get("/admin/status", StatusSchema);
+  const status = await client.get("/admin/status?models=loaded", StatusSchema);
   const isScreen = options.redraw && process.stdout.isTTY === true && !options.json;
   const text = options.json
     ? `${JSON.stringify(status)}\n`

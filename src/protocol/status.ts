@@ -86,7 +86,10 @@ export const StatusSchema = t.Object({
   loads: t.Integer(),
   eviction_strategy: t.String(),
   neurons: t.Array(NeuronStatusSchema),
+  /** All of them, or with ?models=loaded those that are more than a file on a disk. */
   models: t.Array(ModelStatusSchema),
+  /** Models that can be loaded and are not, whether or not they are listed. */
+  absent_models: t.Optional(t.Integer()),
 });
 export type Status = Static<typeof StatusSchema>;
 

@@ -14,6 +14,8 @@ const COMMANDS = [
   "load",
   "unload",
   "plan",
+  "drain",
+  "undrain",
   "version",
 ];
 

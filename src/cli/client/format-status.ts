@@ -9,7 +9,8 @@ export function formatStatus(
   options: { readonly style: Style; readonly nowMs: number },
 ): string {
   const { style } = options;
-  const absent = status.models.filter((model) => model.state === "absent").length;
+  const absent =
+    status.absent_models ?? status.models.filter((model) => model.state === "absent").length;
   const loaded = status.models.flatMap((model) =>
     model.replicas
       .filter((replica) => replica.state !== "absent")

@@ -19,6 +19,8 @@ export interface StatusContext {
   readonly loads: number;
   readonly evictionStrategy: string;
   readonly nowMs: number;
+  /** Leaves out models and replicas that are absent and that nobody waits for: most of a large fleet. */
+  readonly loadedOnly: boolean;
 }
 
 /** From the best to the worst for somebody who wants to use the model. */
@@ -33,8 +35,11 @@ const BEST_FIRST: readonly ModelState[] = [
 
 /** Everything that an operator may want to see, as one document. */
 export function describeFleet(fleet: Fleet, context: StatusContext): Status {
-  const neurons = [...fleet.neurons].map((neuron) => describeNeuron(neuron, context.nowMs));
-  const models = fleet.catalogue.entries.map((entry) => describeModel(fleet, entry, context.nowMs));
+  const { nowMs, loadedOnly } = context;
+  const neurons = [...fleet.neurons].map((neuron) => describeNeuron(neuron, nowMs));
+  const entries = fleet.catalogue.entries;
+  const shown = loadedOnly ? entries.filter((entry) => isShown(fleet, entry)) : entries;
+  const models = shown.map((entry) => describeModel(fleet, entry, { nowMs, loadedOnly }));
   return {
     version: VERSION,
     state: stateOf(fleet),
@@ -45,7 +50,21 @@ export function describeFleet(fleet: Fleet, context: StatusContext): Status {
     eviction_strategy: context.evictionStrategy,
     neurons,
     models,
+    absent_models: models.reduce(
+      (sum, { state }) => sum + (state === "absent" ? 1 : 0),
+      entries.length - shown.length,
+    ),
   };
+}
+
+/** Whether a replica is more than a file on a disk. */
+function isAlive(replica: Replica): boolean {
+  const state = replica.report?.state;
+  return replica.inFlight > 0 || (state !== undefined && state !== "absent");
+}
+
+function isShown(fleet: Fleet, entry: CatalogueEntry): boolean {
+  return fleet.placed(entry.source).some(({ replica }) => isAlive(replica));
 }
 
 /** The gateway's own health: ok while every neuron serves. */
@@ -58,13 +77,17 @@ export function describeHealth(fleet: Fleet): GatewayHealth {
 }
 
 /** One model over all neurons. */
-export function describeModel(fleet: Fleet, entry: CatalogueEntry, nowMs: number): ModelStatus {
+export function describeModel(
+  fleet: Fleet,
+  entry: CatalogueEntry,
+  { nowMs, loadedOnly }: { readonly nowMs: number; readonly loadedOnly: boolean },
+): ModelStatus {
   const replicas: ReplicaStatus[] = [];
   let report: Model | undefined;
   let rank: number = BEST_FIRST.length;
   for (const { neuron, replica } of fleet.placed(entry.source)) {
     if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-    if (replica.report === undefined) continue;
+    if (replica.report === undefined || (loadedOnly && !isAlive(replica))) continue;
     const state = neuron.reachability === "down" ? "absent" : replica.report.state;
     replicas.push(describeReplica(replica, { report: replica.report, state, nowMs }));
     if (BEST_FIRST.indexOf(state) >= rank) continue;
@@ -104,7 +127,8 @@ export function measureFleet(fleet: Fleet): FleetFigures {
         freeBytes: device.memory_free_bytes,
         ok: device.state === "ok",
       })),
-      models: [...neuron.replicas.values()].map((replica) => ({
+      // A scrape of what is only on disk would be most of a large fleet's metrics, and all zeroes.
+      models: [...neuron.replicas.values()].filter(isAlive).map((replica) => ({
         model: names.get(replica.model) ?? replica.model,
         inFlight: replica.inFlight,
         waiting: replica.waiting,

@@ -20,7 +20,7 @@ export interface AdminRoutesOptions {
 export function adminRoutes(options: AdminRoutesOptions) {
   const { operations, drainer, addressOf } = options;
   return new Elysia({ name: "admin", prefix: "/admin" })
-    .get("/status", () => operations.status())
+    .get("/status", ({ query }) => operations.status({ loadedOnly: query["models"] === "loaded" }))
     .guard({ beforeHandle: ({ request }) => assertLoopback(addressOf(request)) }, (guarded) =>
       guarded
         .post("/load", ({ body, request }) => operations.load(body, request.signal), {

@@ -91,7 +91,7 @@ function toModel(
     readonly isAnthropic: boolean;
   },
 ) {
-  const status = describeModel(fleet, entry, options.nowMs());
+  const status = describeModel(fleet, entry, { nowMs: options.nowMs(), loadedOnly: false });
   const { createdMs } = options;
   return {
     id: entry.id,

@@ -3,6 +3,7 @@ import { Elysia } from "elysia";
 import { describeOperation } from "../../api-docs/describe-operation.ts";
 import { swaggerPage, swaggerScript, swaggerStyle } from "../../api-docs/swagger-page.ts";
 import { VERSION } from "../../base/version.ts";
+import { AdminDrainRequestSchema, AdminDrainResponseSchema } from "../../protocol/drains.ts";
 import {
   AdminLoadRequestSchema,
   AdminLoadResponseSchema,
@@ -117,7 +118,12 @@ function describeApi() {
     paths: {
       ...MODEL_PATHS,
       ...QUIET_PATHS,
-      "/admin/status": { get: operation("Neurons, devices, models", { answer: StatusSchema }) },
+      "/admin/status": {
+        get: {
+          ...operation("Neurons, devices, models", { answer: StatusSchema }),
+          parameters: [query("models")],
+        },
+      },
       "/admin/load": {
         post: operation("Load a model and wait (loopback only)", {
           body: AdminLoadRequestSchema,
@@ -128,6 +134,18 @@ function describeApi() {
         post: operation("Unload a model after a drain (loopback only)", {
           body: AdminUnloadRequestSchema,
           answer: AdminUnloadResponseSchema,
+        }),
+      },
+      "/admin/drain": {
+        post: operation("Take a neuron out without breaking a stream (loopback only)", {
+          body: AdminDrainRequestSchema,
+          answer: AdminDrainResponseSchema,
+        }),
+      },
+      "/admin/undrain": {
+        post: operation("Let a drained neuron take requests again (loopback only)", {
+          body: AdminDrainRequestSchema,
+          answer: AdminDrainResponseSchema,
         }),
       },
       "/admin/plan": {

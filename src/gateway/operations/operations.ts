@@ -47,13 +47,15 @@ export class Operations {
     this.#startMs = options.clock.monotonicMs();
   }
 
-  status(): Status {
+  /** Everything, or what is more than a file on a disk. */
+  status({ loadedOnly }: { readonly loadedOnly: boolean }): Status {
     const { fleet, clock, loads, strategy } = this.#options;
     return describeFleet(fleet, {
       uptimeSeconds: (clock.monotonicMs() - this.#startMs) / 1_000,
       loads: loads.count,
       evictionStrategy: strategy,
       nowMs: clock.nowMs(),
+      loadedOnly,
     });
   }
 
