@@ -208,9 +208,7 @@ export function estimateBytes(report: Model): number {
 
 /** Reload seconds of what would have to go, each times its chance of being wanted again; exact plans come later. */
 function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): number {
-  let free = 0;
-  for (const device of neuron.devices) if (device.state === "ok") free += device.memory_free_bytes;
-  let missing = estimateBytes(wanted) - free;
+  let missing = estimateBytes(wanted) - estimateFree(neuron);
   if (missing <= 0) return 0;
   const residents: { report: Model; lastUsedMs: number }[] = [];
   for (const replica of neuron.residents) {
@@ -227,6 +225,21 @@ function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): num
     if (missing <= 0) return regret;
   }
   return NO_ROOM_SECONDS;
+}
+
+/** What is free and not promised: loads on their way, and those that wait for their turn, take theirs yet. */
+function estimateFree(neuron: NeuronRecord): number {
+  let free = 0;
+  for (const device of neuron.devices) if (device.state === "ok") free += device.memory_free_bytes;
+  for (const { report } of neuron.residents) {
+    if (report?.state !== "loading") continue;
+    free -= estimateBytes(report) * (1 - Math.min(1, report.progress ?? 0));
+  }
+  for (const { report, waiting } of neuron.wanted) {
+    if (waiting === 0 || report === undefined || isWarm(report)) continue;
+    free -= estimateBytes(report);
+  }
+  return free;
 }
 
 function positive(value: number | undefined): number | undefined {

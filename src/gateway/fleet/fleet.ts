@@ -208,7 +208,9 @@ export class Fleet {
 
   /** Claims a model of a neuron for one request. */
   acquire(neuron: string, entry: CatalogueEntry, waiting: boolean): Lease {
-    const replica = this.neuron(neuron).ensureReplica(entry.source);
+    const record = this.neuron(neuron);
+    const replica = record.ensureReplica(entry.source);
+    if (waiting) record.wanted.add(replica);
     const nowMs = this.#clock.nowMs();
     replica.noteUsed(nowMs);
     const probe = replica.circuit.begin(nowMs);
@@ -360,8 +362,9 @@ export class Fleet {
   }
 
   #released(replica: Replica): void {
-    if (replica.running > 0) return;
     const neuron = this.#neurons.get(replica.neuron);
+    if (replica.waiting === 0) neuron?.wanted.delete(replica);
+    if (replica.running > 0) return;
     if (replica.inFlight === 0) {
       if (replica.report === undefined) neuron?.removeModel(replica.model);
       if (neuron?.leaving === true) this.#removeIfIdle(neuron);

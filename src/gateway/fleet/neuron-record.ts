@@ -49,6 +49,8 @@ export class NeuronRecord {
   readonly replicas = new Map<string, Replica>();
   /** Those that hold device memory, or are about to. */
   readonly residents = new Set<Replica>();
+  /** Those for which requests of this gateway wait until they are loaded, some of which may be there by now. */
+  readonly wanted = new Set<Replica>();
   reachability: Reachability = "unknown";
   health: Health | undefined;
   devices: readonly Device[] = [];
