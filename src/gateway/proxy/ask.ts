@@ -16,4 +16,6 @@ export interface Ask {
   readonly requestId: string;
   /** Header lines of the client that an API of its own dialect gets, too. */
   readonly forwarded: string;
+  /** The header line that tells neurons how urgent it is. */
+  readonly priority: string;
 }

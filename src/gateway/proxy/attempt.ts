@@ -102,7 +102,8 @@ function formatHeaders(ask: Ask, upstream: Upstream): string {
   const base = `Content-Type: application/json\r\nX-Request-Id: ${ask.requestId}\r\n`;
   if (upstream.kind === "neuron") {
     const prefixes = ask.prompt.formatHeader();
-    return prefixes === "" ? base : `${base}${PREFIX_HEADER}: ${prefixes}\r\n`;
+    const own = base + ask.priority;
+    return prefixes === "" ? own : `${own}${PREFIX_HEADER}: ${prefixes}\r\n`;
   }
   if (upstream.kind === "openai") return base + upstream.headerLines;
   const own = ask.forwarded === "" ? `Anthropic-Version: ${ANTHROPIC_VERSION}\r\n` : ask.forwarded;

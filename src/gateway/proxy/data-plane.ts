@@ -6,7 +6,7 @@ import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { PromptForm } from "../prefix/prompt-reader.ts";
 import type { Endpoint, EndpointName } from "./endpoints.ts";
 import { Exchange } from "./exchange.ts";
-import { readForwarded } from "./forwarded-headers.ts";
+import { readForwarded, readPriority } from "./forwarded-headers.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import { type RoutingFields, readRoutingFields } from "./routing-fields.ts";
 
@@ -62,6 +62,7 @@ export class DataPlane {
         entry,
         excluded: this.#findIncapable(entry, endpoint),
         forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerLines) : "",
+        priority: readPriority(request.headerLines),
         stream,
         promptTokens,
         prompt: this.#readPrompt(request, endpoint, { fields, entry }),

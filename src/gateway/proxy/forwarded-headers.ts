@@ -1,5 +1,7 @@
 import type { ByteSpan } from "../../base/byte-span.ts";
+import { CortexError } from "../../base/errors.ts";
 import { HeaderLines } from "../../base/header-lines.ts";
+import { PRIORITIES, PRIORITY_HEADER } from "../../protocol/priority.ts";
 import { ANTHROPIC_VERSION } from "../upstream/upstream.ts";
 
 /** Longer than any list of betas that a client sends. */
@@ -20,4 +22,23 @@ export function readForwarded(headerLines: ByteSpan): string {
   if (version.length > VALUE_CHARACTERS_MAX || betas.length > VALUE_CHARACTERS_MAX) return "";
   const beta = betas === "" ? "" : `Anthropic-Beta: ${betas}\r\n`;
   return `Anthropic-Version: ${version}\r\n${beta}`;
+}
+
+/**
+ * The line that tells a neuron how urgent a request is; empty where the client does not say.
+ * @throws CortexError invalid_request for what is no priority
+ */
+export function readPriority(headerLines: ByteSpan): string {
+  const lines = new HeaderLines(headerLines);
+  while (lines.next()) {
+    if (!lines.is(PRIORITY_HEADER)) continue;
+    const priority = PRIORITIES.find((name) => lines.isValue(name));
+    if (priority !== undefined) return `${PRIORITY_HEADER}: ${priority}\r\n`;
+    throw new CortexError(
+      "invalid_request",
+      `Header '${PRIORITY_HEADER}' is ${JSON.stringify(lines.text().slice(0, 64))}, must be one of ${PRIORITIES.join(", ")}`,
+      { param: PRIORITY_HEADER },
+    );
+  }
+  return "";
 }

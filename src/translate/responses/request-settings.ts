@@ -89,6 +89,7 @@ export function readSettings(
   const user = optionalString(body["user"], "user");
   const safety = optionalString(body["safety_identifier"], "safety_identifier");
   const store = optionalBoolean(body["store"], "store") ?? true;
+  const tier = optionalString(body["service_tier"], "service_tier") ?? "auto";
   const asks = include.has("message.output_text.logprobs");
   if (optionalString(body["truncation"], "truncation") === "auto") dropped.add("truncation");
   const chat = {
@@ -99,6 +100,7 @@ export function readSettings(
     ...(asks && limits.topLogprobs !== undefined ? { top_logprobs: limits.topLogprobs } : {}),
     ...(reasoning.effort === undefined ? {} : { reasoning_effort: reasoning.effort }),
     ...(text.responseFormat === undefined ? {} : { response_format: text.responseFormat }),
+    ...(tier === "auto" || tier === "default" ? {} : { service_tier: tier }),
     ...((safety ?? user) === undefined ? {} : { user: safety ?? user }),
   } as Partial<ChatRequest>;
   return {

@@ -112,6 +112,24 @@ describe("exchange", () => {
     expect(await (await gateway.chat("m", { stream: true })).text()).toBe(broken);
   });
 
+  test("a priority is told to the neuron, and one that is none is a 400 with those that there are", async () => {
+    const neuron = fakeNeuron().addModel("m", { state: "ready" });
+    const gateway = await gatewayOver([neuron]);
+    const send = (priority: string) =>
+      fetch(`${gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "X-Cortex-Priority": priority },
+        body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] }),
+      });
+    expect((await send("Batch")).status).toBe(200);
+    const seen = neuron.requests.find(({ path }) => path === "/v1/chat/completions");
+    expect(seen?.headers["x-cortex-priority"]).toBe("batch");
+    const refused = await send("urgent");
+    const { error } = (await refused.json()) as { error: Record<string, string> };
+    expect([refused.status, error["param"]]).toEqual([400, "x-cortex-priority"]);
+    expect(error["message"]).toContain('"urgent", must be one of interactive, normal, batch');
+  });
+
   test("a client that leaves closes the neuron's request, before and after the first byte", async () => {
     const neuron = fakeNeuron().addModel("m", { state: "ready" });
     const gateway = await gatewayOver([neuron]);

@@ -37,6 +37,16 @@ const NAMED = { type: "function", name: "look", parameters: {} };
 
 describe("a request of the Responses dialect", () => {
   test.each([
+    ["flex", "flex"],
+    ["priority", "priority"],
+    ["auto", undefined],
+    ["default", undefined],
+  ])("hands its tier %p on where that says something", (service_tier, expected) => {
+    const { chat } = readRequest({ input: "hi", service_tier });
+    expect(Reflect.get(chat, "service_tier")).toBe(expected);
+  });
+
+  test.each([
     [{ input: "hi" }, "model", "expected a string, but got nothing"],
     [{ model: 1, input: "hi" }, "model", "expected a string, but got a number"],
     [{ model: "m" }, "input", "empty"],
