@@ -128,6 +128,9 @@ export type LoadResponse = Static<typeof LoadResponseSchema>;
 /** For so long a model that became ready is nobody's victim: those who waited for it elsewhere send their requests. */
 export const RESIDENCE_SECONDS_MIN = 1;
 
+/** How long memory that was freed for a model is kept for it. */
+export const RESERVED_SECONDS = 3;
+
 export const UnloadRequestSchema = t.Object({
   model: t.String({ minLength: 1, maxLength: 256 }),
   /** How long requests in flight may go on; 0 cancels them at once. Default 30. */
@@ -147,6 +150,8 @@ export const UnloadRequestSchema = t.Object({
   only_unleased: t.Optional(t.Boolean()),
   /** Whose own leases do not stand in the way. */
   holder: t.Optional(HolderSchema),
+  /** The model that is to have the memory: for {@link RESERVED_SECONDS} no other one gets it. */
+  room_for: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
 });
 export type UnloadRequest = Static<typeof UnloadRequestSchema>;
 
@@ -195,7 +200,7 @@ export const PlanResponseSchema = t.Object({
       pinned: t.Boolean(),
       /** In use, loading, or ready for less than {@link RESIDENCE_SECONDS_MIN}: only_idle would be refused. */
       busy: t.Boolean(),
-      /** Its memory is taken and comes back only when the load fails or is unloaded. */
+      /** It is being loaded, or room was made for it just now: its memory is taken. */
       loading: t.Optional(t.Boolean()),
       /** Who waits for it elsewhere; missing when nobody does. */
       leases: t.Optional(t.Array(LeaseSchema)),

@@ -3,7 +3,13 @@ import { HolderLeases } from "../../src/neuron/models/holder-leases.ts";
 import type { NeuronEvent } from "../../src/protocol/events.ts";
 import type { Device, Health } from "../../src/protocol/health.ts";
 import type { LeaseClaim, LeaseRequest } from "../../src/protocol/leases.ts";
-import type { LoadRequest, Model, PlanResponse, UnloadRequest } from "../../src/protocol/models.ts";
+import {
+  type LoadRequest,
+  type Model,
+  type PlanResponse,
+  RESERVED_SECONDS,
+  type UnloadRequest,
+} from "../../src/protocol/models.ts";
 
 /** Memory of the fake's models and devices is counted in these. */
 export const GIB = 1024 ** 3;
@@ -58,6 +64,8 @@ export class FakeNeuron {
   /** The real ones, by the real clock. */
   #leases = this.#newLeases();
   readonly #readyMs = new Map<string, number>();
+  /** Freed memory that is kept for a model. */
+  #kept: { readonly model: string; readonly bytes: number; readonly untilMs: number }[] = [];
   readonly #events = new Set<(event: NeuronEvent) => void>();
   readonly #loading = new Map<string, PromiseWithResolvers<void>>();
   readonly #arrivals: { matches: (request: FakeRequest) => boolean; resolve: () => void }[] = [];
@@ -241,11 +249,10 @@ export class FakeNeuron {
     return [...this.models.values()].map((model) => this.#view(model));
   }
 
-  #lease({ holder, seconds, leases }: LeaseRequest): Response {
-    const known = Object.entries(leases).filter(([id]) => this.models.has(id));
-    this.#leases.replace(holder, new Map(known), seconds);
-    const unknown = Object.keys(leases).filter((id) => !this.models.has(id));
-    return Response.json({ leased: known.map(([id]) => id), unknown });
+  #lease(request: LeaseRequest): Response {
+    return Response.json(
+      this.#leases.replace(request, (id) => (this.models.has(id) ? id : undefined)),
+    );
   }
 
   #isFresh(id: string): boolean {
@@ -283,6 +290,17 @@ export class FakeNeuron {
     return this.totalBytes - used;
   }
 
+  /** The same for one model: what was freed for another is not free. */
+  #freeFor(id: string): number {
+    const kept = this.#keptForOthers(id).reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.freeBytes - kept;
+  }
+
+  #keptForOthers(id: string) {
+    this.#kept = this.#kept.filter(({ untilMs }) => untilMs > Date.now());
+    return this.#kept.filter(({ model }) => model !== id);
+  }
+
   #plan(request: { readonly model: string; readonly lease?: LeaseClaim }): Response {
     const model = this.models.get(request.model);
     if (model === undefined) return failure(404, "model_not_found", `No model '${request.model}'`);
@@ -293,23 +311,30 @@ export class FakeNeuron {
   #planFor(model: Model): PlanResponse {
     const needed = model.bytes?.weights ?? 0;
     const loaded = this.#views().filter(({ state }) => state === "ready" || state === "loading");
-    const fits = needed <= this.freeBytes ? "now" : needed <= this.totalBytes ? "after" : "never";
+    const free = this.#freeFor(model.id);
+    const fits = needed <= free ? "now" : needed <= this.totalBytes ? "after" : "never";
     return {
       model: model.id,
       fits,
       bytes: model.bytes ?? { weights: 0, context: 0, compute: 0 },
-      devices: [{ index: 0, needed_bytes: needed, free_bytes: this.freeBytes }],
+      devices: [{ index: 0, needed_bytes: needed, free_bytes: free }],
       context: model.context,
       slots: model.slots,
-      unloads: loaded.map((other) => ({
-        model: other.id,
-        devices: [{ index: 0, bytes: other.bytes?.weights ?? 0 }],
-        pinned: other.pinned,
-        busy: other.in_flight > 0 || other.state === "loading" || this.#isFresh(other.id),
-        ...(other.state === "loading" ? { loading: true } : {}),
-        ...(other.leases === undefined ? {} : { leases: other.leases }),
-        last_used_ms: other.last_used_ms,
-      })),
+      unloads: [
+        ...loaded.map((other) => ({
+          model: other.id,
+          devices: [{ index: 0, bytes: other.bytes?.weights ?? 0 }],
+          pinned: other.pinned,
+          busy: other.in_flight > 0 || other.state === "loading" || this.#isFresh(other.id),
+          ...(other.state === "loading" ? { loading: true } : {}),
+          ...(other.leases === undefined ? {} : { leases: other.leases }),
+          last_used_ms: other.last_used_ms,
+        })),
+        ...this.#keptForOthers(model.id).map(({ model: id, bytes }) => ({
+          ...{ model: id, devices: [{ index: 0, bytes }], pinned: false },
+          ...{ busy: true, loading: true, last_used_ms: 0 },
+        })),
+      ],
     };
   }
 
@@ -320,9 +345,10 @@ export class FakeNeuron {
     if (request.pinned !== undefined) this.change(model.id, { pinned: request.pinned });
     if (model.state === "ready") return Response.json({ model: this.model(model.id) });
     if (model.state === "loading") return Response.json({ model }, { status: 202 });
-    if ((model.bytes?.weights ?? 0) > this.freeBytes) {
+    if ((model.bytes?.weights ?? 0) > this.#freeFor(model.id)) {
       return failure(507, "does_not_fit", `Model '${model.id}' does not fit`);
     }
+    this.#kept = this.#kept.filter(({ model: id }) => id !== model.id);
     this.change(model.id, { state: "loading", progress: 0 });
     void this.#finish(model.id);
     return Response.json({ model: this.model(model.id) }, { status: 202 });
@@ -359,6 +385,11 @@ export class FakeNeuron {
         this.change(model.id, { state: "ready" });
         return failure(409, "conflict", `Model '${model.id}' serves on`);
       }
+    }
+    const room = request.room_for;
+    if (room !== undefined && this.models.get(room)?.state === "absent") {
+      const untilMs = Date.now() + RESERVED_SECONDS * 1_000;
+      this.#kept.push({ model: room, bytes: model.bytes?.weights ?? 0, untilMs });
     }
     this.change(model.id, { state: "absent" });
     return Response.json({ model: model.id, freed_bytes: model.bytes?.weights ?? 0 });

@@ -1,5 +1,6 @@
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { EvictionStrategy } from "../evictor/eviction-order.ts";
+import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { NeuronCall } from "./unload-idle.ts";
 
 /** Beyond the drain: what the unload itself may take. */
@@ -13,14 +14,15 @@ export interface Drains {
 
 /** The load for which a model is drained. */
 export interface DrainingCall extends NeuronCall {
+  readonly entry: CatalogueEntry;
   readonly strategy: EvictionStrategy;
   readonly observer: { onEvicted(neuron: string, strategy: EvictionStrategy): void };
 }
 
 /**
- * Closes a model that other gateways keep busy: they know nothing of who waits here, so the neuron refuses their new
- * requests, cuts none, and frees the model once the last has ended. Returns at once; what comes of it is a change of the
- * neuron. It is taken back when `over` aborts.
+ * Closes a busy model if it is other gateways that keep it busy: they know nothing of who waits here, so the neuron
+ * refuses their new requests, cuts none, and frees the model once the last has ended. Returns at once; what comes of it
+ * is a change of the neuron. It is taken back when `over` aborts.
  */
 export function drainElsewhere(
   call: DrainingCall,
@@ -30,20 +32,22 @@ export function drainElsewhere(
   const { fleet, neuron } = call;
   const { asked } = options.drains;
   const replica = fleet.findReplica(neuron, source);
-  const isUsedElsewhere = (replica?.report?.in_flight ?? 0) > (replica?.running ?? 0);
+  const running = replica?.running ?? 0;
+  // The neuron says that it is busy; its figures may be two seconds old.
+  const isUsedElsewhere = running === 0 || (replica?.report?.in_flight ?? 0) > running;
   if (!isUsedElsewhere || asked.has(source)) return;
   asked.add(source);
   void drain(call, source, options).finally(() => asked.delete(source));
 }
 
 async function drain(
-  { api, fleet, leases, log, neuron, strategy, observer }: DrainingCall,
+  { api, entry, fleet, leases, log, neuron, strategy, observer }: DrainingCall,
   source: string,
   { drains, drainMs }: { readonly drains: Drains; readonly drainMs: number },
 ): Promise<void> {
   const keep = fleet.catalogue.findPlaced(source, neuron)?.keepKv === true;
   const request = {
-    ...{ model: source, only_unleased: true, holder: leases.holder },
+    ...{ model: source, only_unleased: true, holder: leases.holder, room_for: entry.source },
     ...{ drain_seconds: drainMs / 1_000, ...(keep ? { keep_kv: true } : {}) },
   };
   try {

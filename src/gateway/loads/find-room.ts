@@ -27,8 +27,8 @@ const PAUSE_MS_MAX = 2_000;
 /** A waiting load looks again at least this often. */
 const LOOK_MS = 1_000;
 /**
- * A neuron's plan is asked for again after this long; in between the fleet says who is in use. One in which others load,
- * or memory is kept for them, is asked for at the next look.
+ * A neuron's plan is asked for again after this long; in between the fleet says who is in use. One in which others
+ * load, or memory is kept for them, is asked for at the next look.
  */
 const PLAN_AGE_MS = 5_000;
 /** How long a load waits for room in all: as long as clients wait by default. */
@@ -111,11 +111,20 @@ async function untilWorthATurn(
     if (nowMs >= untilMs || drainedMs >= DRAIN_MS) throw stillInUse(run, plan);
     await waitForChange({ fleet, clock, signal: abandoned }, { neuron, limitMs: LOOK_MS });
     if (plan === undefined || isThere(run) || clock.monotonicMs() >= againMs) break;
+    if (hasFreed(run, plan)) break;
     const { admission } = decide(run, { plan, fresh: false });
     if (admission.kind !== "wait" && !isClosedAlready(admission, closed)) break;
   }
   // Loads that came later do not pass it now.
   run.enter("making_room");
+}
+
+/** Whether a model that the plan has in memory is gone, by whoever's order. */
+function hasFreed({ fleet, neuron }: LoadRun, plan: PlanResponse): boolean {
+  return plan.unloads.some(({ model, loading }) => {
+    const state = fleet.findReplica(neuron, model)?.report?.state;
+    return loading !== true && (state === "absent" || state === "failed");
+  });
 }
 
 function isClosedAlready(admission: Admission, { sources }: Closed): boolean {
@@ -241,7 +250,7 @@ async function evict(
   let freedBytes = 0;
   for (const model of victims) {
     log.info("Evicting", { neuron, model, for: entry.source, strategy });
-    const freed = await unloadIdle(run, model);
+    const freed = await unloadIdle(run, model, entry.source);
     if (freed === undefined) return { kind: "moved_on", why: `'${model}' was wanted again` };
     freedBytes += freed;
     run.observer.onEvicted(neuron, strategy);

@@ -36,7 +36,7 @@ export function toLoadedModels(
       busy: (replica?.running ?? 0) > 0 || (fresh ? unload.busy : (report?.in_flight ?? 0) > 0),
       // Those who wait for a closed model wait for its next load: they must not keep this one.
       leased: isWaitedFor || leases.some((lease) => lease.holder !== holder),
-      loading: unload.loading === true || report?.state === "loading",
+      loading: (fresh && unload.loading === true) || report?.state === "loading",
       lastUsedMs: Math.max(unload.last_used_ms, replica?.lastUsedMs ?? 0),
       readySinceMs: replica?.readySinceMs ?? 0,
       priority: fleet.catalogue.findPlaced(unload.model, neuron)?.priority ?? 0,

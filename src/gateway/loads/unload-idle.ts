@@ -20,9 +20,14 @@ const MODELS_TIMEOUT_MS = 30_000;
 
 /**
  * Unloads a model unless somebody uses it or waits for it; resolves with the freed bytes, or with undefined when
- * somebody does. The caller has the neuron's turn, so that a request for the model waits to load it again.
+ * somebody does. The memory is kept for `roomFor`, if any. The caller has the neuron's turn, so that a request for the
+ * model waits to load it again.
  */
-export async function unloadIdle(call: NeuronCall, source: string): Promise<number | undefined> {
+export async function unloadIdle(
+  call: NeuronCall,
+  source: string,
+  roomFor?: string,
+): Promise<number | undefined> {
   const { fleet, api, neuron, signal } = call;
   const replica = fleet.findReplica(neuron, source);
   if (replica !== undefined && replica.running > 0) return undefined;
@@ -33,7 +38,8 @@ export async function unloadIdle(call: NeuronCall, source: string): Promise<numb
   try {
     const { holder } = call.leases;
     const keep = keepKv ? { keep_kv: true } : {};
-    const request = { model: source, only_idle: true, holder, ...keep };
+    const room = roomFor === undefined ? {} : { room_for: roomFor };
+    const request = { model: source, only_idle: true, holder, ...keep, ...room };
     return (await api.unload(request, { timeoutMs: UNLOAD_TIMEOUT_MS, signal })).freed_bytes;
   } catch (thrown) {
     await refreshModels(call);

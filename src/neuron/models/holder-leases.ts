@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
-import type { LeaseClaim, ModelLease } from "../../protocol/leases.ts";
+import type { LeaseClaim, LeaseRequest, LeaseResponse, ModelLease } from "../../protocol/leases.ts";
 
 /** A lease as a refusal tells of it: who holds it until when. */
 export interface HeldLease {
@@ -42,20 +42,23 @@ export class HolderLeases {
     this.#onChange = options.onChange;
   }
 
-  /** Leases these models, and no others, for the holder. @throws CortexError queue_full with too many holders */
-  replace(holder: string, counts: ReadonlyMap<string, number>, seconds: number): void {
-    if (counts.size > 0) this.#admit(holder);
-    const before = this.#holders.get(holder) ?? new Map<string, Held>();
-    const after = new Map<string, Held>();
-    for (const [model, count] of counts) {
-      after.set(model, this.#renew(before.get(model), { count, seconds }));
+  /**
+   * Leases these models, and no others, for the holder. `findId` knows models by their names.
+   * @throws CortexError queue_full with too many holders
+   */
+  replace(
+    { holder, seconds, leases }: LeaseRequest,
+    findId: (name: string) => string | undefined,
+  ): LeaseResponse {
+    const counts = new Map<string, number>();
+    const unknown: string[] = [];
+    for (const [name, count] of Object.entries(leases)) {
+      const id = findId(name);
+      if (id === undefined) unknown.push(name);
+      else counts.set(id, count + (counts.get(id) ?? 0));
     }
-    if (after.size === 0) this.#holders.delete(holder);
-    else this.#holders.set(holder, after);
-    for (const model of new Set([...before.keys(), ...after.keys()])) {
-      if (before.get(model)?.count !== after.get(model)?.count) this.#onChange(model);
-    }
-    void this.#watch();
+    this.#replace(holder, counts, seconds);
+    return { leased: [...counts.keys()], unknown };
   }
 
   /** Leases one model and leaves the holder's others alone. @throws CortexError queue_full with too many holders */
@@ -92,6 +95,21 @@ export class HolderLeases {
   /** Ends the watch for expired leases. */
   stop(): void {
     this.#stop.abort();
+  }
+
+  #replace(holder: string, counts: ReadonlyMap<string, number>, seconds: number): void {
+    if (counts.size > 0) this.#admit(holder);
+    const before = this.#holders.get(holder) ?? new Map<string, Held>();
+    const after = new Map<string, Held>();
+    for (const [model, count] of counts) {
+      after.set(model, this.#renew(before.get(model), { count, seconds }));
+    }
+    if (after.size === 0) this.#holders.delete(holder);
+    else this.#holders.set(holder, after);
+    for (const model of new Set([...before.keys(), ...after.keys()])) {
+      if (before.get(model)?.count !== after.get(model)?.count) this.#onChange(model);
+    }
+    void this.#watch();
   }
 
   *#live(model: string): Iterable<readonly [string, Held]> {

@@ -26,6 +26,7 @@ import { Model } from "./model.ts";
 import { ModelLoader } from "./model-loader.ts";
 import { ModelViews } from "./model-views.ts";
 import type { Resident } from "./plan.ts";
+import { Reservations } from "./reservations.ts";
 import { residentOf } from "./resident.ts";
 import { checkUnused, isFresh } from "./unload-guard.ts";
 
@@ -78,6 +79,7 @@ export class ModelRegistry {
   readonly #kv: KvStore;
   readonly #leases: LeaseBook;
   readonly #holders: HolderLeases;
+  readonly #reservations: Reservations;
   readonly #views: ModelViews;
   readonly #models = new Map<string, Model>();
   readonly #loads = new Map<Model, RunningLoad>();
@@ -109,6 +111,7 @@ export class ModelRegistry {
       queueMax: parts.config.defaults.queue_max,
       onChange: (model) => this.#listener.onModel(model, false),
     });
+    this.#reservations = new Reservations(parts.clock);
     this.#holders = new HolderLeases({
       clock: parts.clock,
       onChange: (id) => this.#onHolders(id),
@@ -149,14 +152,15 @@ export class ModelRegistry {
     return this.#views.one(model);
   }
 
-  /** What takes device memory, for a plan. */
+  /** What takes device memory, or is to take it, for a plan. */
   residents(): readonly Resident[] {
-    return this.models()
-      .filter((model) => model.isResident)
-      .map((model) => {
-        const busy = model.inFlight > 0 || isFresh(model, this.#clock.monotonicMs());
-        return residentOf(model, { busy, leases: this.#holders.of(model.id) });
-      });
+    const loaded = this.models().filter((model) => model.isResident);
+    return [...loaded.map((model) => this.#residentOf(model)), ...this.#reservations.residents()];
+  }
+
+  #residentOf(model: Model): Resident {
+    const busy = model.inFlight > 0 || isFresh(model, this.#clock.monotonicMs());
+    return residentOf(model, { busy, leases: this.#holders.of(model.id) });
   }
 
   /** A place in the model's queue. @throws CortexError unless it is ready and its queue has room */
@@ -175,16 +179,8 @@ export class ModelRegistry {
   }
 
   /** Takes the leases of one holder, in place of those that it had. @throws CortexError queue_full */
-  setLeases({ holder, seconds, leases }: LeaseRequest): LeaseResponse {
-    const counts = new Map<string, number>();
-    const unknown: string[] = [];
-    for (const [name, count] of Object.entries(leases)) {
-      const id = this.find(name)?.id;
-      if (id === undefined) unknown.push(name);
-      else counts.set(id, count + (counts.get(id) ?? 0));
-    }
-    this.#holders.replace(holder, counts, seconds);
-    return { leased: [...counts.keys()], unknown };
+  setLeases(request: LeaseRequest): LeaseResponse {
+    return this.#holders.replace(request, (name) => this.find(name)?.id);
   }
 
   /**
@@ -214,7 +210,10 @@ export class ModelRegistry {
     this.#listener.onModel(model, true);
     const abort = new AbortController();
     const memory = Promise.withResolvers<void>();
-    const onAdmitted = () => memory.resolve();
+    const onAdmitted = () => {
+      this.#reservations.end(model.id);
+      memory.resolve();
+    };
     const done = this.#load(model, request, { onAdmitted, signal: abort.signal }).finally(() => {
       this.#loads.delete(model);
       this.#listener.onModel(model, true);
@@ -411,6 +410,7 @@ export class ModelRegistry {
     }
     if (!isDraining(model)) return { model: model.id, freed_bytes: 0 };
     let freedBytes: number;
+    const held = this.#residentOf(model);
     try {
       freedBytes = await this.#loader.unload(model);
     } catch (error) {
@@ -418,6 +418,11 @@ export class ModelRegistry {
       throw error;
     }
     if (isDraining(model)) model.transition("absent");
+    // In the turn of the event loop in which the memory became free.
+    const next = request.room_for === undefined ? undefined : this.find(request.room_for);
+    if (next !== undefined && next !== model && !next.isResident) {
+      this.#reservations.keep(next.id, held);
+    }
     this.#log.info("Model unloaded", { model: model.id, freed_bytes: freedBytes });
     this.#settleEntry(model);
     return { model: model.id, freed_bytes: freedBytes, ...kept };

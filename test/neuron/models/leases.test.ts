@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { LeaseResponse } from "../../../src/protocol/leases.ts";
-import type { PlanResponse } from "../../../src/protocol/models.ts";
+import { type PlanResponse, RESERVED_SECONDS } from "../../../src/protocol/models.ts";
 import { errorOf, MODEL_BYTES, NeuronFixture } from "../fixture.ts";
 
 let fixture: NeuronFixture;
@@ -134,6 +134,36 @@ describe("leases", () => {
     expect((await fixture.model("beta")).leases).toMatchObject([{ holder: "one", count: 2 }]);
     await fixture.clock.advance(1_000);
     expect((await evict("alpha", { holder: "two" })).status).toBe(409);
+  });
+});
+
+describe("memory that was freed for a model", () => {
+  test("goes to that model, whoever else asks first, and to anybody after a while", async () => {
+    await start({ models: ["alpha", "beta", "gamma"], deviceBytes: [1.5 * MODEL_BYTES] });
+    await loadAndSettle("alpha");
+    await fixture.post("/models/unload", { model: "alpha", room_for: "beta" });
+    const error = await errorOf(await fixture.load("gamma"));
+    expect(error).toMatchObject({ status: 507, code: "does_not_fit" });
+    expect(error.figures).toMatchObject({
+      fits: "after",
+      unloads: [{ model: "beta", loading: true }],
+    });
+    expect((await fixture.load("beta")).status).toBe(200);
+    await fixture.clock.advance(1_000);
+    await fixture.post("/models/unload", { model: "beta", room_for: "alpha" });
+    await fixture.clock.advance(RESERVED_SECONDS * 1_000 - 1);
+    expect((await fixture.load("gamma")).status).toBe(507);
+    await fixture.clock.advance(1);
+    expect((await fixture.load("gamma")).status).toBe(200);
+  });
+
+  test("is anybody's once that model has taken it elsewhere, or does not exist", async () => {
+    await start({ deviceBytes: [1.5 * MODEL_BYTES] });
+    await loadAndSettle("alpha");
+    await fixture.post("/models/unload", { model: "alpha", room_for: "nobody" });
+    expect((await fixture.load("beta")).status).toBe(200);
+    await fixture.post("/models/unload", { model: "beta", room_for: "beta" });
+    expect((await fixture.load("alpha")).status).toBe(200);
   });
 });
 
