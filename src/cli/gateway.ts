@@ -17,6 +17,7 @@ export const gatewayCommand = defineCliCommand({
       "models.toml is looked for beside it. Flags win over the file.",
     "A changed file, or SIGHUP, is taken up without breaking a request: neurons, profiles, [eviction], [limits] and\n" +
       "log_level. The log says what needs a restart; a file with an error changes nothing.",
+    "SIGUSR2 starts the program anew, in its present version, and hands it the ports once it serves: no request fails.",
     "SIGINT or SIGTERM lets running requests finish and stops; a second one stops at once.",
   ],
   args: {
@@ -84,7 +85,10 @@ export const gatewayCommand = defineCliCommand({
           log.warn("No neurons are configured: every request will be answered with 503");
         }
         const { ConfigReloader } = await import("../gateway/reload/config-reloader.ts");
-        const gateway = await startGateway({ config, profiles, log });
+        const { HandedSockets } = await import("../lifecycle/handed-sockets.ts");
+        const handed = HandedSockets.take(process.env);
+        const gateway = await startGateway({ config, profiles, log, handed });
+        handed.settle();
         const reloader = new ConfigReloader({
           ...{ first, load, log, clock: systemClock },
           watched: listWatched(args, CONFIG_FOLDER),
@@ -97,10 +101,11 @@ export const gatewayCommand = defineCliCommand({
         void reloader.run();
         return {
           url: gateway.url,
+          sockets: gateway.sockets,
           reload: () => reloader.reload("SIGHUP"),
-          stop: async () => {
+          stop: async (how) => {
             reloader.stop();
-            await gateway.stop();
+            await gateway.stop(how);
           },
         };
       },

@@ -1,15 +1,26 @@
 import { describeError } from "../base/errors.ts";
 import { createLog, type LeveledLog, type Log, type LogLevel } from "../base/log.ts";
+import type { HandedSocket } from "../lifecycle/handed-sockets.ts";
 import { waitForStopSignal } from "../lifecycle/signals.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { waitForHandOver } from "./hand-over.ts";
 
 /** Set by `cortex up` in its children: when their standard input ends, their parent is gone and they stop. */
 export const SUPERVISED_VARIABLE = "CORTEX_SUPERVISED";
 
+/** How long requests of a role that was handed over may go on once it is told to stop. */
+const HURRIED_DRAIN_MS = 30_000;
+
+interface Successor {
+  readonly pid: number;
+}
+
 /** A started role. */
 export interface Role {
   readonly url: string;
-  stop(): Promise<void>;
+  stop(options?: { readonly handedOver?: boolean }): Promise<void>;
+  /** What a successor can go on listening on, for SIGUSR2; a role without it cannot be handed over. */
+  readonly sockets?: readonly HandedSocket[];
   /** Reads the configuration again and goes on with it, for SIGHUP; a role without it is only told of errors. */
   readonly reload?: () => Promise<void>;
   /** Resolves with an exit code when the role ends by itself. */
@@ -26,20 +37,39 @@ export async function serveUntilStopped(options: {
 }): Promise<number> {
   const log = createLog(options.level);
   const stopSignal = waitForStopSignal();
+  const stopping = new AbortController();
+  void stopSignal.then(() => stopping.abort());
+  const isSupervised = process.env[SUPERVISED_VARIABLE] === "1";
   let role: Role | undefined;
   onHangup(() => role?.reload ?? (() => checkOnly(options.checkConfig, log)));
+  const successor = waitForHandOver({
+    role: options.role,
+    log,
+    findSockets: () => role?.sockets,
+    refusal: isSupervised ? "its supervisor would start another one beside it" : undefined,
+    signal: stopping.signal,
+  });
   role = await options.start(log);
   log.info(`The ${options.role} listens`, { url: role.url });
-  const ends: Promise<number | string>[] = [stopSignal];
+  const ends: Promise<number | string | Successor>[] = [
+    stopSignal,
+    successor.then((pid) => ({ pid })),
+  ];
   if (role.exited !== undefined) ends.push(role.exited);
-  if (process.env[SUPERVISED_VARIABLE] === "1") ends.push(waitForStdinEnd());
+  if (isSupervised) ends.push(waitForStdinEnd());
   const end = await Promise.race(ends);
   if (typeof end === "number") {
     log.error(`The ${options.role} ended by itself`, { code: end });
     return end;
   }
-  log.info(`The ${options.role} stops`, { cause: end });
-  await role.stop();
+  if (typeof end === "string") {
+    log.info(`The ${options.role} stops`, { cause: end });
+    await role.stop();
+    return EXIT.ok;
+  }
+  log.info(`The ${options.role} was handed over and lets its requests end`, { successor: end.pid });
+  const hurried = stopSignal.then(() => Bun.sleep(HURRIED_DRAIN_MS));
+  await Promise.race([role.stop({ handedOver: true }), hurried]);
   return EXIT.ok;
 }
 

@@ -3,6 +3,7 @@ import { newId } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { GatewayConfig } from "../config/gateway-schema.ts";
 import type { ModelProfiles } from "../config/models-schema.ts";
+import type { HandedSocket, HandedSockets } from "../lifecycle/handed-sockets.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   readonly profiles: ModelProfiles;
   readonly log: Log;
   readonly clock?: Clock;
+  /** Listening sockets of the process before this one. */
+  readonly handed?: HandedSockets;
 }
 
 export interface RunningGateway {
@@ -35,13 +38,18 @@ export interface RunningGateway {
   readonly metricsUrl: string;
   /** Goes on with another configuration without breaking a request, or throws `invalid_config` and changes nothing. */
   reload(wanted: FullConfig): ConfigChange;
-  stop(): Promise<void>;
+  /** For a successor to go on listening on. */
+  readonly sockets: readonly HandedSocket[];
+  /** Lets requests end. Once a successor serves, they may take longer, and nothing is decided here any more. */
+  stop(options?: { readonly handedOver?: boolean }): Promise<void>;
 }
 
 /** How long a start waits for the neurons' first word, so that the first request finds a catalogue. */
 const FIRST_CONTACT_MS = 1_000;
 /** How long requests may go on after a stop. */
 const DRAIN_MS = 30_000;
+/** The same where a successor serves and nobody waits for the end: long answers take minutes. */
+const HANDED_OVER_DRAIN_MS = 600_000;
 
 /**
  * Starts a gateway: gives its core the machine's clock, network, disk and listeners. Throws `invalid_config` when an
@@ -76,16 +84,24 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   lifecycle.add("stored responses", () => store.close());
   lifecycle.add("connections to neurons", () => roster.close());
   try {
-    const metricsServer = serveMetrics({ address: config.gateway.metrics_listen, metrics });
+    const { listen: address, metrics_listen, body_bytes_max: bodyBytesMax } = config.gateway;
+    const metricsServer = serveMetrics({
+      address: metrics_listen,
+      handed: options.handed?.claim("metrics", metrics_listen),
+      metrics,
+    });
     lifecycle.add("metrics", () => metricsServer.kill());
     startCore(core, lifecycle);
     const nowMs = () => clock.nowMs();
-    const { listen: address, body_bytes_max: bodyBytesMax } = config.gateway;
+    // The predecessor answers until the neurons are known here.
+    if (options.handed?.hasPredecessor === true) await firstContact(poller, clock);
+    const handed = options.handed?.claim("clients", address);
     const routes = { dataPlane, fleet, operations, drainer, responses, log, nowMs };
-    const server = serveClients({ address, bodyBytesMax, ...routes });
+    const server = serveClients({ address, bodyBytesMax, handed, ...routes });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());
-    lifecycle.add("requests", () => server.stop());
+    let handedOver = false;
+    lifecycle.add("requests", () => server.stop({ handedOver }));
     await firstContact(poller, clock);
     return {
       url: server.url,
@@ -97,7 +113,24 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         core.configure(running.config, running.profiles);
         return change;
       },
-      stop: () => lifecycle.stop(DRAIN_MS),
+      sockets: [
+        { name: "clients", address, fd: server.fd, port: server.port },
+        {
+          name: "metrics",
+          address: metrics_listen,
+          fd: metricsServer.fd,
+          port: metricsServer.port,
+        },
+      ],
+      stop: async (how) => {
+        if (how?.handedOver === true) {
+          handedOver = true;
+          core.placement.stop();
+          core.defragmenter.stop();
+          void metricsServer.stop({ handedOver });
+        }
+        await lifecycle.stop(handedOver ? HANDED_OVER_DRAIN_MS : DRAIN_MS);
+      },
     };
   } catch (thrown) {
     await lifecycle.stop(DRAIN_MS);

@@ -59,7 +59,12 @@ export class HandedSockets {
   settle(): void {
     for (const { fd } of this.#left.splice(0)) closeSync(fd);
     if (this.#readyFd === undefined) return;
-    writeSync(this.#readyFd, READY);
+    try {
+      writeSync(this.#readyFd, READY);
+    } catch (thrown) {
+      // It has died meanwhile: nobody waits for this word any more.
+      if ((thrown as { code?: unknown }).code !== "EPIPE") throw thrown;
+    }
     closeSync(this.#readyFd);
   }
 }

@@ -18,6 +18,8 @@ export interface ListenerDeadlines {
   readonly requestMs: number;
   /** Between two requests of a connection. */
   readonly idleMs: number;
+  /** The same once a successor listens: as long as most servers wait, so that clients know of it. */
+  readonly handedOverIdleMs: number;
   /** For a client to go once it has the last answer. */
   readonly closingMs: number;
   /** For a client to take a byte of what waits for it; until then it holds a slot of a neuron. */
@@ -28,6 +30,7 @@ const DEADLINES: ListenerDeadlines = {
   requestMs: 60_000,
   // Longer than the 75 s that pools in front of us expect.
   idleMs: 120_000,
+  handedOverIdleMs: 15_000,
   closingMs: 5_000,
   stalledMs: 300_000,
 };
@@ -46,6 +49,7 @@ export class Listener {
   readonly #deadlines: ListenerDeadlines;
   readonly #sweep: ReturnType<typeof setInterval>;
   #nowSeconds = 0;
+  #isHandedOver = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** Listens at once. Throws `invalid_config` when it cannot. */
@@ -108,6 +112,7 @@ export class Listener {
    */
   async stop({ handedOver = false } = {}): Promise<void> {
     this.#server.stop(false);
+    this.#isHandedOver = handedOver;
     this.#drained = Promise.withResolvers();
     for (const connection of [...this.#connections]) {
       if (handedOver) connection.endAfterNext();
@@ -131,7 +136,8 @@ export class Listener {
   }
 
   #expire(): void {
-    const { requestMs, idleMs, closingMs, stalledMs } = this.#deadlines;
+    const { requestMs, closingMs, stalledMs } = this.#deadlines;
+    const idleMs = this.#deadlines[this.#isHandedOver ? "handedOverIdleMs" : "idleMs"];
     for (const connection of [...this.#connections]) {
       const ageMs = (this.#nowSeconds - connection.sinceSeconds) * 1_000;
       if (connection.hasUnsent) {
