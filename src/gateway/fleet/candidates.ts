@@ -1,4 +1,5 @@
 import type { Model } from "../../protocol/models.ts";
+import { predictReuse } from "../evictor/reuse.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 import type { NeuronRecord } from "./neuron-record.ts";
@@ -10,8 +11,6 @@ const SLOTS_GUESS = 4;
 /** Reading weights: a cold disk's speed, and what a load costs besides. */
 const LOAD_BYTES_PER_SECOND = 1e9;
 const LOAD_SECONDS_BASE = 2;
-/** The regret of an eviction fades with the victim's idle time like its chance of being wanted. */
-const REGRET_IDLE_MS = 120_000;
 /** Stands for "no room can be made as things are": the last choice, tried so that its figures can be told. */
 const NO_ROOM_SECONDS = 3_600;
 
@@ -206,40 +205,55 @@ export function estimateBytes(report: Model): number {
   return bytes === undefined ? report.file_bytes : bytes.weights + bytes.context + bytes.compute;
 }
 
-/** Reload seconds of what would have to go, each times its chance of being wanted again; exact plans come later. */
+/**
+ * Reload seconds of what would have to go, each times its chance of being wanted again; exact plans come later. The
+ * least recently used goes first; they are few, and looking for the next one costs less than sorting them.
+ */
 function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): number {
-  let missing = estimateBytes(wanted) - estimateFree(neuron);
-  if (missing <= 0) return 0;
-  const residents: { report: Model; lastUsedMs: number }[] = [];
-  for (const replica of neuron.residents) {
-    const report = replica.report;
-    if (report?.state !== "ready" || report.pinned || replica.inFlight > 0) continue;
-    if (report.in_flight > 0) continue;
-    residents.push({ report, lastUsedMs: Math.max(replica.lastUsedMs, report.last_used_ms) });
+  let missing = estimateBytes(wanted);
+  for (const device of neuron.devices) {
+    if (device.state === "ok") missing -= device.memory_free_bytes;
   }
-  residents.sort((a, b) => a.lastUsedMs - b.lastUsedMs);
   let regret = 0;
-  for (const { report, lastUsedMs } of residents) {
+  let after: Victim | undefined;
+  while (missing > 0) {
+    after = findVictim(neuron, after);
+    if (after === undefined) return NO_ROOM_SECONDS;
+    const { report, lastUsedMs } = after;
     regret += estimateLoadSeconds(report) * Math.exp((lastUsedMs - nowMs) / REGRET_IDLE_MS);
     missing -= estimateBytes(report);
-    if (missing <= 0) return regret;
   }
-  return NO_ROOM_SECONDS;
+  return regret;
 }
 
-/** What is free and not promised: loads on their way, and those that wait for their turn, take theirs yet. */
-function estimateFree(neuron: NeuronRecord): number {
-  let free = 0;
-  for (const device of neuron.devices) if (device.state === "ok") free += device.memory_free_bytes;
-  for (const { report } of neuron.residents) {
-    if (report?.state !== "loading") continue;
-    free -= estimateBytes(report) * (1 - Math.min(1, report.progress ?? 0));
+interface Victim {
+  readonly report: Model;
+  readonly lastUsedMs: number;
+  /** Its place among the neuron's residents, for those that were used at the same time. */
+  readonly place: number;
+}
+
+/** The least recently used of those that nobody uses, behind the one that was found before. */
+function findVictim({ residents }: NeuronRecord, after: Victim | undefined): Victim | undefined {
+  const afterMs = after?.lastUsedMs ?? Number.NEGATIVE_INFINITY;
+  const afterPlace = after?.place ?? -1;
+  let found: Model | undefined;
+  let foundMs = Number.POSITIVE_INFINITY;
+  let foundPlace = -1;
+  let place = -1;
+  for (const { report, inFlight, lastUsedMs } of residents) {
+    place += 1;
+    if (report?.state !== "ready" || report.pinned || inFlight > 0 || report.in_flight > 0)
+      continue;
+    const usedMs = Math.max(lastUsedMs, report.last_used_ms);
+    if (usedMs < afterMs || (usedMs === afterMs && place <= afterPlace)) continue;
+    if (usedMs >= foundMs) continue;
+    found = report;
+    foundMs = usedMs;
+    foundPlace = place;
   }
-  for (const { report, waiting } of neuron.wanted) {
-    if (waiting === 0 || report === undefined || isWarm(report)) continue;
-    free -= estimateBytes(report);
-  }
-  return free;
+  if (found === undefined) return undefined;
+  return { report: found, lastUsedMs: foundMs, place: foundPlace };
 }
 
 function positive(value: number | undefined): number | undefined {
