@@ -60,6 +60,7 @@ async function run(): Promise<void> {
   console.log(`resident memory              ${(await readRssMb(gateway.pid)).toFixed(0)} MiB`);
   const looks = [
     ["GET /admin/status", `${url}/admin/status`],
+    ["the same, of loaded models", `${url}/admin/status?models=loaded`],
     ["GET /v1/models", `${url}/v1/models`],
     ["GET /health", `${url}/health`],
     ["GET /metrics", `http://127.0.0.1:${GATEWAY_PORT + 1}/metrics`],

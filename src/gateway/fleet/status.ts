@@ -116,7 +116,6 @@ export function describeModel(
 
 /** The fleet as numbers, for a scrape. */
 export function measureFleet(fleet: Fleet): FleetFigures {
-  const names = new Map(fleet.catalogue.entries.map((entry) => [entry.source, entry.id]));
   return {
     neurons: [...fleet.neurons].map((neuron) => ({
       name: neuron.name,
@@ -129,7 +128,7 @@ export function measureFleet(fleet: Fleet): FleetFigures {
       })),
       // A scrape of what is only on disk would be most of a large fleet's metrics, and all zeroes.
       models: [...neuron.replicas.values()].filter(isAlive).map((replica) => ({
-        model: names.get(replica.model) ?? replica.model,
+        model: fleet.catalogue.findPlaced(replica.model, neuron.name)?.id ?? replica.model,
         inFlight: replica.inFlight,
         waiting: replica.waiting,
       })),
