@@ -1,5 +1,4 @@
 import type { Model } from "../../protocol/models.ts";
-import { predictReuse } from "../evictor/reuse.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 import type { NeuronRecord } from "./neuron-record.ts";
@@ -11,6 +10,8 @@ const SLOTS_GUESS = 4;
 /** Reading weights: a cold disk's speed, and what a load costs besides. */
 const LOAD_BYTES_PER_SECOND = 1e9;
 const LOAD_SECONDS_BASE = 2;
+/** The regret of an eviction fades with the victim's idle time like its chance of being wanted. */
+const REGRET_IDLE_MS = 120_000;
 /** Stands for "no room can be made as things are": the last choice, tried so that its figures can be told. */
 const NO_ROOM_SECONDS = 3_600;
 
