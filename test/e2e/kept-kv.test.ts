@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { Cluster, chat, type NeuronProcess, readStream } from "./processes.ts";
 
 const MODEL = "tiny-a";
@@ -63,4 +65,49 @@ test("what the answers say was cached is what the metrics and the model's figure
 test("an unload that does not keep it makes the next turn cold", async () => {
   expect(await reload(false)).toEqual({ kept: undefined, restored: 0 });
   expect((await ask("One.")).prompt_tokens_details.cached_tokens).toBe(0);
+}, 60_000);
+
+/** Unloads with what the cache held, and starts the neuron anew; what was kept. */
+async function restart(between: () => Promise<void> = async () => undefined): Promise<number> {
+  const unloaded = await neuron.post("/models/unload", { model: MODEL, keep_kv: true });
+  const { kept_tokens } = (await unloaded.json()) as { kept_tokens: number };
+  expect(await neuron.process.end("SIGTERM")).toBe(0);
+  await between();
+  await neuron.start();
+  expect((await neuron.post("/models/load", { model: MODEL })).status).toBe(200);
+  return kept_tokens;
+}
+
+const restored = async () =>
+  ((await neuron.model(MODEL)) as unknown as { restored_tokens: number }).restored_tokens;
+
+test("a conversation goes on from the cache after a restart of the neuron", async () => {
+  const cold = await ask("Five.");
+  const kept = await restart();
+  expect(kept).toBeGreaterThanOrEqual(cold.prompt_tokens);
+  expect(await restored()).toBe(kept);
+  const warm = await ask("Five. Six.");
+  expect(warm.prompt_tokens_details.cached_tokens).toBeGreaterThan(cold.prompt_tokens - 40);
+}, 60_000);
+
+test("a file that was damaged meanwhile is one warning, and the model starts cold", async () => {
+  const folder = join(neuron.stateFolder, "kv");
+  const kept = await restart(async () => {
+    const files = (await readdir(folder)).filter((name) => name.endsWith(".kv"));
+    expect(files).toHaveLength(1);
+    const path = join(folder, files[0] ?? "");
+    const bytes = await Bun.file(path).bytes();
+    const middle = Math.floor(bytes.length / 2);
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+    await Bun.write(path, bytes);
+  });
+  expect(kept).toBeGreaterThan(0);
+  expect(await restored()).toBe(0);
+  const warnings = neuron.process.output
+    .split("\n")
+    .filter((line) => line.includes("KV not restored"));
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toContain("its checksum is wrong; nothing was restored");
+  expect(await readdir(folder)).toEqual([]);
+  expect((await ask("Five.")).prompt_tokens_details.cached_tokens).toBe(0);
 }, 60_000);

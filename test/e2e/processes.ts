@@ -149,6 +149,8 @@ export class NeuronProcess {
   #process: CortexProcess | undefined;
   readonly port = findFreePort();
   readonly url = `http://127.0.0.1:${this.port}`;
+  /** What the neuron keeps over a restart. */
+  readonly stateFolder: string;
   readonly #configPath: string;
   readonly #toml: string;
 
@@ -156,6 +158,7 @@ export class NeuronProcess {
     readonly name: string,
     options: { readonly folder: string; readonly toml?: string; readonly modelsDir?: string },
   ) {
+    this.stateFolder = join(options.folder, `${name}-state`);
     this.#configPath = join(options.folder, `${name}.toml`);
     this.#toml =
       `[neuron]\nlisten = "127.0.0.1:${this.port}"\nmodels_dir = "${options.modelsDir ?? MODELS_DIR}"\n` +
@@ -171,6 +174,7 @@ export class NeuronProcess {
     await Bun.write(this.#configPath, this.#toml);
     const child = new CortexProcess(["neuron", "--config", this.#configPath], {
       CORTEX_TEST_FAULTS: "1",
+      CORTEX_STATE_DIR: this.stateFolder,
     });
     this.#process = child;
     await waitUntil(() => answers(`${this.url}/health`), {
@@ -200,6 +204,8 @@ export interface ModelView {
   readonly id: string;
   readonly state: string;
   readonly cause?: string;
+  /** 0 to 1 while it loads. */
+  readonly progress?: number;
   readonly slots: number;
   readonly slots_busy: number;
   readonly in_flight: number;
