@@ -1,6 +1,8 @@
+import { systemClock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
 import { createLog, type LeveledLog, type Log, type LogLevel } from "../base/log.ts";
 import type { HandedSocket } from "../lifecycle/handed-sockets.ts";
+import { ServiceManager } from "../lifecycle/service-manager.ts";
 import { waitForStopSignal } from "../lifecycle/signals.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { waitForHandOver } from "./hand-over.ts";
@@ -40,6 +42,12 @@ export async function serveUntilStopped(options: {
   const stopping = new AbortController();
   void stopSignal.then(() => stopping.abort());
   const isSupervised = process.env[SUPERVISED_VARIABLE] === "1";
+  // Under `cortex up`, that is the service.
+  const manager = new ServiceManager({
+    env: isSupervised ? {} : process.env,
+    log,
+    clock: systemClock,
+  });
   let role: Role | undefined;
   onHangup(() => role?.reload ?? (() => checkOnly(options.checkConfig, log)));
   const successor = waitForHandOver({
@@ -51,6 +59,7 @@ export async function serveUntilStopped(options: {
   });
   role = await options.start(log);
   log.info(`The ${options.role} listens`, { url: role.url });
+  void manager.ready();
   const ends: Promise<number | string | Successor>[] = [
     stopSignal,
     successor.then((pid) => ({ pid })),
@@ -64,12 +73,14 @@ export async function serveUntilStopped(options: {
   }
   if (typeof end === "string") {
     log.info(`The ${options.role} stops`, { cause: end });
+    void manager.stopping();
     await role.stop();
     return EXIT.ok;
   }
   log.info(`The ${options.role} was handed over and lets its requests end`, { successor: end.pid });
   const hurried = stopSignal.then(() => Bun.sleep(HURRIED_DRAIN_MS));
-  await Promise.race([role.stop({ handedOver: true }), hurried]);
+  const stopped = Promise.race([role.stop({ handedOver: true }), hurried]);
+  await Promise.all([stopped, manager.handOver(end.pid)]);
   return EXIT.ok;
 }
 
