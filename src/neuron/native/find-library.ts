@@ -10,8 +10,9 @@ import { tryLibrary } from "./try-library.ts";
 
 const CUDA_LIBRARY = "libneuron_cuda.so";
 const CPU_LIBRARY = "libneuron_cpu.so";
-/** Where the packages put theirs. */
-const PACKAGED_FOLDERS = ["/usr/lib64/helexa-neuron", "/usr/lib/helexa-neuron"];
+/** Where the packages put theirs, seen from the folder of the executable: /usr/bin. */
+const PACKAGED_FOLDERS = ["../lib64/helexa-neuron", "../lib/helexa-neuron"];
+const PACKAGED_EXECUTABLES = "/usr/bin";
 
 /** What the search may use; tests hand in their own. */
 export interface LibrarySearch {
@@ -124,9 +125,12 @@ function candidates(name: string, search: LibrarySearch): string[] {
 function machineSearch(): LibrarySearch {
   const beside = dirname(process.execPath);
   const checkout = join(import.meta.dir, "../../../cuda/lib");
+  // An executable that came by another way, or is no executable, may use what is installed.
+  const origins = isCompiled() ? [beside, PACKAGED_EXECUTABLES] : [PACKAGED_EXECUTABLES];
+  const packaged = origins.flatMap((from) => PACKAGED_FOLDERS.map((path) => join(from, path)));
   const own = isCompiled() ? [beside, join(beside, "lib")] : [checkout];
   return {
-    folders: [...own, ...PACKAGED_FOLDERS],
+    folders: [...new Set([...own, ...packaged])],
     exists: existsSync,
     tryLibrary,
     extractEmbedded: async () => {
