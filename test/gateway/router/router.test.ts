@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import {
   type ColdCandidate,
   chooseRoute,
+  predictCold,
   predictWarm,
+  type RouteQuestion,
   type WarmCandidate,
 } from "../../../src/gateway/router/router.ts";
 
@@ -39,6 +42,16 @@ function route(
     warm: candidates,
     cold: () => coldOnes,
     random: () => 0,
+  });
+}
+
+function routeWith(question: Partial<RouteQuestion>) {
+  return chooseRoute({
+    prompt: { promptTokens: 1_000 },
+    warm: [],
+    cold: () => [],
+    random: () => 0,
+    ...question,
   });
 }
 
@@ -120,6 +133,79 @@ describe("router", () => {
     expect(route([busy], [cold("cold")], 100)?.neuron).toBe("cold");
   });
 
+  test("counts only what of the prompt is not cached", () => {
+    const cachedTokens = (neuron: string) => (neuron === "b" ? 9_000 : 0);
+    const prompt = { promptTokens: 10_000, cachedTokens };
+    expect(predictWarm(warm("b"), prompt)).toMatchObject({ cachedTokens: 9_000, seconds: 1 });
+    const choice = routeWith({ prompt, warm: [warm("a"), warm("b", { inFlight: 2 })] });
+    expect(choice).toMatchObject({ neuron: "b", reason: "prefix", seconds: 4 });
+  });
+
+  test("leaves a cache alone that is too crowded to be worth it", () => {
+    const prompt = {
+      promptTokens: 10_000,
+      cachedTokens: (name: string) => (name === "b" ? 5e3 : 0),
+    };
+    const choice = routeWith({ prompt, warm: [warm("a"), warm("b", { inFlight: 3 })] });
+    expect(choice).toMatchObject({ neuron: "a", reason: "fastest" });
+  });
+
+  test("believes no cache of a model that is being loaded, and none larger than the prompt", () => {
+    const prompt = { promptTokens: 1_000, cachedTokens: () => 5_000 };
+    expect(predictWarm(warm("a"), prompt)).toMatchObject({ cachedTokens: 1_000, seconds: 0 });
+    expect(predictWarm(warm("a", { loadingSeconds: 1 }), prompt).seconds).toBe(2);
+  });
+
+  test("does not say that a cache decided where all hold the same", () => {
+    const prompt = { promptTokens: 10_000, cachedTokens: () => 9_000 };
+    const choice = routeWith({ prompt, warm: [warm("a", { inFlight: 1 }), warm("b")] });
+    expect(choice).toMatchObject({ neuron: "b", reason: "fastest" });
+  });
+
+  test("keeps a session for a second more, with a free slot, and no longer", () => {
+    const sticky = (given: Partial<WarmCandidate>) =>
+      routeWith({ warm: [warm("a"), warm("b", given)], stickyTo: "b" });
+    expect(sticky({ inFlight: 0 })).toMatchObject({ neuron: "b", reason: "sticky" });
+    expect(sticky({ prefillTokensPerSecond: 501 })).toMatchObject({ neuron: "b" });
+    expect(sticky({ prefillTokensPerSecond: 499 })).toMatchObject({ neuron: "a" });
+    const full = warm("b", { prefillTokensPerSecond: 1e6, inFlight: 4 });
+    const fast = warm("a", { prefillTokensPerSecond: 2_000 });
+    expect(routeWith({ warm: [fast, full], stickyTo: "b" })).toMatchObject({ neuron: "a" });
+  });
+
+  test("a session's neuron that cannot take the request is as if it were none", () => {
+    expect(routeWith({ warm: [warm("a"), warm("c")], stickyTo: "b" })).toMatchObject({
+      neuron: "a",
+      reason: "fastest",
+    });
+  });
+
+  test("counts a slow answer where neurons differ in speed, not where they measure alike", () => {
+    const decode = (a: number, b: number, answerTokens: number) =>
+      routeWith({
+        prompt: { promptTokens: 1_000, answerTokens },
+        warm: [
+          warm("a", { decodeTokensPerSecond: a }),
+          warm("b", { decodeTokensPerSecond: b, inFlight: 3 }),
+        ],
+      });
+    expect(decode(10, 100, 250)).toMatchObject({ neuron: "b", seconds: 5.5 });
+    expect(decode(10, 100, 20)).toMatchObject({ neuron: "a" });
+    expect(decode(60, 100, 250)).toMatchObject({ neuron: "a", seconds: 1 });
+    expect(decode(10, 100, 0)).toMatchObject({ neuron: "a", seconds: 1 });
+  });
+
+  test("finds who holds most of the prompt among many, the least busy of several", () => {
+    const many = Array.from({ length: 50 }, (_, index) => warm(`n${index}`));
+    const held: Record<string, number> = { n20: 9_000, n30: 8_000, n40: 9_000 };
+    const cachedTokens = (neuron: string) => held[neuron] ?? 0;
+    const ask = (warmOnes: readonly WarmCandidate[]) =>
+      routeWith({ prompt: { promptTokens: 10_000, cachedTokens }, warm: warmOnes });
+    expect(ask(many)).toMatchObject({ neuron: "n20", reason: "prefix" });
+    const busier = many.with(20, warm("n20", { inFlight: 1 }));
+    expect(ask(busier)).toMatchObject({ neuron: "n40", reason: "prefix" });
+  });
+
   test("joins a load that is under way rather than start another", () => {
     const loading = warm("loading", { loadingSeconds: 4, inFlight: 1 });
     expect(route([loading], [cold("other")], 10)).toMatchObject({
@@ -127,5 +213,116 @@ describe("router", () => {
       reason: "loading",
       cold: true,
     });
+  });
+});
+
+const seconds = fc.double({ min: 0, max: 60, noNaN: true });
+const speed = fc.double({ min: 1, max: 10_000, noNaN: true });
+
+function candidates(length: number, speeds: fc.Arbitrary<number | undefined> = speed) {
+  const one = fc.record({
+    inFlight: fc.nat(12),
+    slots: fc.integer({ min: 1, max: 8 }),
+    prefillTokensPerSecond: speeds,
+    decodeTokensPerSecond: fc.option(speed, { nil: undefined }),
+    serviceSeconds: fc.option(seconds, { nil: undefined }),
+    loadingSeconds: fc.constantFrom(0, 0, 0, 5),
+  });
+  return fc
+    .array(one, { minLength: 1, maxLength: length })
+    .map((all) => all.map((given, index) => warm(`n${index}`, given)));
+}
+
+const coldOnes = fc
+  .array(
+    fc.record({ loadSeconds: seconds, regretSeconds: seconds, prefillTokensPerSecond: speed }),
+    { maxLength: 4 },
+  )
+  .map((all) => all.map((given, index) => cold(`cold${index}`, given)));
+
+const prompts = fc
+  .record({ promptTokens: fc.nat(100_000), cached: fc.array(fc.nat(100_000), { maxLength: 60 }) })
+  .map(({ promptTokens, cached }) => ({
+    promptTokens,
+    cachedTokens: (neuron: string) => cached[Number(neuron.slice(1))] ?? 0,
+  }));
+
+describe("router, whatever the fleet looks like", () => {
+  test("of fewer than eight measured neurons it takes the one with the least seconds", () => {
+    fc.assert(
+      fc.property(candidates(7), prompts, (all, prompt) => {
+        const least = Math.min(...all.map((one) => predictWarm(one, prompt).seconds));
+        expect(routeWith({ prompt, warm: all })?.seconds).toBe(least);
+      }),
+    );
+  });
+
+  test("of many it takes none that is worse than a drawn one or the one with most in its cache", () => {
+    const draw = fc.double({ min: 0, max: 0.999, noNaN: true });
+    fc.assert(
+      fc.property(candidates(60), prompts, draw, draw, (all, prompt, one, other) => {
+        fc.pre(all.length >= 8);
+        const draws = [one, other];
+        const choice = routeWith({ prompt, warm: all, random: () => draws.shift() ?? 0 });
+        const drawn = all[Math.floor(one * all.length)] as WarmCandidate;
+        expect(choice?.seconds).toBeLessThanOrEqual(predictWarm(drawn, prompt).seconds);
+        const cached = all.map((each) => predictWarm(each, prompt).cachedTokens);
+        const known = all.map((each) =>
+          each.loadingSeconds > 0 ? 0 : prompt.cachedTokens(each.neuron),
+        );
+        const most = known.indexOf(Math.max(...known));
+        if (known.filter((each) => each === known[most]).length > 1 || cached[most] === 0) return;
+        const holder = predictWarm(all[most] as WarmCandidate, prompt);
+        expect(choice?.seconds).toBeLessThanOrEqual(holder.seconds);
+      }),
+    );
+  });
+
+  test("a session never costs more than a second and never waits for a slot", () => {
+    fc.assert(
+      fc.property(candidates(7), prompts, fc.nat(6), (all, prompt, index) => {
+        const stickyTo = `n${index}`;
+        const free = routeWith({ prompt, warm: all });
+        const choice = routeWith({ prompt, warm: all, stickyTo });
+        if (choice?.neuron === free?.neuron) return;
+        expect(choice?.neuron).toBe(stickyTo);
+        expect(choice?.seconds).toBeLessThanOrEqual((free?.seconds ?? 0) + 1);
+        const taken = all.find(({ neuron }) => neuron === stickyTo);
+        expect(taken?.inFlight).toBeLessThan(taken?.slots ?? 0);
+      }),
+    );
+  });
+
+  test("it loads only where that is better in all, and where waiting takes longer than the load", () => {
+    fc.assert(
+      fc.property(candidates(7), coldOnes, prompts, (all, others, prompt) => {
+        const stay = routeWith({ prompt, warm: all });
+        const choice = routeWith({ prompt, warm: all, cold: () => others });
+        const taken = others.find(({ neuron }) => neuron === choice?.neuron);
+        if (taken === undefined) {
+          expect(choice).toEqual(stay);
+          return;
+        }
+        expect(choice).toMatchObject({ reason: "cold", cold: true });
+        expect(choice?.seconds).toBe(predictCold(taken, prompt).seconds);
+        expect(choice?.seconds).toBeLessThan(stay?.seconds ?? 0);
+        expect(stay?.seconds).toBeGreaterThan(2 + taken.loadSeconds);
+      }),
+    );
+  });
+
+  test("where speeds are missing it takes none that is clearly more crowded than another", () => {
+    const maybe = fc.option(speed, { nil: undefined });
+    fc.assert(
+      fc.property(candidates(30, maybe), prompts, (all, prompt) => {
+        const ready = all.filter(({ loadingSeconds }) => loadingSeconds === 0);
+        fc.pre(all.length > 1 && ready.length > 0);
+        fc.pre(all.some(({ prefillTokensPerSecond }) => prefillTokensPerSecond === undefined));
+        const least = Math.min(...ready.map(({ inFlight }) => inFlight));
+        const choice = routeWith({ prompt, warm: all });
+        const taken = all.find(({ neuron }) => neuron === choice?.neuron);
+        expect(taken?.inFlight).toBeLessThanOrEqual(Math.min(least + 2, 1.5 * least + 1));
+      }),
+    );
   });
 });
