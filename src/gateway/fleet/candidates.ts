@@ -211,10 +211,7 @@ export function estimateBytes(report: Model): number {
  * least recently used goes first; they are few, and looking for the next one costs less than sorting them.
  */
 function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): number {
-  let missing = estimateBytes(wanted);
-  for (const device of neuron.devices) {
-    if (device.state === "ok") missing -= device.memory_free_bytes;
-  }
+  let missing = estimateBytes(wanted) - estimateFree(neuron);
   let regret = 0;
   let after: Victim | undefined;
   while (missing > 0) {
@@ -225,6 +222,21 @@ function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): num
     missing -= estimateBytes(report);
   }
   return regret;
+}
+
+/** What is free and not promised: loads on their way, and those that wait for their turn, take theirs yet. */
+function estimateFree(neuron: NeuronRecord): number {
+  let free = 0;
+  for (const device of neuron.devices) if (device.state === "ok") free += device.memory_free_bytes;
+  for (const { report } of neuron.residents) {
+    if (report?.state !== "loading") continue;
+    free -= estimateBytes(report) * (1 - Math.min(1, report.progress ?? 0));
+  }
+  for (const { report, waiting } of neuron.wanted) {
+    if (waiting === 0 || report === undefined || isWarm(report)) continue;
+    free -= estimateBytes(report);
+  }
+  return free;
 }
 
 interface Victim {
