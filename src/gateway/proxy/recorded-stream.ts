@@ -90,7 +90,7 @@ export class RecordedStream implements StreamRelay {
 
   /** The end mark is all that is missing, unless the client wants the counts that were lost. */
   conclude({ includesUsage }: ClientWishes): StreamFinish | undefined {
-    if (includesUsage) return undefined;
+    if (includesUsage && !this.sent.isCounted) return undefined;
     return { ending: "done", usage: undefined, text: SSE_DONE, error: undefined };
   }
 

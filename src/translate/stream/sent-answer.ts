@@ -14,6 +14,7 @@ export class SentAnswer {
   #promptTokens: number | undefined;
   #isPlain = true;
   #isFinished = false;
+  #isCounted = false;
 
   /** Of the first chunk; undefined before it. */
   get head(): ChunkHead | undefined {
@@ -43,13 +44,19 @@ export class SentAnswer {
     return this.#isFinished;
   }
 
+  /** Whether the counts of all of it have come, too. */
+  get isCounted(): boolean {
+    return this.#isCounted;
+  }
+
   /** Notes what has gone to the client. */
   push({ id, created, model, choices, usage }: ChatChunk): void {
     this.#head ??= { id, created, model };
     if (usage != null && this.#promptTokens === undefined) this.#promptTokens = usage.prompt_tokens;
     const choice = choices[0];
+    if (choice?.finish_reason != null) this.#isFinished = true;
+    if (this.#isFinished && usage != null) this.#isCounted = true;
     if (choice === undefined) return;
-    if (choice.finish_reason != null) this.#isFinished = true;
     const { delta } = choice;
     if (delta.refusal || delta.tool_calls?.length || delta.thinking_blocks?.length) this.giveUp();
     if (choices.length > 1 || choice.index !== 0) this.giveUp();
