@@ -423,7 +423,9 @@ export class ModelRegistry {
     if (next !== undefined && next !== model && !next.isResident) {
       this.#reservations.keep(next.id, held);
     }
-    this.#log.info("Model unloaded", { model: model.id, freed_bytes: freedBytes });
+    const { holder: by, room_for: roomFor } = request;
+    const why = { by, room_for: roomFor };
+    this.#log.info("Model unloaded", { model: model.id, freed_bytes: freedBytes, ...why });
     this.#settleEntry(model);
     return { model: model.id, freed_bytes: freedBytes, ...kept };
   }
