@@ -40,6 +40,8 @@ interface Gateway {
 /** What a neuron told of its models, in order. */
 interface Observed {
   readonly states: { model: string; state: Model["state"]; holders: readonly string[] }[];
+  /** Hashes of cached beginnings of prompts. */
+  readonly prefixes: string[];
   readonly leave: () => void;
 }
 
@@ -117,12 +119,16 @@ async function observe(neuron: NeuronProcess): Promise<Observed> {
   const abort = new AbortController();
   const response = await fetch(`${neuron.url}/events`, { signal: abort.signal });
   const states: Observed["states"] = [];
+  const prefixes: string[] = [];
   const read = async () => {
     const reader = new SseReader();
     const decoder = new TextDecoder();
     for await (const piece of response.body ?? []) {
       for (const { data } of reader.push(decoder.decode(piece, { stream: true }))) {
         const event = JSON.parse(data) as NeuronEvent;
+        if (event.type === "prefixes") {
+          for (const { added } of event.changes) prefixes.push(...added);
+        }
         if (event.type !== "model") continue;
         const { id, state, leases = [] } = event.model;
         if (states.findLast(({ model }) => model === id)?.state === state) continue;
@@ -132,7 +138,7 @@ async function observe(neuron: NeuronProcess): Promise<Observed> {
   };
   // It ends with the test.
   read().catch(() => undefined);
-  return { states, leave: () => abort.abort() };
+  return { states, prefixes, leave: () => abort.abort() };
 }
 
 /** One request; when its gateway dies the client turns to the other one. */
@@ -155,6 +161,13 @@ async function ask(model: string, first: number): Promise<void> {
   throw new Error(`${model}: no gateway is left`);
 }
 
+/** The states of a model's replicas as a gateway knows them. */
+async function statesAt(gateway: Gateway | undefined, model: string): Promise<string[]> {
+  const status = (await (await fetch(`${gateway?.url}/admin/status`)).json()) as Status;
+  const replicas = status.models.find(({ id }) => id === model)?.replicas ?? [];
+  return replicas.map(({ state }) => state);
+}
+
 async function listModels(neuron: NeuronProcess): Promise<Model[]> {
   return ((await (await neuron.get("/models")).json()) as { models: Model[] }).models;
 }
@@ -172,6 +185,33 @@ function unloadsOf(neuron: NeuronProcess, model: string): string[] {
     .filter((line) => line.includes(`Model unloaded model=${model} `))
     .map((line) => / by=(\S+)/.exec(line)?.[1] ?? "nobody");
 }
+
+test("a gateway learns from a neuron which prompts of the other's clients it has cached", async () => {
+  const [east, west] = gateways;
+  const [a, b] = neurons;
+  const [, follower] = observed;
+  // A kilobyte that both prompts begin with; the model knows few words, so a letter is about a token.
+  const content = Array.from({ length: 180 }, (_, index) => `${index} fish`).join(" ");
+  const messages = [{ role: "user", content: content.slice(0, 1_400) }];
+  expect((await b?.post("/models/load", { model: "one" }))?.status).toBe(200);
+  const askAt = async (gateway: Gateway | undefined, more: readonly object[]) => {
+    const body = { ...chat("one"), messages: [...messages, ...more] };
+    const response = await postJson(`${gateway?.url}/v1/chat/completions`, body);
+    expect(await response.text()).toContain("chat.completion");
+    return response.headers.get("x-cortex-route");
+  };
+  expect(await askAt(east, [])).toBe("neuron=b; reason=only");
+  expect((await a?.post("/models/load", { model: "one" }))?.status).toBe(200);
+  await waitUntil(() => (follower?.prefixes.length ?? 0) > 0, { what: () => "cached prefixes" });
+  await waitUntil(async () => (await statesAt(west, "one")).join() === "ready,ready", {
+    what: () => "both replicas at the other gateway",
+  });
+  const next = [
+    { role: "assistant", content: "Yes." },
+    { role: "user", content: "And now?" },
+  ];
+  expect(await askAt(west, next)).toBe("neuron=b; reason=prefix");
+}, 60_000);
 
 test("50 clients of two gateways all get their answers, though one gateway is killed", async () => {
   const [, west] = gateways;
