@@ -48,8 +48,8 @@ export interface GatewayCore {
   readonly operations: Operations;
   readonly drainer: Drainer;
   /**
-   * Goes on with another configuration: neurons, profiles, [eviction] and [limits]. Who it asks has to be in `upstreams`
-   * and `apis` already.
+   * Goes on with another configuration: neurons, profiles, [eviction] and [limits]. Whom it asks has to be in
+   * `upstreams` and `apis` already.
    */
   configure(config: GatewayConfig, profiles: ModelProfiles): void;
 }
@@ -94,15 +94,8 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const dataPlane = new DataPlane({
-    fleet,
-    upstreams,
-    loads,
-    metrics,
-    random,
+    ...{ fleet, upstreams, loads, metrics, random, memory, clock, log },
     errors: ERROR_FORMATS,
-    memory,
-    clock,
-    log,
     retries: new RetryBudget(),
     get queueMax() {
       return config.limits.queue_max;

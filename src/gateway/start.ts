@@ -7,7 +7,7 @@ import type { HandedSocket, HandedSockets } from "../lifecycle/handed-sockets.ts
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
-import { assembleCore, startCore } from "./core.ts";
+import { assembleCore, type GatewayCore, startCore } from "./core.ts";
 import { measureFleet } from "./fleet/status.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
@@ -57,7 +57,6 @@ const HANDED_OVER_DRAIN_MS = 600_000;
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { config, profiles, log } = options;
-  let running: FullConfig = { config, profiles };
   const clock = options.clock ?? systemClock;
   const lifecycle = new Lifecycle({ log, clock });
   const roster = new Roster(config.neurons, {
@@ -71,14 +70,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const memory = { thinking: new ThinkingCache(), responses };
   const world = { clock, random: Math.random, log, metrics, memory };
   const { upstreams, apis } = roster;
-  const core = assembleCore({
-    config,
-    profiles,
-    ...world,
-    upstreams,
-    apis,
-    holder: newHolderName(),
-  });
+  const holder = newHolderName();
+  const core = assembleCore({ config, profiles, ...world, upstreams, apis, holder });
   const { fleet, loads, poller, dataPlane, operations, drainer } = core;
 
   lifecycle.add("stored responses", () => store.close());
@@ -106,21 +99,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     return {
       url: server.url,
       metricsUrl: metricsServer.url,
-      reload: (wanted) => {
-        const change = describeChange(running, wanted);
-        roster.configure(wanted.config.neurons);
-        running = mergeRunning(running, wanted);
-        core.configure(running.config, running.profiles);
-        return change;
-      },
+      reload: reloading({ config, profiles }, { core, roster }),
       sockets: [
         { name: "clients", address, fd: server.fd, port: server.port },
-        {
-          name: "metrics",
-          address: metrics_listen,
-          fd: metricsServer.fd,
-          port: metricsServer.port,
-        },
+        { ...{ name: "metrics", address: metrics_listen }, ...pickSocket(metricsServer) },
       ],
       stop: async (how) => {
         if (how?.handedOver === true) {
@@ -136,6 +118,25 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await lifecycle.stop(DRAIN_MS);
     throw thrown;
   }
+}
+
+function pickSocket({ fd, port }: { readonly fd: number; readonly port: number }) {
+  return { fd, port };
+}
+
+/** Takes one configuration after another; each is compared with what runs then. */
+function reloading(
+  first: FullConfig,
+  { core, roster }: { readonly core: GatewayCore; readonly roster: Roster },
+): RunningGateway["reload"] {
+  let running = first;
+  return (wanted) => {
+    const change = describeChange(running, wanted);
+    roster.configure(wanted.config.neurons);
+    running = mergeRunning(running, wanted);
+    core.configure(running.config, running.profiles);
+    return change;
+  };
 }
 
 function openStore({ responses }: GatewayConfig, clock: Clock): ResponseStore {

@@ -1,8 +1,8 @@
 /**
- * What a large fleet costs a gateway at rest: `bun test/bench/fleet.ts`. Starts 200 simulated neurons with 300 models each
- * in one process and the gateway in another (compiled where it is built, else from source), waits until all are up, and
- * prints the gateway's share of a core over 30 s, its memory, and what one look at everything takes. Asserts nothing.
- * BENCH_NEURONS, BENCH_MODELS and BENCH_SECONDS change the size; BENCH_SOURCE=1 runs the gateway from source.
+ * What a large fleet costs a gateway at rest: `bun test/bench/fleet.ts`. Starts 200 simulated neurons with 300 models
+ * each in one process and the gateway in another (compiled where it is built, else from source), waits until all are
+ * up, and prints the gateway's share of a core over 30 s, its memory, and what one look at everything takes. Asserts
+ * nothing. BENCH_NEURONS, BENCH_MODELS and BENCH_SECONDS change the size; BENCH_SOURCE=1 runs the gateway from source.
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

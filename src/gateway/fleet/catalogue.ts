@@ -49,8 +49,8 @@ const NEAREST_PART = 3;
 const NEAREST_COMPARED_MAX = 10_000;
 
 /**
- * Every model that any neuron can serve, loaded or not, by every name. Changed by the fleet alone, at the cost of the one
- * model that changes; an entry that somebody holds never changes.
+ * Every model that any neuron can serve, loaded or not, by every name. Changed by the fleet alone, at the cost of the
+ * one model that changes; an entry that somebody holds never changes.
  */
 export class Catalogue {
   readonly #profiled: readonly CatalogueEntry[];
@@ -122,8 +122,8 @@ export class Catalogue {
   }
 
   /**
-   * The model of that name. Earlier rules win: 1. profile ids, 2. profile aliases, 3. neurons' ids, 4. neurons' aliases,
-   * of several models with the same one that whose id comes first.
+   * The model of that name. Earlier rules win: 1. profile ids, 2. profile aliases, 3. neurons' ids, 4. neurons'
+   * aliases, of several models with the same one that whose id comes first.
    */
   find(name: string): CatalogueEntry | undefined {
     const entry = this.#byProfileName.get(name) ?? this.#found.get(name)?.entry;

@@ -37,8 +37,8 @@ interface Drain {
 
 /**
  * Takes neurons out for maintenance, and back. What requests use there, and what profiles want loaded, is loaded on
- * another neuron first; meanwhile the neuron serves on, but loads nothing. Then it takes nothing new, and what runs there
- * ends by itself. Owner of the drains on their way; a drain holds until it is taken back or the gateway ends.
+ * another neuron first; meanwhile the neuron serves on, but loads nothing. Then it takes nothing new, and what runs
+ * there ends by itself. Owner of the drains on their way; a drain holds until it is taken back or the gateway ends.
  */
 export class Drainer {
   readonly #options: DrainerOptions;

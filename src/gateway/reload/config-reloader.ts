@@ -25,9 +25,9 @@ export interface ConfigReloaderOptions {
 const LOOK_MS = 2_000;
 
 /**
- * Brings a changed configuration into a running gateway: at a signal, or when a file has changed and then stayed the same
- * for one look, so that a half-written one is not read. What has an error, and a file that is gone, leaves everything as
- * it is. Owner of what was seen of the files.
+ * Brings a changed configuration into a running gateway: at a signal, or when a file has changed and then stayed the
+ * same for one look, so that a half-written one is not read. What has an error, and a file that is gone, leaves
+ * everything as it is. Owner of what was seen of the files.
  */
 export class ConfigReloader {
   readonly #options: ConfigReloaderOptions;
