@@ -27,6 +27,8 @@ describe.skipIf(SKIP_REASON !== undefined)("the event ring", () => {
 
   test("waits for a slow drainer, loses nothing and keeps the order", async () => {
     const body = { stream: true, max_tokens: 1500, ignore_eos: true };
+    // A prompt that comes from the cache is calculated in other pieces: the one before the compared two is read afresh.
+    await device.chat("a", body).done;
     const expected = await device.chat("a", body).done;
     const drainer = sharedDrainer();
     device.engine.init({ event_bytes_max: EVENT_BYTES_SMALL });
