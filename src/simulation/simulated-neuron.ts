@@ -59,7 +59,7 @@ export class SimulatedNeuron {
   readonly #observer: NeuronObserver;
   readonly #readers = new Set<EventReader>();
   /** The last events, for readers that come back. */
-  #told: { readonly id: string; readonly event: NeuronEvent }[] = [];
+  #told: { readonly id: string; readonly after: string; readonly event: NeuronEvent }[] = [];
   #events = 0;
   readonly #deaths = new Set<() => void>();
   readonly #idleWaits = new Set<() => void>();
@@ -188,11 +188,10 @@ export class SimulatedNeuron {
    */
   subscribe(read: EventReader, lastId: string | undefined): () => void {
     this.#readers.add(read);
-    const known = this.#told.findIndex(({ id }) => id === lastId);
-    if (known >= 0) for (const { id, event } of this.#told.slice(known + 1)) read(event, id);
-    else {
-      const snapshot = { type: "snapshot", health: this.health(), models: this.list() } as const;
-      read(snapshot, this.#told.at(-1)?.id ?? `${this.#instance}-0`);
+    const from = this.#told.findIndex(({ after }) => after === lastId);
+    if (from >= 0) for (const { id, event } of this.#told.slice(from)) read(event, id);
+    else if (lastId !== this.#lastId) {
+      read({ type: "snapshot", health: this.health(), models: this.list() }, this.#lastId);
     }
     return () => this.#readers.delete(read);
   }
@@ -225,11 +224,17 @@ export class SimulatedNeuron {
   }
 
   #tell(event: NeuronEvent): void {
+    const after = this.#lastId;
     this.#events += 1;
-    const id = `${this.#instance}-${this.#events}`;
-    this.#told.push({ id, event });
+    const id = this.#lastId;
+    this.#told.push({ id, after, event });
     if (this.#told.length > TOLD_MAX) this.#told.shift();
     for (const read of [...this.#readers]) read(event, id);
+  }
+
+  /** Of the last event, or of none in this life. */
+  get #lastId(): string {
+    return `${this.#instance}-${this.#events}`;
   }
 
   #tellModel(model: SimulatedModel): void {
