@@ -11,6 +11,7 @@ import { findCold, findRejected, findWarm, type Rejection } from "./candidates.t
 import { Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import { explainNone } from "./explain-none.ts";
 import { Lease } from "./lease.ts";
+import { type FleetChange, type FleetListener, NeuronListeners } from "./neuron-listeners.ts";
 import { type Drain, type NeuronAddress, NeuronRecord } from "./neuron-record.ts";
 import type { Replica } from "./replica.ts";
 import { type PlacedReplica, ReplicaIndex } from "./replica-index.ts";
@@ -21,14 +22,6 @@ export interface FleetOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** What changed, for those who wait; `model` is absent when it concerns the whole neuron. */
-export interface FleetChange {
-  readonly neuron: string;
-  readonly model?: string;
-}
-
-type Listener = (change: FleetChange) => void;
 
 /**
  * The one owner of what the gateway knows: neurons, their devices and models, this gateway's own requests.
@@ -42,8 +35,7 @@ export class Fleet {
   readonly #placed = new ReplicaIndex();
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners = new Set<Listener>();
-  readonly #neuronListeners = new Map<string, Set<Listener>>();
+  readonly #listeners = new NeuronListeners();
   readonly #onRelease = (replica: Replica) => this.#released(replica);
   #catalogue = new Catalogue({ models: [] });
 
@@ -126,18 +118,8 @@ export class Fleet {
   }
 
   /** Calls the listener after every change, or those of one neuron, until the returned function is called. */
-  subscribe(listener: Listener, neuron?: string): () => void {
-    if (neuron === undefined) {
-      this.#listeners.add(listener);
-      return () => this.#listeners.delete(listener);
-    }
-    const listeners = this.#neuronListeners.get(neuron) ?? new Set();
-    this.#neuronListeners.set(neuron, listeners);
-    listeners.add(listener);
-    return () => {
-      listeners.delete(listener);
-      if (listeners.size === 0) this.#neuronListeners.delete(neuron);
-    };
+  subscribe(listener: FleetListener, neuron?: string): () => void {
+    return this.#listeners.add(listener, neuron);
   }
 
   /**
@@ -405,8 +387,6 @@ export class Fleet {
   }
 
   #tell(change: FleetChange): void {
-    for (const listener of this.#listeners) listener(change);
-    const listeners = this.#neuronListeners.get(change.neuron);
-    if (listeners !== undefined) for (const listener of listeners) listener(change);
+    this.#listeners.tell(change);
   }
 }
