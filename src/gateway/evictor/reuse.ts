@@ -4,8 +4,8 @@ const HORIZON_SECONDS = 60;
 const IDLE_SECONDS = 120;
 
 /**
- * Chance that a model is wanted again soon: 1 - e^(-x) with x = request rate x 60 s + e^(-idle / 120 s). Simulated: where
- * memory is tight, evicting the least of it times reload seconds per byte costs 0.8 of what lru does.
+ * Chance that a model is wanted again soon: 1 - e^(-x) with x = request rate x 60 s + e^(-idle / 120 s). Simulated:
+ * where memory is tight, evicting the least of it times reload seconds per byte costs 0.8 of what lru does.
  */
 export function predictReuse(use: {
   readonly requestsPerSecond: number;

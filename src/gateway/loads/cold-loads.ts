@@ -8,7 +8,7 @@ import type { NeuronApi } from "../upstream/neuron-api.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import type { LoadPhase, LoadProgress } from "./load-progress.ts";
 import type { LoadSettings } from "./load-request.ts";
-import { runLoad } from "./load-run.ts";
+import { runLoad } from "./run-load.ts";
 
 /** Who wanted a load: a request, an operator, or the placement of profiles. */
 export type LoadOrigin = "request" | "operator" | "placement";

@@ -27,7 +27,7 @@ export interface DefragmenterOptions {
 const CHECK_MS = 5_000;
 /** A model counts as idle when nobody has used it for this long. */
 const IDLE_MS = 30_000;
-/** How long requests may go on that were there when their model was closed; beyond it the device waits for another time. */
+/** How long requests of a closed model may go on; beyond it the device waits for another time. */
 const DRAIN_MS = 300_000;
 /** At least so often it is looked whether the others still serve. */
 const LOOK_MS = 1_000;
@@ -36,8 +36,8 @@ const RELOAD_TIMEOUT_MS = 600_000;
 
 /**
  * Joins up device memory that many loads and unloads have torn: when a device has seen enough of them, its models are
- * unloaded and loaded again, the largest first. A model that another neuron serves as well is drained for it, and nobody
- * waits; for any other the device waits until nobody has used it for a while. Owner of the counts of loads.
+ * unloaded and loaded again, the largest first. A model that another neuron serves as well is drained for it, and
+ * nobody waits; for any other the device waits until nobody has used it for a while. Owner of the counts of loads.
  */
 export class Defragmenter {
   readonly #options: DefragmenterOptions;

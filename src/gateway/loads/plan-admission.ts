@@ -27,7 +27,7 @@ export type Admission =
   | { readonly kind: "wait" }
   | { readonly kind: "fail"; readonly reason: "pinned" | "too_large" };
 
-/** A model serves for at least so many times what swapping costs, so that at most a fifth of the time goes into swaps. */
+/** A model serves at least so many times what swapping costs: at most a fifth of the time goes into swaps. */
 const SWAPS_PER_TURN = 4;
 
 /**
@@ -43,8 +43,8 @@ export function planTurnMs(question: {
 
 /**
  * What a load that waits for room may do now:
- * 1. It waits for those before it. It may pass one for which idle models are not enough, where it finds room itself, but
- *    none that has waited as long as a group may last: then nobody takes what the first needs.
+ * 1. It waits for those before it. It may pass one for which idle models are not enough, where it finds room itself,
+ *    but none that has waited as long as a group may last: then nobody takes what the first needs.
  * 2. It loads where it fits.
  * 3. It evicts who is idle.
  * 4. The first in line closes who is in use, once the turn of those is over.

@@ -79,9 +79,9 @@ const KEPT_REUSE = 0.5;
 
 /**
  * Says what to do so that models are where their profiles and their need want them:
- * 1. A model on fewer neurons than its profile wants is loaded on those with most room. A pinned one takes the room that
- *    it needs; one that is only kept takes what is free, or worth less than itself.
- * 2. The pin of a profile is on as many ready replicas as it wants. What this plan has pinned beyond that loses its pin.
+ * 1. A model on fewer neurons than its profile wants is loaded on those with most room. A pinned one takes the room
+ *    that it needs; one that is only kept takes what is free, or worth less than itself.
+ * 2. The pin of a profile is on as many ready replicas as it wants. What this plan has pinned beyond that loses it.
  * 3. What nobody has used for idle_seconds is unloaded, unless it is pinned or its profile wants it there.
  * 4. A hot model gets a replica, one at a time, from free memory or from what is worth less than the waiting that it
  *    spares.

@@ -171,7 +171,7 @@ function findPlaces(
   return places;
 }
 
-/** What evicting idle models costs until the bytes are free, the cheapest first. The neuron's own plan decides later. */
+/** What evicting idle models costs until the bytes are free, the cheapest first. The neuron's plan decides later. */
 function estimateRegret(
   fleet: Fleet,
   neuron: NeuronRecord,

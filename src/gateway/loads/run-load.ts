@@ -1,0 +1,57 @@
+import { CortexError } from "../../base/errors.ts";
+import type { Model } from "../../protocol/models.ts";
+import { findRoom } from "./find-room.ts";
+import type { LoadRun } from "./load-run.ts";
+import { refreshModels } from "./unload-idle.ts";
+import { waitForChange } from "./wait-for-change.ts";
+
+/** Besides events: how often the neuron is asked how far it is. */
+const PROGRESS_POLL_MS = 1_000;
+/** Deadline per GiB of weights: a slow disk reads 50 MB/s. */
+const SECONDS_PER_GIB = 20;
+const GIB = 1024 ** 3;
+
+/** One load from plan to ready. */
+export async function runLoad(run: LoadRun): Promise<void> {
+  await findRoom(run);
+  run.enter("loading");
+  await waitUntilReady(run);
+}
+
+/** Waits for ready; the deadline moves on while progress is reported. */
+async function waitUntilReady(run: LoadRun): Promise<void> {
+  const { clock, entry, fleet, loadSecondsMax, neuron } = run;
+  const first = fleet.findReplica(neuron, entry.source)?.report;
+  const weights = first?.bytes?.weights ?? first?.file_bytes ?? 0;
+  const patienceMs = (loadSecondsMax + (SECONDS_PER_GIB * weights) / GIB) * 1_000;
+  const instance = fleet.findNeuron(neuron)?.health?.instance;
+  let progress = -1;
+  let deadlineMs = clock.monotonicMs() + patienceMs;
+  for (;;) {
+    const report = fleet.findReplica(neuron, entry.source)?.report;
+    const record = fleet.findNeuron(neuron);
+    if (record?.reachability !== "up" || record.health?.instance !== instance) {
+      throw new CortexError("unavailable", `Neuron ${neuron} went away during the load`, {
+        retryAfterSeconds: 2,
+      });
+    }
+    if (report?.state === "ready") return;
+    failUnlessLoading(report);
+    const nowMs = clock.monotonicMs();
+    if ((report?.progress ?? 0) > progress) {
+      progress = report?.progress ?? 0;
+      deadlineMs = nowMs + patienceMs;
+    }
+    if (nowMs >= deadlineMs) {
+      throw new CortexError("load_failed", `no progress for ${Math.round(patienceMs / 1_000)} s`);
+    }
+    const changed = await waitForChange(run, { neuron, limitMs: PROGRESS_POLL_MS });
+    if (!changed) await refreshModels(run);
+  }
+}
+
+function failUnlessLoading(report: Model | undefined): void {
+  if (report?.state === "loading") return;
+  const state = report?.state ?? "gone";
+  throw new CortexError("load_failed", report?.cause ?? `the neuron says that it is ${state}`);
+}
