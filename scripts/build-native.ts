@@ -156,6 +156,8 @@ function planBuild(options: BuildNativeOptions, ncclOfWheels: string | undefined
       `-DNRN_FLAVOUR=${name}`,
       `-DNRN_CUDA_ARCH=${arch}`,
       ...(nccl === undefined ? [] : [`-DNCCL_ROOT=${nccl}`]),
+      // A package's libraries are where the system looks, not where this machine has its toolkit.
+      ...(options.release ? ["-DCMAKE_SKIP_BUILD_RPATH=ON"] : []),
     ],
   };
 }
