@@ -79,6 +79,12 @@ export class KnownPrompt implements Prompt {
     return (endOfBeginning(held - 1) / model.figures.bytesPerToken) * replica.trust;
   };
 
+  /** Tokens of all prompts that the neuron's cache is believed to hold. */
+  readonly heldTokens = (neuron: string): number => {
+    const { model } = this.#source;
+    return (model.find(neuron)?.prefixes.bytes ?? 0) / model.figures.bytesPerToken;
+  };
+
   /** Its beginnings as neurons are told them; "" for a short one. */
   formatHeader(): string {
     return formatPrefixHeader(this.#source.chain.keys.map(formatKey));

@@ -29,6 +29,8 @@ export interface Prompt {
   readonly promptTokens: number;
   /** How many of its first tokens a neuron's cache holds; nobody knows of any when absent. */
   readonly cachedTokens?: ((neuron: string) => number) | undefined;
+  /** Tokens of any prompts that a neuron's cache holds: reading another one there may cost some of them. */
+  readonly heldTokens?: ((neuron: string) => number) | undefined;
   /** Tokens that its answer will have, which matters where neurons differ in speed; 0 leaves that out. */
   readonly answerTokens?: number;
 }
@@ -106,6 +108,13 @@ const DRAW_FROM = 8;
 const STICKY_SECONDS_MAX = 1;
 /** Measured speeds of equal neurons differ by this much with their load. */
 const DECODE_FACTOR_MIN = 2;
+/**
+ * How much a second of the answer counts against one before it. With all of it the fast nodes are crowded and the first
+ * token comes a quarter later (simulated).
+ */
+const DECODE_WEIGHT = 0.3;
+/** Nobody feels this: among neurons that differ by less, the one whose cache has least to lose is better. */
+const TIE_SECONDS = 0.05;
 
 /**
  * Picks the candidate with the least predicted seconds to the first token:
@@ -198,7 +207,7 @@ function predictDecode(
   fastest: number,
 ): number {
   if (speed === undefined || answerTokens === 0 || speed * DECODE_FACTOR_MIN > fastest) return 0;
-  return answerTokens / speed - answerTokens / fastest;
+  return DECODE_WEIGHT * (answerTokens / speed - answerTokens / fastest);
 }
 
 function chooseWarm(question: RouteQuestion): RouteChoice | undefined {
@@ -223,16 +232,39 @@ function chooseWarm(question: RouteQuestion): RouteChoice | undefined {
 }
 
 function pickBest(compared: readonly WarmCandidate[], prompt: Prompt, fastest: number) {
-  let best: { candidate: WarmCandidate; prediction: Prediction } | undefined;
+  const all: Predicted[] = [];
+  let best: Predicted | undefined;
   let leastCached = Number.POSITIVE_INFINITY;
   for (const candidate of compared) {
     const prediction = predictWarm(candidate, prompt, { fastest });
+    const predicted = { candidate, prediction };
+    all.push(predicted);
     leastCached = Math.min(leastCached, prediction.cachedTokens);
-    if (best === undefined || prediction.seconds < best.prediction.seconds) {
-      best = { candidate, prediction };
-    }
+    if (best === undefined || prediction.seconds < best.prediction.seconds) best = predicted;
   }
-  return best === undefined ? undefined : { ...best, leastCached };
+  return best === undefined ? undefined : { ...breakTie(all, best, prompt), leastCached };
+}
+
+interface Predicted {
+  readonly candidate: WarmCandidate;
+  readonly prediction: Prediction;
+}
+
+/** Of those that are about as good as the best and cache as much of the prompt, the one that holds least. */
+function breakTie(all: readonly Predicted[], best: Predicted, { heldTokens }: Prompt): Predicted {
+  if (heldTokens === undefined) return best;
+  const secondsMax = best.prediction.seconds + TIE_SECONDS;
+  let chosen = best;
+  let least = heldTokens(best.candidate.neuron);
+  for (const predicted of all) {
+    const { neuron, seconds, cachedTokens } = predicted.prediction;
+    if (seconds > secondsMax || cachedTokens < best.prediction.cachedTokens) continue;
+    const held = heldTokens(neuron);
+    if (held >= least) continue;
+    chosen = predicted;
+    least = held;
+  }
+  return chosen;
 }
 
 /** The session's last neuron, unless it is best anyway, has no slot free, or costs more than the bias is worth. */

@@ -195,6 +195,20 @@ describe("router", () => {
     expect(decode(10, 100, 0)).toMatchObject({ neuron: "a", seconds: 1 });
   });
 
+  test("of equally good ones takes the one whose cache has least to lose", () => {
+    const held: Record<string, number> = { a: 9_000, b: 5_000, c: 1_000 };
+    const heldTokens = (neuron: string) => held[neuron] ?? 0;
+    const crowded = warm("c", { inFlight: 1 });
+    const ask = (more: Partial<RouteQuestion["prompt"]>) =>
+      routeWith({
+        prompt: { promptTokens: 1_000, heldTokens, ...more },
+        warm: [warm("a"), warm("b"), crowded],
+      });
+    expect(ask({})).toMatchObject({ neuron: "b", reason: "fastest" });
+    const cachedTokens = (neuron: string) => (neuron === "a" ? 40 : 0);
+    expect(ask({ cachedTokens })).toMatchObject({ neuron: "a", reason: "prefix" });
+  });
+
   test("finds who holds most of the prompt among many, the least busy of several", () => {
     const many = Array.from({ length: 50 }, (_, index) => warm(`n${index}`));
     const held: Record<string, number> = { n20: 9_000, n30: 8_000, n40: 9_000 };
