@@ -124,9 +124,9 @@ function judge({ neuron, replica }: PlacedReplica, entry: CatalogueEntry, nowMs:
   if (!neuron.serves) return "refusing";
   if (report === undefined) return "gone";
   if (!replica.circuit.admits(nowMs)) return "circuit_open";
-  if (isWarm(report) && !replica.closed) return replica.busyUntilMs > nowMs ? "paused" : "warm";
+  if (isWarm(report) && !replica.closed) return replica.isPaused(nowMs) ? "paused" : "warm";
   if (!neuron.takesLoads) return "no_loads";
-  return replica.cooldownUntilMs > nowMs ? "cooldown" : "cold";
+  return replica.isCoolingDown(nowMs) ? "cooldown" : "cold";
 }
 
 function describe(

@@ -24,13 +24,13 @@ export class Circuit {
   /** Whether a request may pass now. */
   admits(nowMs: number): boolean {
     if (this.#opens === 0) return true;
-    if (nowMs < this.#openUntilMs) return false;
-    return this.#probedMs === undefined || nowMs - this.#probedMs >= PROBE_MS;
+    if (this.#isOpen(nowMs)) return false;
+    return this.#probedMs === undefined || Math.abs(nowMs - this.#probedMs) >= PROBE_MS;
   }
 
   /** A request starts; returns whether it is the one that tries, whose end has to be told in any case. */
   begin(nowMs: number): boolean {
-    if (this.#opens === 0 || nowMs < this.#openUntilMs) return false;
+    if (this.#opens === 0 || this.#isOpen(nowMs)) return false;
     this.#probedMs = nowMs;
     return true;
   }
@@ -42,7 +42,7 @@ export class Circuit {
 
   /** An answer that began before the circuit opened says nothing new. */
   noteServed(nowMs: number): void {
-    if (nowMs >= this.#openUntilMs) this.reset();
+    if (!this.#isOpen(nowMs)) this.reset();
   }
 
   /**
@@ -50,13 +50,19 @@ export class Circuit {
    * would close the way for minutes.
    */
   noteFailed(nowMs: number): void {
-    if (nowMs < this.#openUntilMs) return;
+    if (this.#isOpen(nowMs)) return;
     this.#failures += 1;
     if (this.#opens === 0 && this.#failures < FAILURES_TO_OPEN) return;
     this.#failures = 0;
     this.#probedMs = undefined;
     this.#openUntilMs = nowMs + Math.min(OPEN_MS_MAX, OPEN_MS_FIRST * 2 ** this.#opens);
     this.#opens += 1;
+  }
+
+  /** More than the longest time left means that the clock was set back. */
+  #isOpen(nowMs: number): boolean {
+    const leftMs = this.#openUntilMs - nowMs;
+    return leftMs > 0 && leftMs <= OPEN_MS_MAX;
   }
 
   /** Forgets every failure. */

@@ -54,7 +54,7 @@ function explain({ neuron, replica }: PlacedReplica, nowMs: number): Reason | un
   }
   if (replica.report === undefined) return undefined;
   const cooldownMs = replica.cooldownUntilMs - nowMs;
-  if (cooldownMs > 0) {
+  if (replica.isCoolingDown(nowMs)) {
     const text = `${name} failed to load it (${replica.cooldownCause})`;
     return { text, waitSeconds: Math.ceil(cooldownMs / 1_000), isFailedLoad: true };
   }

@@ -62,6 +62,18 @@ export class Replica {
     return this.inFlight - this.waiting;
   }
 
+  /** Whether a failed load keeps others from being tried. Longer than the longest means that the clock was set back. */
+  isCoolingDown(nowMs: number): boolean {
+    const leftMs = this.cooldownUntilMs - nowMs;
+    return leftMs > 0 && leftMs <= COOLDOWN_MS_MAX;
+  }
+
+  /** Whether the upstream has asked for a pause, which is no longer than the longest that is believed. */
+  isPaused(nowMs: number): boolean {
+    const leftMs = this.busyUntilMs - nowMs;
+    return leftMs > 0 && leftMs <= BUSY_SECONDS_MAX * 1_000;
+  }
+
   /** Counts a request that was routed here. */
   noteUsed(nowMs: number): void {
     this.#uses = this.#usesLeft(nowMs) + 1;

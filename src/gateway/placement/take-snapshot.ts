@@ -159,7 +159,7 @@ function findPlaces(
     if (!neuron.takesLoads || report === undefined || isWarm(report)) continue;
     if (memory.isReloading(neuron.name, entry.source)) continue;
     if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
-    if (replica.cooldownUntilMs > nowMs || !memory.mayTry(neuron.name, entry.source)) continue;
+    if (replica.isCoolingDown(nowMs) || !memory.mayTry(neuron.name, entry.source)) continue;
     let freeBytes = 0;
     for (const { state, memory_free_bytes } of neuron.devices) {
       if (state === "ok") freeBytes += memory_free_bytes;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Circuit } from "../../../src/gateway/fleet/circuit.ts";
+import { Replica } from "../../../src/gateway/fleet/replica.ts";
 
 function opened(): Circuit {
   const circuit = new Circuit();
@@ -66,5 +67,18 @@ describe("circuit", () => {
     const circuit = opened();
     circuit.noteServed(1_000);
     expect(circuit.admits(1_000)).toBe(false);
+  });
+
+  test("a clock that is set back keeps nobody away for longer than the longest pause", () => {
+    const circuit = new Circuit();
+    const hourMs = 3_600_000;
+    for (let count = 0; count < 3; count += 1) circuit.noteFailed(hourMs);
+    expect(circuit.admits(hourMs)).toBe(false);
+    expect(circuit.admits(0)).toBe(true);
+    const replica = new Replica("n", "m");
+    replica.noteLoadFailed("no", hourMs);
+    replica.noteBusy(hourMs, 30);
+    expect([replica.isCoolingDown(hourMs), replica.isPaused(hourMs)]).toEqual([true, true]);
+    expect([replica.isCoolingDown(0), replica.isPaused(0)]).toEqual([false, false]);
   });
 });
