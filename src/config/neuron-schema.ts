@@ -97,7 +97,8 @@ export const NeuronConfigSchema = t.Object(
           maximum: 1_048_576,
         }),
         limit_mib: t.Integer({
-          description: "Most memory of each device that models may take, in MiB; 0 sets no limit",
+          description:
+            "Most memory of each device that models may take, in MiB, caches of prompts aside; 0 sets no limit",
           default: 0,
           minimum: 0,
           maximum: 1_073_741_824,
@@ -113,7 +114,7 @@ export const NeuronConfigSchema = t.Object(
       {
         prompt_cache_mib: t.Integer({
           description:
-            "Most host memory of each model for prompts that no slot holds, in MiB; at most a quarter of what is free",
+            "Most host memory of each model for prompts that no slot holds, in MiB; at most a sixteenth of what is free",
           default: 1024,
           minimum: 0,
           maximum: 1_048_576,

@@ -294,7 +294,9 @@ export class ModelLoader {
     if (host === undefined || choice.use === "embed" || choice.use === "rerank") return 0;
     const wantedMib = choice.options.prompt_cache_mib ?? this.#config.kv.prompt_cache_mib;
     const own = estimate.devices.find(({ index }) => index === host.index)?.bytes ?? 0;
-    const freeBytes = freeForModels(host, this.#othersThan(model), this.#rules()) - own;
+    // The limit is for models: what is left of it says nothing of the room for caches.
+    const rules = { ...this.#rules(), limitBytes: 0 };
+    const freeBytes = freeForModels(host, this.#othersThan(model), rules) - own;
     return promptCacheBytes(wantedMib, freeBytes);
   }
 

@@ -9,10 +9,18 @@ export interface DeviceRoom {
   readonly freeBytes: number;
 }
 
+/** What a model takes of one device. */
+export interface HeldBytes {
+  readonly index: number;
+  readonly bytes: number;
+  /** What its prompts may take of the host beside that. */
+  readonly cacheBytes?: number;
+}
+
 /** A model that takes memory: loaded, or being loaded. */
 export interface Resident {
   readonly model: string;
-  readonly devices: readonly { readonly index: number; readonly bytes: number }[];
+  readonly devices: readonly HeldBytes[];
   /** True while it loads: its bytes may not be missing from the device's free memory yet. */
   readonly loading: boolean;
   readonly pinned: boolean;
@@ -38,21 +46,26 @@ export interface Estimate {
   readonly slots: number;
 }
 
-/** Bytes that models may still take of a device. */
+/**
+ * Bytes that models may still take of a device, the least of
+ *  1. what it says is free, less what loads on their way will take
+ *  2. the whole of it, less what models and their caches of prompts hold
+ *  3. the configured limit, less what models hold: a cache never costs a model its place under it
+ */
 export function freeForModels(
   room: DeviceRoom,
   residents: readonly Resident[],
   rules: MemoryRules,
 ): number {
-  const held = bytesOn(room.index, residents);
-  const reserved = bytesOn(
+  const loading = heldOn(
     room.index,
     residents.filter((resident) => resident.loading),
   );
-  return Math.max(
-    0,
-    Math.min(room.freeBytes - reserved - rules.marginBytes, capacityForModels(room, rules) - held),
-  );
+  // 1.
+  const unused = room.freeBytes - loading.bytes - loading.cacheBytes - rules.marginBytes;
+  // 2. and 3.
+  const { byTotal, byLimit } = leftOf(room, residents, rules);
+  return Math.max(0, Math.min(unused, byTotal, byLimit));
 }
 
 /** Decides whether a model fits now, after unloading some of what is there, or never. */
@@ -69,9 +82,16 @@ export function planLoad(
     const room = host.rooms.find((candidate) => candidate.index === index);
     const free = room === undefined ? 0 : freeForModels(room, residents, rules);
     const capacity = room === undefined ? 0 : capacityForModels(room, rules);
-    const freed = bytesOn(index, residents);
-    return { index, bytes, free, most: Math.min(capacity, free + freed) };
+    const held = heldOn(index, residents);
+    const most = Math.min(capacity, free + held.bytes + held.cacheBytes);
+    return { index, bytes, free, most };
   });
+  const countsCache = (index: number) => {
+    const room = host.rooms.find((candidate) => candidate.index === index);
+    if (room === undefined) return false;
+    const { byTotal, byLimit } = leftOf(room, residents, rules);
+    return byTotal < byLimit;
+  };
   const fitsNow = devices.every((device) => device.bytes <= device.free);
   const fitsAfter = devices.every((device) => device.bytes <= device.most);
   return {
@@ -87,7 +107,10 @@ export function planLoad(
     slots: need.slots,
     unloads: residents.map((resident) => ({
       model: resident.model,
-      devices: resident.devices.map(({ index, bytes }) => ({ index, bytes })),
+      devices: resident.devices.map(({ index, bytes, cacheBytes = 0 }) => ({
+        index,
+        bytes: countsCache(index) ? bytes + cacheBytes : bytes,
+      })),
       pinned: resident.pinned,
       busy: resident.busy || resident.loading,
       ...(resident.loading ? { loading: true } : {}),
@@ -102,10 +125,23 @@ function capacityForModels(room: DeviceRoom, rules: MemoryRules): number {
   return rules.limitBytes === 0 ? usable : Math.min(usable, rules.limitBytes);
 }
 
-function bytesOn(index: number, residents: readonly Resident[]): number {
-  let sum = 0;
-  for (const resident of residents) {
-    for (const device of resident.devices) if (device.index === index) sum += device.bytes;
+function leftOf(room: DeviceRoom, residents: readonly Resident[], rules: MemoryRules) {
+  const held = heldOn(room.index, residents);
+  const { limitBytes, marginBytes } = rules;
+  return {
+    byTotal: room.totalBytes - marginBytes - held.bytes - held.cacheBytes,
+    byLimit: limitBytes === 0 ? Number.POSITIVE_INFINITY : limitBytes - held.bytes,
+  };
+}
+
+function heldOn(index: number, residents: readonly Resident[]) {
+  const sum = { bytes: 0, cacheBytes: 0 };
+  for (const { devices } of residents) {
+    for (const device of devices) {
+      if (device.index !== index) continue;
+      sum.bytes += device.bytes;
+      sum.cacheBytes += device.cacheBytes ?? 0;
+    }
   }
   return sum;
 }

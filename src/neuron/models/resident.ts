@@ -30,9 +30,9 @@ export function residentOf(
 }
 
 function withPromptCache(devices: Resident["devices"], placement: Placement): Resident["devices"] {
-  const { hostIndex, promptCacheBytes } = placement;
-  if (promptCacheBytes === 0 || hostIndex === undefined) return devices;
+  const { hostIndex, promptCacheBytes: cacheBytes } = placement;
+  if (cacheBytes === 0 || hostIndex === undefined) return devices;
   const others = devices.filter(({ index }) => index !== hostIndex);
-  const host = devices.find(({ index }) => index === hostIndex)?.bytes ?? 0;
-  return [...others, { index: hostIndex, bytes: host + promptCacheBytes }];
+  const bytes = devices.find(({ index }) => index === hostIndex)?.bytes ?? 0;
+  return [...others, { index: hostIndex, bytes, cacheBytes }];
 }
