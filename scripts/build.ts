@@ -21,6 +21,8 @@ export interface BuildOptions {
   /** A library that is built already, in place of this machine's own build. */
   readonly library?: string;
   readonly outfile?: string;
+  /** What `version --json` says of the build, such as a package's version. */
+  readonly label?: string;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function build(options: BuildOptions = {}): Promise<string> {
   const folder = await mkdtemp(join(dirname(outfile), ".build-"));
   const fresh = join(folder, basename(outfile));
   try {
-    await compile(fresh, library);
+    await compile(fresh, { library, label: options.label });
     await checkRuns(fresh, { hasLibrary: library !== undefined });
     await rename(fresh, outfile);
   } finally {
@@ -44,7 +46,10 @@ export async function build(options: BuildOptions = {}): Promise<string> {
   return outfile;
 }
 
-async function compile(outfile: string, library: string | undefined): Promise<void> {
+async function compile(
+  outfile: string,
+  { library, label }: { readonly library: string | undefined; readonly label: string | undefined },
+): Promise<void> {
   const result = await Bun.build({
     entrypoints: library === undefined ? ENTRY_POINTS : [...ENTRY_POINTS, library],
     root: SOURCE,
@@ -54,6 +59,7 @@ async function compile(outfile: string, library: string | undefined): Promise<vo
     bytecode: true,
     minify: { syntax: true, whitespace: true },
     sourcemap: "inline",
+    define: label === undefined ? {} : { CORTEX_BUILD_LABEL: JSON.stringify(label) },
     loader: { ".so": "file" },
     // Bun.embeddedFiles then holds the library under its own name, which the neuron looks for.
     naming: { asset: "[name].[ext]" },

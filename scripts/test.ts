@@ -7,6 +7,7 @@ import { getModel } from "./get-model.ts";
 import { makeTinyModel } from "./make-tiny-model.ts";
 import { ensureClients } from "./testing/ensure-clients.ts";
 import { ensurePip } from "./testing/ensure-pip.ts";
+import { ensureRpm } from "./testing/ensure-rpm.ts";
 import { runWork, type StepResult, summarize } from "./testing/run-step.ts";
 import { listTests, runTests } from "./testing/run-tests.ts";
 
@@ -30,6 +31,9 @@ async function runEverything(only: readonly string[]): Promise<boolean> {
   if (built.failed + models.failed > 0) return summarize(steps);
   // Outside the tests' own time: a gigabyte takes as long as the network wants.
   if (wants("e2e")) steps.push(await runWork("command-line clients", ensureClients));
+  if (wants("e2e")) {
+    steps.push(await runWork("package tools", () => ensureRpm({ withChecks: true })));
+  }
   const env = { CI: "1", CORTEX_TEST_MODELS: MODELS_DIR };
   for (const name of ["native", "e2e"] as const) {
     if (!wants(name)) continue;

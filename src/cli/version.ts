@@ -2,6 +2,9 @@ import { VERSION } from "../base/version.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 
+/** The package's version; the build puts it in. */
+declare const CORTEX_BUILD_LABEL: string | undefined;
+
 /** `cortex version`: the version of this executable. */
 export const versionCommand = defineCliCommand({
   name: "version",
@@ -9,7 +12,7 @@ export const versionCommand = defineCliCommand({
   args: {
     json: {
       type: "boolean",
-      description: "print JSON, with Bun's version and the embedded libraries",
+      description: "print JSON, with the package's and Bun's version and the embedded libraries",
     },
   },
   examples: ["version", "version --json"],
@@ -17,6 +20,7 @@ export const versionCommand = defineCliCommand({
   run: async ({ json }) => {
     const details = {
       version: VERSION,
+      build: typeof CORTEX_BUILD_LABEL === "undefined" ? undefined : CORTEX_BUILD_LABEL,
       bun: Bun.version,
       platform: `${process.platform}-${process.arch}`,
       // An executable that `bun build --compile` made has its sources in a file system of its own.
