@@ -1,5 +1,5 @@
 import type { Model } from "../../protocol/models.ts";
-import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
+import type { ColdCandidate, WarmCandidate } from "../router/predict.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 import type { NeuronRecord } from "./neuron-record.ts";
 import type { Replica } from "./replica.ts";

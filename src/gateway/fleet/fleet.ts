@@ -6,7 +6,7 @@ import type { NeuronEvent } from "../../protocol/events.ts";
 import type { Health } from "../../protocol/health.ts";
 import type { Model } from "../../protocol/models.ts";
 import { PrefixKnowledge } from "../prefix/prefix-knowledge.ts";
-import type { ColdCandidate, WarmCandidate } from "../router/router.ts";
+import type { ColdCandidate, WarmCandidate } from "../router/predict.ts";
 import { findCold, findRejected, findWarm, type Rejection } from "./candidates.ts";
 import { Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import { explainNone } from "./explain-none.ts";

@@ -7,13 +7,8 @@ import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { toLoadRequest } from "../loads/load-request.ts";
 import { toLoadedModels, toNeeds } from "../loads/residents.ts";
-import {
-  chooseRoute,
-  fastestDecode,
-  type Prediction,
-  predictCold,
-  predictWarm,
-} from "../router/router.ts";
+import { fastestDecode, type Prediction, predictCold, predictWarm } from "../router/predict.ts";
+import { chooseRoute } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 
 export interface RoutePlanOptions {

@@ -1,5 +1,5 @@
 import { formatPrefixHeader } from "../../protocol/prefixes.ts";
-import type { Prompt } from "../router/router.ts";
+import type { Prompt } from "../router/predict.ts";
 import type { ModelKnowledge } from "./model-knowledge.ts";
 import { endOfBeginning, formatKey, type PromptChain } from "./prompt-chain.ts";
 import { toSessionKey } from "./session-key.ts";

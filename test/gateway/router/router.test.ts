@@ -2,12 +2,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   type ColdCandidate,
-  chooseRoute,
   predictCold,
   predictWarm,
-  type RouteQuestion,
   type WarmCandidate,
-} from "../../../src/gateway/router/router.ts";
+} from "../../../src/gateway/router/predict.ts";
+import { chooseRoute, type RouteQuestion } from "../../../src/gateway/router/router.ts";
 
 function warm(neuron: string, given: Partial<WarmCandidate> = {}): WarmCandidate {
   return {
