@@ -90,6 +90,24 @@ export class Destination {
     lease?.begin();
   }
 
+  /** What a client that waits may be told: how far the load is, and who comes first. */
+  describeWait(): string {
+    const { id, source } = this.#request.entry;
+    const choice = this.#choice;
+    if (choice === undefined) return `waiting for ${id}`;
+    const load = this.#parts.loads.progressOf(choice.neuron, source);
+    const waiting = this.#lease?.replica.waiting ?? 0;
+    const others = waiting > 1 ? `, ${waiting} requests wait` : "";
+    if (load?.phase === "loading") {
+      const percent = Math.floor(load.progress * 100);
+      return `loading ${id} on ${choice.neuron}, ${percent} %${others}`;
+    }
+    if (load === undefined) return `waiting for ${id} on ${choice.neuron}`;
+    const first = load.ahead > 0 ? `, ${load.ahead} loads come first` : "";
+    const why = load.phase === "waiting" ? ", models in use have to end" : "";
+    return `making room for ${id} on ${choice.neuron}${why}${first}${others}`;
+  }
+
   /** The request goes to the neuron now, whose cache will hold its prompt. */
   noteSent(): void {
     const { replica } = this;

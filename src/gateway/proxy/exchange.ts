@@ -356,7 +356,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   }
 
   describeWait(): string {
-    return `${this.#sentMs === 0 ? "loading" : "waiting for"} ${this.#request.entry.id}`;
+    return this.#destination.describeWait();
   }
 
   formatHeaders(): string {

@@ -146,7 +146,7 @@ describe("cold loads", () => {
     expect(response.status).toBe(200);
     const reader = response.body?.getReader();
     const first = await reader?.read();
-    expect(new TextDecoder().decode(first?.value)).toStartWith(": loading m\n\n");
+    expect(new TextDecoder().decode(first?.value)).toStartWith(": loading m on a, 0 %\n\n");
     neuron.finishLoad("m");
     let text = "";
     for (;;) {
