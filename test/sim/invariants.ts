@@ -1,3 +1,4 @@
+import type { SimulatedClient } from "../../src/simulation/simulated-client.ts";
 import type { SimulatedModel } from "../../src/simulation/simulated-model.ts";
 import type { NeuronObserver, SimulatedNeuron } from "../../src/simulation/simulated-neuron.ts";
 import type { SimulatedWorld } from "../../src/simulation/simulated-world.ts";
@@ -76,6 +77,12 @@ export class Invariants implements NeuronObserver {
         this.#complain(`gateway ${index} counts ${running} running requests, ${open} are open`);
       }
     }
+  }
+
+  /** Whatever goes wrong around it, no request meets a defect of the gateway itself. */
+  checkClient({ ask, error, status }: SimulatedClient): void {
+    if (status !== 500 && !error.includes('"code":"internal"')) return;
+    this.#complain(`request ${ask.id} fails inside of the gateway: ${error.trim()}`);
   }
 
   /** When nobody asks any more and every fault is over. */

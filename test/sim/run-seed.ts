@@ -49,6 +49,7 @@ export function runSeed(seed: number, options: { readonly log?: Log } = {}): See
   if (!isQuiet()) {
     world.clock.run(world.clock.monotonicMs() + REST_MS, { onMoment, isOver: isQuiet });
   }
+  for (const client of clients) invariants.checkClient(client);
   invariants.checkEnd();
   return { seed, violations: invariants.violations, scenario, faults, clients, world };
 }
