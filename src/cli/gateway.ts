@@ -69,6 +69,9 @@ export const gatewayCommand = defineCliCommand({
       const files = [file, loaded.file].filter((name) => name !== undefined);
       return { config, file, files, profiles: loaded.profiles };
     };
+    const { ConfigReloader, readStamps } = await import("../gateway/reload/config-reloader.ts");
+    const watched = listWatched(args, CONFIG_FOLDER);
+    const stamps = await readStamps(watched);
     const first = await load();
     const { config, file, profiles } = first;
     if (args.check === true) {
@@ -84,14 +87,12 @@ export const gatewayCommand = defineCliCommand({
         if (config.neurons.length === 0) {
           log.warn("No neurons are configured: every request will be answered with 503");
         }
-        const { ConfigReloader } = await import("../gateway/reload/config-reloader.ts");
         const { HandedSockets } = await import("../lifecycle/handed-sockets.ts");
         const handed = HandedSockets.take(process.env);
         const gateway = await startGateway({ config, profiles, log, handed });
         handed.settle();
         const reloader = new ConfigReloader({
-          ...{ first, load, log, clock: systemClock },
-          watched: listWatched(args, CONFIG_FOLDER),
+          ...{ first, load, log, clock: systemClock, watched, stamps },
           apply: (wanted) => {
             const change = gateway.reload(wanted);
             log.setLevel(wanted.config.gateway.log_level);

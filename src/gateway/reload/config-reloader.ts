@@ -15,6 +15,8 @@ export interface ConfigReloaderOptions {
   readonly load: () => Promise<LoadedConfig>;
   /** Where files are looked for, whether or not they exist. */
   readonly watched: readonly string[];
+  /** {@link readStamps} of these from before `first` was read: what changed since then is taken up. */
+  readonly stamps: string;
   /** Goes on with the configuration, or throws `invalid_config` and changes nothing. */
   readonly apply: (wanted: FullConfig) => ConfigChange;
   readonly clock: Clock;
@@ -44,12 +46,12 @@ export class ConfigReloader {
   /** Looks at the files until {@link stop}. */
   async run(): Promise<void> {
     const { clock, log } = this.#options;
-    let handled = await this.#readStamps();
+    let handled = this.#options.stamps;
     let seen = handled;
     while (!this.#stop.signal.aborted) {
       try {
         await clock.sleep(LOOK_MS, this.#stop.signal);
-        const stamps = await this.#readStamps();
+        const stamps = await readStamps(this.#options.watched);
         if (stamps === seen && stamps !== handled) {
           handled = stamps;
           await this.reload("file changed");
@@ -88,12 +90,11 @@ export class ConfigReloader {
       log.error("Configuration refused, the old one stays", { cause: describeError(thrown) });
     }
   }
+}
 
-  /** Changes whenever any of the files is written, replaced, made or removed. */
-  async #readStamps(): Promise<string> {
-    const stamps = await Promise.all(this.#options.watched.map(readStamp));
-    return stamps.join("\n");
-  }
+/** Changes whenever any of the files is written, replaced, made or removed. */
+export async function readStamps(files: readonly string[]): Promise<string> {
+  return (await Promise.all(files.map(readStamp))).join("\n");
 }
 
 async function readStamp(file: string): Promise<string> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Log, silentLog } from "../../../src/base/log.ts";
 import { loadGatewayConfig } from "../../../src/config/load-gateway-config.ts";
-import { ConfigReloader } from "../../../src/gateway/reload/config-reloader.ts";
+import { ConfigReloader, readStamps } from "../../../src/gateway/reload/config-reloader.ts";
 import type { FullConfig } from "../../../src/gateway/reload/describe-change.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 
@@ -42,8 +42,10 @@ async function reloading() {
     applied.push(config.limits.queue_max);
     return { settings: "limits.queue_max" };
   };
+  const watched = [file];
+  const stamps = await readStamps(watched);
   const first = await load();
-  reloader = new ConfigReloader({ first, load, apply, clock, log, watched: [file] });
+  reloader = new ConfigReloader({ first, load, apply, clock, log, watched, stamps });
   return { file, clock, applied, lines, reloader };
 }
 
@@ -80,6 +82,14 @@ describe("configuration reloader", () => {
     await until(clock, () => applied.length === 2);
     for (let looks = 0; looks < 5; looks += 1) await look(clock);
     expect(applied).toEqual([22, 333]);
+  });
+
+  test("a change between the first reading and the first look is taken", async () => {
+    const { file, clock, applied, reloader } = await reloading();
+    await Bun.write(file, text(5555));
+    void reloader.run();
+    await until(clock, () => applied.length === 1);
+    expect(applied).toEqual([5555]);
   });
 
   test("a file with an error is refused whole, told once, and the next good one is taken", async () => {
@@ -119,6 +129,7 @@ describe("configuration reloader", () => {
       clock: new FakeClock(),
       log: { ...silentLog, error: (line, fields) => lines.push(`${line}: ${fields?.["cause"]}`) },
       watched: [],
+      stamps: "",
     });
     await other.reload("SIGHUP");
     expect(applied).toEqual([]);
