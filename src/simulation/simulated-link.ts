@@ -81,7 +81,7 @@ export class SimulatedLink implements Origin {
         this.#ask(options, () => {
           const isCareful = request.only_idle === true || request.only_unleased === true;
           this.onOrder({ kind: "unload", model: request.model, isCareful });
-          return neuron.unload(request);
+          return neuron.unload(request, options.signal);
         }),
       leases: (request, options) => this.#ask(options, () => neuron.setLeases(request)),
       events: (sink, lastEventId) => this.#follow(sink, lastEventId),

@@ -1,6 +1,7 @@
 import { CortexError } from "../base/errors.ts";
 import { HolderLeases } from "../neuron/models/holder-leases.ts";
 import { planLoad, type Resident } from "../neuron/models/plan.ts";
+import { Reservations } from "../neuron/models/reservations.ts";
 import { HEARTBEAT_MS, type NeuronEvent } from "../protocol/events.ts";
 import { FIGURES_MS } from "../protocol/figures.ts";
 import { type Device, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
@@ -54,6 +55,7 @@ export class SimulatedNeuron {
   #instance = 0;
   #devices: DeviceQueue[] = [];
   #holders: HolderLeases;
+  #reservations: Reservations;
   #frozen: (() => void)[] = [];
   #tellsFigures = false;
   readonly #observer: NeuronObserver;
@@ -73,6 +75,7 @@ export class SimulatedNeuron {
     this.clock = new PartyClock(world.clock);
     this.#observer = world.observer;
     this.#holders = this.#openLeases();
+    this.#reservations = new Reservations(this.clock);
     this.start();
   }
 
@@ -92,6 +95,7 @@ export class SimulatedNeuron {
     this.#state = "up";
     this.#instance += 1;
     this.#holders = this.#openLeases();
+    this.#reservations = new Reservations(this.clock);
     this.#told = [];
     this.#devices = this.spec.devices.map(() => new DeviceQueue(this.#later));
     this.models.clear();
@@ -311,6 +315,7 @@ export class SimulatedNeuron {
     model.device = plan.devices[0]?.index ?? 0;
     model.shape = shape;
     model.state = "loading";
+    this.#reservations.end(model.id);
     model.loadingSinceMs = this.clock.monotonicMs();
     model.progress = 0;
     model.cause = undefined;
@@ -321,12 +326,13 @@ export class SimulatedNeuron {
   }
 
   /** Rejects as a neuron refuses; resolves when the memory is free. */
-  unload(request: UnloadRequest): Promise<UnloadResponse> {
+  unload(request: UnloadRequest, caller?: AbortSignal): Promise<UnloadResponse> {
     const model = this.#require(request.model);
     const running = this.#unloads.get(model);
     if (running !== undefined) return running;
     this.#checkUnused(model, request);
-    const done = this.#unload(model, request).finally(() => this.#unloads.delete(model));
+    const gentle = request.only_unleased === true ? caller : undefined;
+    const done = this.#unload(model, request, gentle).finally(() => this.#unloads.delete(model));
     this.#unloads.set(model, done);
     return done;
   }
@@ -391,20 +397,20 @@ export class SimulatedNeuron {
   }
 
   #residents(): Resident[] {
-    const residents: Resident[] = [];
-    for (const model of this.models.values()) {
-      if (!model.isResident) continue;
-      residents.push({
-        model: model.id,
-        devices: [{ index: model.device, bytes: model.bytes }],
-        loading: model.state === "loading",
-        pinned: model.pinned,
-        busy: model.inFlight > 0 || this.#isFresh(model),
-        leases: this.#holders.of(model.id),
-        lastUsedMs: model.lastUsedMs,
-      });
-    }
-    return residents;
+    const loaded = [...this.models.values()].filter((model) => model.isResident);
+    return [...loaded.map((model) => this.#residentOf(model)), ...this.#reservations.residents()];
+  }
+
+  #residentOf(model: SimulatedModel): Resident {
+    return {
+      model: model.id,
+      devices: [{ index: model.device, bytes: model.bytes }],
+      loading: model.state === "loading",
+      pinned: model.pinned,
+      busy: model.inFlight > 0 || this.#isFresh(model),
+      leases: this.#holders.of(model.id),
+      lastUsedMs: model.lastUsedMs,
+    };
   }
 
   #isFresh({ state, readyMs }: SimulatedModel): boolean {
@@ -484,27 +490,46 @@ export class SimulatedNeuron {
     }
   }
 
-  async #unload(model: SimulatedModel, request: UnloadRequest): Promise<UnloadResponse> {
+  async #unload(
+    model: SimulatedModel,
+    request: UnloadRequest,
+    caller: AbortSignal | undefined,
+  ): Promise<UnloadResponse> {
     if (model.state === "loading") this.#leave(model, "absent");
     if (model.state === "failed") this.#leave(model, "absent");
     if (model.state !== "ready") return { model: model.id, freed_bytes: 0 };
     model.state = "draining";
     this.#tellModel(model);
-    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT);
+    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT, caller);
+    const isOver = model.inFlight === 0 && caller?.aborted !== true;
+    if (request.only_unleased === true && !isOver) {
+      // A daemon that has been restarted knows nothing of it.
+      if (this.models.get(model.id) === model) {
+        model.state = "ready";
+        this.#tellModel(model);
+      }
+      throw new CortexError("conflict", `Model '${model.id}' is still busy and serves on`);
+    }
     const cut = model.inFlight;
     const error = new CortexError("cancelled", `Model '${model.id}' was unloaded`);
     model.engine?.failAll(error);
     await new Promise<void>((resolve) => this.#later(FREE_MS, resolve));
     this.#observer.onUnloaded(this, model, cut);
+    const held = this.#residentOf(model);
     this.#leave(model, "absent");
+    const next = this.models.get(request.room_for ?? "");
+    if (next !== undefined && next !== model && !next.isResident) {
+      this.#reservations.keep(next.id, held);
+    }
     return { model: model.id, freed_bytes: model.bytes };
   }
 
-  #drain(model: SimulatedModel, seconds: number): Promise<void> {
-    if (model.inFlight === 0 || seconds === 0) return Promise.resolve();
+  #drain(model: SimulatedModel, seconds: number, caller: AbortSignal | undefined): Promise<void> {
+    if (model.inFlight === 0 || seconds === 0 || caller?.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const finish = () => {
         cancel();
+        caller?.removeEventListener("abort", finish);
         this.#idleWaits.delete(wake);
         resolve();
       };
@@ -513,6 +538,7 @@ export class SimulatedNeuron {
       };
       const cancel = this.#later(seconds * 1_000, finish);
       this.#idleWaits.add(wake);
+      caller?.addEventListener("abort", finish);
     });
   }
 
