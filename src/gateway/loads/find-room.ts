@@ -3,17 +3,16 @@ import type { PlanResponse } from "../../protocol/models.ts";
 import { predictRegretSeconds } from "../evictor/eviction-order.ts";
 import { type LoadedModel, planEviction } from "../evictor/evictor.ts";
 import { estimateLoadSeconds } from "../fleet/candidates.ts";
+import { askPlan, toRunRequest } from "./ask-neuron.ts";
 import { type Drains, drainElsewhere } from "./drain-elsewhere.ts";
-import { toLoadRequest } from "./load-request.ts";
+import { type Eviction, evictVictims } from "./evict-victims.ts";
 import type { LoadRun } from "./load-run.ts";
 import { type Admission, mayBePassed, planAdmission } from "./plan-admission.ts";
 import { isProtected } from "./protection.ts";
 import { toLoadedModels, toNeeds } from "./residents.ts";
-import { unloadIdle } from "./unload-idle.ts";
+import { doesNotFit, stillInUse } from "./room-errors.ts";
 import { waitForChange } from "./wait-for-change.ts";
 
-/** Planning loads the model without allocation: a fifth of a second, more for a large one on a cold disk. */
-const PLAN_TIMEOUT_MS = 30_000;
 const ADMISSION_TIMEOUT_MS = 30_000;
 /** Attempts made anew because freed memory was not there. */
 const MISSING_MAX = 5;
@@ -35,11 +34,10 @@ const PLAN_AGE_MS = 5_000;
 const ROOM_MS = 600_000;
 /** How long requests of a closed model may go on: 8,000 tokens at 30 a second. Beyond it the other load gives way. */
 const DRAIN_MS = 300_000;
-const GIB = 1024 ** 3;
 
 type Outcome =
   | { readonly kind: "started" }
-  | { readonly kind: "moved_on" | "missing"; readonly why: string }
+  | Exclude<Eviction, { readonly kind: "made" }>
   | { readonly kind: "wait"; readonly plan: PlanResponse | undefined };
 
 /** The models that take no new requests for this load's sake, and since when. */
@@ -133,7 +131,7 @@ function isClosedAlready(admission: Admission, { sources }: Closed): boolean {
 
 /** One round with the neuron's turn. */
 async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
-  const { api, clock, entry, fleet, neuron, signal } = run;
+  const { clock, entry, fleet, neuron } = run;
   if (isThere(run)) return { kind: "started" };
   const replica = fleet.findReplica(neuron, entry.source);
   const state = replica?.report?.state;
@@ -146,15 +144,17 @@ async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
     return { kind: "wait", plan: undefined };
   }
   run.enter("making_room");
-  const plan = await api.plan(toRequest(run), { timeoutMs: PLAN_TIMEOUT_MS, signal });
+  const plan = await askPlan(run);
   run.abandoned.throwIfAborted();
   const { admission, loaded } = decide(run, { plan, fresh: true });
   if (run.gainSeconds !== undefined) assertWorthIt(run, { admission, loaded });
   switch (admission.kind) {
     case "load":
       return await start(run);
-    case "evict":
-      return (await evict(run, { plan, victims: admission.victims })) ?? (await start(run));
+    case "evict": {
+      const eviction = await evictVictims(run, { plan, victims: admission.victims });
+      return eviction.kind === "made" ? await start(run) : eviction;
+    }
     case "close":
       if (closed.sources.size === 0) closed.sinceMs = clock.monotonicMs();
       for (const source of admission.victims) {
@@ -171,12 +171,6 @@ async function takeTurn(run: LoadRun, closed: Closed): Promise<Outcome> {
     case "fail":
       throw doesNotFit(run, plan, admission.reason);
   }
-}
-
-/** The load or its plan, with a lease for those who wait for it. */
-function toRequest({ entry, settings, leases, neuron }: LoadRun): ReturnType<typeof toLoadRequest> {
-  const lease = leases.claim(neuron, entry.source);
-  return { ...toLoadRequest(entry, settings), ...(lease === undefined ? {} : { lease }) };
 }
 
 /** Whether nothing is left to do here: it serves, or is being loaded. */
@@ -241,45 +235,6 @@ function assertWorthIt(
   );
 }
 
-/** Unloads the victims and looks whether the room is there. Undefined when it is. */
-async function evict(
-  run: LoadRun,
-  { plan, victims }: { readonly plan: PlanResponse; readonly victims: readonly string[] },
-): Promise<Outcome | undefined> {
-  const { api, entry, log, neuron, signal, strategy } = run;
-  let freedBytes = 0;
-  for (const model of victims) {
-    log.info("Evicting", { neuron, model, for: entry.source, strategy });
-    const freed = await unloadIdle(run, model, entry.source);
-    if (freed === undefined) return { kind: "moved_on", why: `'${model}' was wanted again` };
-    freedBytes += freed;
-    run.observer.onEvicted(neuron, strategy);
-  }
-  // What was freed by the book may not be there: fragments, drivers, other processes. The neuron's word counts.
-  const after = await api.plan(toRequest(run), { timeoutMs: PLAN_TIMEOUT_MS, signal });
-  if (after.fits === "now") return undefined;
-  const isTaken = after.unloads.some(({ loading }) => loading === true);
-  if (isTaken) return { kind: "moved_on", why: "another load took the freed memory" };
-  const figures = {
-    freed_bytes: freedBytes,
-    missing_before_bytes: missingBytes(plan),
-    missing_bytes: missingBytes(after),
-  };
-  log.warn("Freed memory is missing", {
-    ...{ neuron, model: entry.source, victims: victims.join(", ") },
-    ...figures,
-  });
-  return { kind: "missing", why: "freed memory is missing" };
-}
-
-/** What the devices of a plan lack together. */
-function missingBytes({ devices }: PlanResponse): number {
-  let missing = 0;
-  for (const { needed_bytes, free_bytes } of devices)
-    missing += Math.max(0, needed_bytes - free_bytes);
-  return missing;
-}
-
 /** Asks the neuron to begin. */
 async function start(run: LoadRun): Promise<Outcome> {
   const { api, entry, fleet, neuron, settings, signal } = run;
@@ -288,7 +243,7 @@ async function start(run: LoadRun): Promise<Outcome> {
   try {
     const model = await api.load(
       {
-        ...toRequest(run),
+        ...toRunRequest(run),
         ...(pinned === undefined ? {} : { pinned }),
         wait: false,
       },
@@ -307,36 +262,4 @@ async function start(run: LoadRun): Promise<Outcome> {
     if (thrown.code === "unavailable" || thrown.code === "timeout") throw thrown;
     throw new CortexError("load_failed", thrown.message, { cause: thrown });
   }
-}
-
-function stillInUse({ entry, neuron }: LoadRun, plan: PlanResponse | undefined): CortexError {
-  return new CortexError(
-    "unavailable",
-    `Model '${entry.id}' waits for room on ${neuron}: the models there are in use`,
-    { retryAfterSeconds: 5, ...(plan === undefined ? {} : { figures: { ...plan } }) },
-  );
-}
-
-function doesNotFit(
-  { entry, neuron }: LoadRun,
-  plan: PlanResponse,
-  reason: "pinned" | "too_large",
-): CortexError {
-  const why =
-    reason === "pinned" ? "what could make room is pinned" : "its devices are too small for it";
-  const figures = plan.devices
-    .map(
-      ({ index, needed_bytes, free_bytes }) =>
-        `device ${index} needs ${gib(needed_bytes)}, has ${gib(free_bytes)} free`,
-    )
-    .join("; ");
-  return new CortexError(
-    "does_not_fit",
-    `Model '${entry.id}' does not fit on ${neuron}: ${why} (${figures})`,
-    { figures: { ...plan } },
-  );
-}
-
-function gib(bytes: number): string {
-  return `${(bytes / GIB).toFixed(2)} GiB`;
 }
