@@ -3,7 +3,7 @@ import { describeError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { HandedSocket } from "../lifecycle/handed-sockets.ts";
 import { startSuccessor } from "../lifecycle/start-successor.ts";
-import { ownCommand } from "./up/children.ts";
+import { ownCommand } from "./own-command.ts";
 
 /** A successor waits a second for the neurons' first word; the rest is a slow disk. */
 const SUCCESSOR_START_MS = 60_000;

@@ -16,9 +16,9 @@ export interface SuccessorOptions {
 }
 
 /**
- * Starts the program once more with these listening sockets as its own and resolves with its process id when it serves.
- * Both share the sockets' queues, so a connection that one does not accept goes to the other. Rejects with `unavailable`
- * when it ends or does not serve in time; it is gone then.
+ * Starts the program once more with these listening sockets as its own and resolves with its process id when it
+ * serves. Both share the sockets' queues, so a connection that one does not accept goes to the other. Rejects with
+ * `unavailable` when it ends or does not serve in time; it is gone then.
  */
 export async function startSuccessor(options: SuccessorOptions): Promise<number> {
   const { command, sockets, deadlineMs, clock, signal } = options;

@@ -1,10 +1,6 @@
+import { ownCommand } from "../own-command.ts";
 import { SUPERVISED_VARIABLE } from "../serve-until-stopped.ts";
 import type { Child } from "./supervisor.ts";
-
-/** How this very program is started once more: compiled it is one file, in source form Bun and the entry point. */
-export function ownCommand(): readonly string[] {
-  return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
-}
 
 /**
  * Starts this program once more with other arguments. Its standard input stays open as long as this process lives,

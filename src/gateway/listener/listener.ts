@@ -107,8 +107,8 @@ export class Listener {
 
   /**
    * Accepts no new connection and resolves when the last answer is out. Without a successor clients that have nothing
-   * under way are let go at once. With one (`handedOver`) each may ask once more, and learns from that answer that it has
-   * to connect anew: a request that is on its way while its connection is closed would be lost.
+   * under way are let go at once. With one (`handedOver`) each may ask once more, and learns from that answer that it
+   * has to connect anew: a request that is on its way while its connection is closed would be lost.
    */
   async stop({ handedOver = false } = {}): Promise<void> {
     this.#server.stop(false);

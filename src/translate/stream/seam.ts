@@ -29,7 +29,7 @@ export class Seam {
     return this.#isBroken;
   }
 
-  /** The chunk for the client; undefined when it says nothing new. Throws `neuron_failed` where the ends do not meet. */
+  /** The chunk for the client; undefined when it says nothing new. Throws `neuron_failed` where ends do not meet. */
   join(chunk: ChatChunk): ChatChunk | undefined {
     const [choice] = chunk.choices;
     if (choice === undefined) {
