@@ -73,8 +73,7 @@ export async function serveUntilStopped(options: {
   }
   if (typeof end === "string") {
     log.info(`The ${options.role} stops`, { cause: end });
-    void manager.stopping();
-    await role.stop();
+    await Promise.all([role.stop(), manager.stopping()]);
     return EXIT.ok;
   }
   log.info(`The ${options.role} was handed over and lets its requests end`, { successor: end.pid });
