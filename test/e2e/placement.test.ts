@@ -93,9 +93,9 @@ test("an idle model is unloaded after its time, and goes on from its cache later
 }, 90_000);
 
 test("under the strategy cost the model goes whose expected reload is least for its bytes", async () => {
-  // They take about 140, 73 and 73 MiB: the first two fit together, the third does not fit beside them.
+  // They take about 130, 34 and 34 MiB: the first two fit together, the third does not fit beside them.
   const slots = { [A]: 256, [B]: 64, [C]: 64 };
-  const limitMib = 225;
+  const limitMib = 185;
   const cluster = await startNeurons(`[memory]\nmargin_mib = 0\nlimit_mib = ${limitMib}`);
   const models = Object.entries(slots).map(
     ([id, count]) => `[[models]]\nid = "${id}"\nslots = ${count}\ncontext = 1024\n`,
@@ -105,9 +105,11 @@ test("under the strategy cost the model goes whose expected reload is least for 
   await (await ask(cluster, A)).text();
   const nowMs = Date.now();
   const [neuron] = cluster.neurons;
-  const room = (await (await neuron?.post("/models/plan", { model: C }))?.json()) as {
-    unloads: { model: string; devices: { bytes: number }[] }[];
-  };
+  const planThere = async () =>
+    (await (await neuron?.post("/models/plan", { model: C }))?.json()) as {
+      unloads: { model: string; busy: boolean; devices: { bytes: number }[] }[];
+    };
+  const room = await planThere();
   const bytesOf = (id: string) =>
     room.unloads.find(({ model }) => model === id)?.devices[0]?.bytes ?? Number.NaN;
   const costs = (await statusOf(cluster)).models.flatMap(({ id, replicas: [replica] }) => {
@@ -121,7 +123,8 @@ test("under the strategy cost the model goes whose expected reload is least for 
   expect(costs.map(({ id }) => id)).toEqual([A, B]);
   const [first] = costs.toSorted((one, other) => one.cost - other.cost);
   const victim = first?.id ?? "";
-  // A model that became ready within the last second is nobody's victim.
+  // A model that became ready within the last second is nobody's victim: both must be older.
+  await waitUntil(async () => (await planThere()).unloads.every(({ busy }) => !busy));
   let evicts: readonly string[] = [];
   await waitUntil(async () => {
     const plan = await cluster.post("/admin/plan", { model: C });
