@@ -134,6 +134,10 @@ function drawProfile(
     priority: random.whole(-1, 1),
     ...(random.chance(0.2) ? { pinned: true } : {}),
     ...(random.chance(0.2) ? { resume: true } : {}),
+    ...(random.chance(0.3) ? { replicas_min: random.whole(1, 2) } : {}),
+    ...(random.chance(0.3) ? { replicas_max: 2 } : {}),
+    ...(random.chance(0.4) ? { idle_seconds: random.whole(1, 20) } : {}),
+    ...(random.chance(0.3) ? { keep_kv: true } : {}),
   };
 }
 
