@@ -11,12 +11,32 @@ const JSON_TYPE = "application/json";
 const PREAMBLE = formatChunk({ role: "assistant", content: "" });
 const FIRST = formatChunk({ content: "Simu" });
 const MIDDLE = formatChunk({ content: "lated" });
+const REST = formatChunk({ content: " and so on" });
+/** How an answer to be gone on with stands in a request: as the assistant's last words. */
+const BEGUN = '{"role":"assistant","content":"Simu';
+const BYTES_PER_TOKEN = 4;
+
+/** What a neuron is asked on its data plane. */
+export type CallWork =
+  | {
+      readonly kind: "chat";
+      readonly ask: Ask;
+      /** As the gateway calls it here. */
+      readonly model: string;
+      /** The answer was begun elsewhere. */
+      readonly goesOn: boolean;
+    }
+  | { readonly kind: "tokenize"; readonly bytes: number };
+
+/** Whether a body ends with the beginning of a simulated answer. */
+export function isBegun(body: Buffer): boolean {
+  return body.includes(BEGUN);
+}
 
 /** One inference request at a neuron, as its HTTP answer looks from the gateway. Owner of its place at the engine. */
 export class SimulatedCall implements UpstreamCall {
   readonly #link: SimulatedLink;
-  readonly #ask: Ask;
-  readonly #model: string;
+  readonly #work: CallWork;
   readonly #sink: UpstreamSink;
   #isOpen = true;
   #hasBegun = false;
@@ -25,11 +45,10 @@ export class SimulatedCall implements UpstreamCall {
 
   constructor(
     link: SimulatedLink,
-    options: { readonly ask: Ask; readonly model: string; readonly sink: UpstreamSink },
+    options: { readonly work: CallWork; readonly sink: UpstreamSink },
   ) {
     this.#link = link;
-    this.#ask = options.ask;
-    this.#model = options.model;
+    this.#work = options.work;
     this.#sink = options.sink;
   }
 
@@ -45,7 +64,9 @@ export class SimulatedCall implements UpstreamCall {
         ),
     });
     neuron.do(() => {
-      if (this.#isOpen) this.#submit();
+      if (!this.#isOpen) return;
+      if (this.#work.kind === "chat") this.#submit(this.#work);
+      else this.#tokenize(this.#work.bytes);
     });
   }
 
@@ -68,19 +89,24 @@ export class SimulatedCall implements UpstreamCall {
     // See pause.
   }
 
-  #submit(): void {
-    const { stream } = this.#ask;
+  #tokenize(bytes: number): void {
+    const tokens = Array.from({ length: Math.ceil(bytes / BYTES_PER_TOKEN) }, () => 1);
+    this.#end(200, { type: JSON_TYPE, text: JSON.stringify({ tokens }) });
+  }
+
+  #submit({ ask, model, goesOn }: CallWork & { readonly kind: "chat" }): void {
+    const { stream } = ask;
     try {
-      this.#cancel = this.#link.neuron.submit(this.#model, this.#ask, {
+      this.#cancel = this.#link.neuron.submit(model, ask, {
         onFirstToken: () => {
-          if (stream) this.#write(PREAMBLE + FIRST);
+          if (stream) this.#write(PREAMBLE + (goesOn ? REST : FIRST));
         },
         onMiddle: () => {
-          if (stream) this.#write(MIDDLE);
+          if (stream) this.#write(goesOn ? REST : MIDDLE);
         },
         onEnd: ({ cachedTokens }) => {
           this.#cancel = undefined;
-          this.#finish(cachedTokens);
+          this.#finish(ask, cachedTokens);
         },
         onFailure: (error) => {
           this.#cancel = undefined;
@@ -101,13 +127,13 @@ export class SimulatedCall implements UpstreamCall {
     });
   }
 
-  #finish(cachedTokens: number): void {
+  #finish(ask: Ask, cachedTokens: number): void {
     const usage = {
-      prompt_tokens: countTokens(this.#ask.prompt),
-      completion_tokens: this.#ask.answer.tokens,
+      prompt_tokens: countTokens(ask.prompt),
+      completion_tokens: ask.answer.tokens,
       prompt_tokens_details: { cached_tokens: cachedTokens },
     };
-    const { stream } = this.#ask;
+    const { stream } = ask;
     const last = stream
       ? formatSseData({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] }) +
         formatSseData({ choices: [], usage }) +

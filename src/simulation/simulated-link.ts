@@ -8,7 +8,7 @@ import type {
 } from "../gateway/upstream/connection.ts";
 import type { JsonCallOptions } from "../gateway/upstream/json-call.ts";
 import type { EventSink, NeuronApi } from "../gateway/upstream/neuron-api.ts";
-import { SimulatedCall } from "./simulated-call.ts";
+import { type CallWork, isBegun, SimulatedCall } from "./simulated-call.ts";
 import type { SimulatedNeuron } from "./simulated-neuron.ts";
 import type { Ask } from "./specs.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
@@ -108,7 +108,7 @@ export class SimulatedLink implements Origin {
   }
 
   send(request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
-    const call = new SimulatedCall(this, { ...this.#read(request), sink });
+    const call = new SimulatedCall(this, { work: this.#read(request), sink });
     this.connect({
       onConnected: () => call.begin(),
       onRefused: (error) => call.fail(error, "connect"),
@@ -168,13 +168,14 @@ export class SimulatedLink implements Origin {
   }
 
   /** What a request's body says: whose it is, and the model as the gateway calls it here. */
-  #read({ path, body }: UpstreamRequest): { readonly ask: Ask; readonly model: string } {
+  #read({ path, body }: UpstreamRequest): CallWork {
     const bytes = body instanceof ByteSpan ? body.toBuffer() : Buffer.from(body ?? "");
+    if (path.endsWith("/tokenize")) return { kind: "tokenize", bytes: bytes.length };
     const head = bytes.toString("utf8", 0, HEAD_BYTES);
     const [, model, id] = HEAD.exec(head) ?? [];
     const ask = this.#world.asks.get(Number(id));
     if (ask === undefined || model === undefined) throw new Error(`Not simulated: ${path} ${head}`);
-    return { ask, model: JSON.parse(model) as string };
+    return { kind: "chat", ask, model: JSON.parse(model) as string, goesOn: isBegun(bytes) };
   }
 
   /** One call of the control plane: there, done, and back. */

@@ -19,6 +19,8 @@ export class SimulatedModel {
   pinned: boolean;
   /** The device that holds it, or on which it is being loaded. */
   device = -1;
+  /** When it was pinned last, on the monotonic clock. */
+  pinnedSinceMs = 0;
   /** When its load began, on the monotonic clock. */
   loadingSinceMs = 0;
   /** When it became ready, on the monotonic clock. */

@@ -303,7 +303,7 @@ export class SimulatedNeuron {
         throw new CortexError("conflict", `Model '${model.id}' is loaded in another shape`);
       }
     }
-    if (request.pinned !== undefined) model.pinned = request.pinned;
+    if (request.pinned !== undefined) this.#pin(model, request.pinned);
     if (model.state === "ready" || model.state === "loading") {
       return request.wait === false ? this.view(model) : this.#untilSettled(model);
     }
@@ -344,6 +344,11 @@ export class SimulatedNeuron {
   /** Whether any gateway leases it. */
   isLeased(model: string): boolean {
     return this.#holders.of(model).length > 0;
+  }
+
+  #pin(model: SimulatedModel, pinned: boolean): void {
+    if (pinned && !model.pinned) model.pinnedSinceMs = this.clock.monotonicMs();
+    model.pinned = pinned;
   }
 
   #openLeases(): HolderLeases {

@@ -1,12 +1,12 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { FailoverPhase } from "../../metrics/gateway-metrics.ts";
-import type { JsonObject } from "../../translate/chat/types.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Reply, ReplyEvents } from "../listener/reply.ts";
 import type { FailurePhase } from "../upstream/connection.ts";
 import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
+import { keepResponse } from "./answer-memory.ts";
 import type { Ask } from "./ask.ts";
 import { type Attempt, planAttempt } from "./attempt.ts";
 import { type AnswerContext, ClientAnswer } from "./client-answer.ts";
@@ -18,6 +18,9 @@ import { formatRoute } from "./route-headers.ts";
 import type { StreamRelay } from "./stream-relay.ts";
 import { type AnswerEnd, type AnswerEvents, UpstreamAnswer } from "./upstream-answer.ts";
 import {
+  formatPassedEvent,
+  formatPassedHeaders,
+  isUpstreamsFault,
   mayGoElsewhere,
   passesAsIs,
   type Refusal,
@@ -176,7 +179,12 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   onAnswered(end: AnswerEnd): void {
     this.#usage = end.usage;
-    if (end.response !== undefined) this.#keepResponse(end.response);
+    const { memory, log } = this.#parts;
+    const stored = this.#attempt?.stored;
+    if (end.response !== undefined && stored !== undefined) {
+      const isKept = keepResponse(end.response, stored, { memory, log, requestId: this.requestId });
+      if (isKept) this.#request.prompt.noteResponse(String(end.response["id"]));
+    }
     this.#finish(end.status, end.deliver);
   }
 
@@ -218,7 +226,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
 
   /** The client has a part of the answer: another neuron goes on, or the client is told. */
   #goOn(error: CortexError): void {
-    const { log, memory } = this.#parts;
+    const { clock, log, memory } = this.#parts;
     const relay = this.#answer?.relay;
     if (relay?.sent === undefined) {
       this.#fail(error);
@@ -226,7 +234,8 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     }
     const firstByteMs = this.#firstByteMs;
     const isFirst = this.#resumption === undefined;
-    this.#resumption ??= new Resumption({ ask: this.#request, memory, relay, firstByteMs });
+    const ask = this.#request;
+    this.#resumption ??= new Resumption({ ask, memory, clock, relay, firstByteMs });
     const end = relay.sent.isFinished ? relay.conclude(this.#resumption.wishes) : undefined;
     if (end !== undefined) {
       this.#answer?.conclude(end);
@@ -277,23 +286,6 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     );
   }
 
-  /** The answer is given whether or not it can be kept. */
-  #keepResponse(response: JsonObject): void {
-    const { memory, log } = this.#parts;
-    const stored = this.#attempt?.stored;
-    if (stored === undefined) return;
-    let cause = "it is larger than the store";
-    try {
-      if (memory.responses.keep(response, stored)) {
-        this.#request.prompt.noteResponse(String(response["id"]));
-        return;
-      }
-    } catch (thrown) {
-      cause = describeError(thrown);
-    }
-    log.warn("Response not kept", { request: this.requestId, cause });
-  }
-
   // 3. To the client.
 
   /** When the first byte of this attempt's answer went out. */
@@ -319,16 +311,11 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       this.#fail(error);
       return;
     }
-    if (this.#client.opened) {
-      const text = bytes.toString().replaceAll("\n", "");
-      const name = endpoint.dialect === "messages" ? "event: error\n" : "";
-      this.#finish(status, () => this.#client.fail(error, `${name}data: ${text}\n\n`));
-      return;
-    }
-    const retryAfter = refusal.retryAfter ?? (status === 429 || status === 503 ? "1" : "");
-    const wait = retryAfter === "" ? "" : `Retry-After: ${retryAfter}\r\n`;
-    const lines = `Content-Type: ${head.contentType}\r\n${wait}`;
-    this.#finish(status, () => this.#client.send(status, lines, bytes));
+    this.#finish(status, () => {
+      if (this.#client.opened)
+        this.#client.fail(error, formatPassedEvent(refusal, endpoint.dialect));
+      else this.#client.send(status, formatPassedHeaders(refusal, head.contentType), bytes);
+    });
   }
 
   get dialect(): ClientDialect {
@@ -420,9 +407,4 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     });
     this.#destination.release();
   }
-}
-
-/** A missing model, a limit or a late client say nothing of the next request. */
-function isUpstreamsFault(status: number): boolean {
-  return status >= 500 || status === 401 || status === 403;
 }

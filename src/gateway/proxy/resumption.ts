@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import {
   continueRequest,
@@ -22,6 +23,7 @@ const COUNT_TIMEOUT_MS = 10_000;
 export interface ResumptionOptions {
   readonly ask: Ask;
   readonly memory: AnswerMemory;
+  readonly clock: Clock;
   /** The stream that broke off, at a boundary. */
   readonly relay: StreamRelay;
   /** When the client got the first byte. */
@@ -37,16 +39,18 @@ export class Resumption {
   readonly wishes: ClientWishes;
   readonly #ask: Ask;
   readonly #memory: AnswerMemory;
+  readonly #clock: Clock;
   readonly #body: JsonObject;
   #relay: StreamRelay;
   #seam: Seam | undefined;
   /** Words are taken up where they begin until a neuron wrote others. */
   #takesUpWords = true;
 
-  constructor({ ask, memory, relay, firstByteMs }: ResumptionOptions) {
+  constructor({ ask, memory, clock, relay, firstByteMs }: ResumptionOptions) {
     this.firstByteMs = firstByteMs;
     this.#ask = ask;
     this.#memory = memory;
+    this.#clock = clock;
     this.#relay = relay;
     const body: JsonObject = { ...readBody(ask.body), model: ask.source };
     const options = body["stream_options"];
@@ -112,7 +116,7 @@ export class Resumption {
         headers: "Content-Type: application/json\r\n",
         body: JSON.stringify({ model, content, add_special: false }),
       },
-      { timeoutMs: COUNT_TIMEOUT_MS, signal },
+      { timeoutMs: COUNT_TIMEOUT_MS, signal, clock: this.#clock },
     );
     const tokens = isJsonObject(answer.body) ? answer.body["tokens"] : undefined;
     if (answer.status === 200 && Array.isArray(tokens)) return tokens.length;

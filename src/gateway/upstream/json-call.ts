@@ -1,4 +1,5 @@
 import { type ByteSpan, joinSpans } from "../../base/byte-span.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { Origin, UpstreamRequest } from "./connection.ts";
 import type { ResponseHead } from "./response-parser.ts";
@@ -6,6 +7,8 @@ import type { ResponseHead } from "./response-parser.ts";
 export interface JsonCallOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** The machine's own when left out. */
+  readonly clock?: Clock;
 }
 
 export interface JsonAnswer {
@@ -57,17 +60,18 @@ export function callJson(
     },
     onFailure: reject,
   });
-  const timer = setTimeout(() => {
+  const { clock = systemClock, timeoutMs } = options;
+  const cancelTimer = clock.after(timeoutMs, () => {
     call.abort();
-    reject(new CortexError("timeout", `No answer of ${request.path} in ${options.timeoutMs} ms`));
-  }, options.timeoutMs);
+    reject(new CortexError("timeout", `No answer of ${request.path} in ${timeoutMs} ms`));
+  });
   const onAbort = () => {
     call.abort();
     reject(options.signal?.reason);
   };
   options.signal?.addEventListener("abort", onAbort, { once: true });
   return promise.finally(() => {
-    clearTimeout(timer);
+    cancelTimer();
     options.signal?.removeEventListener("abort", onAbort);
   });
 }
