@@ -19,6 +19,11 @@ export function mayGoElsewhere(kind: UpstreamKind, status: number): boolean {
   return status >= 500 || isRefusedKey(kind, status) || status === 404 || status === 408;
 }
 
+/** A missing model, a limit or a late client say nothing of the next request. */
+export function isUpstreamsFault(status: number): boolean {
+  return status >= 500 || status === 401 || status === 403;
+}
+
 /** An upstream's error as one of ours, told in its own words. */
 export function readRefusal(upstream: Upstream, refusal: Refusal): CortexError {
   const { status, retryAfter, bytes } = refusal;
@@ -41,6 +46,19 @@ export function passesAsIs(
   const body = parse(refusal.bytes) as { type?: unknown; error?: { message?: unknown } } | null;
   if (typeof body?.error?.message !== "string") return false;
   return dialect !== "messages" || body.type === "error";
+}
+
+/** The error as the last event of a stream, in the upstream's own words, which may be several lines. */
+export function formatPassedEvent({ bytes }: Refusal, dialect: ClientDialect): string {
+  const text = bytes.toString().replaceAll("\n", "");
+  return `${dialect === "messages" ? "event: error\n" : ""}data: ${text}\n\n`;
+}
+
+/** The header lines of an error that passes; who may come again is told when. */
+export function formatPassedHeaders(refusal: Refusal, contentType: string): string {
+  const { status, retryAfter = status === 429 || status === 503 ? "1" : "" } = refusal;
+  const wait = retryAfter === "" ? "" : `Retry-After: ${retryAfter}\r\n`;
+  return `Content-Type: ${contentType}\r\n${wait}`;
 }
 
 function isRefusedKey(kind: UpstreamKind, status: number): boolean {
