@@ -200,6 +200,25 @@ describe("an answer that breaks off", () => {
     expect(second.count("/v1/chat/completions")).toBe(0);
   });
 
+  test("is let go at once by a client that leaves before another goes on", async () => {
+    const { first, second, gateway } = await team();
+    answerCut(first, "first", { after: 5 });
+    const asked = Promise.withResolvers<AbortSignal>();
+    second.answer = (request) => {
+      asked.resolve(request.signal);
+      return new Promise<Response>(() => undefined);
+    };
+    const client = new AbortController();
+    const body = { model: "m", messages: MESSAGES, stream: true, temperature: 1 };
+    const response = await gateway.post("/v1/chat/completions", body, client.signal);
+    response.text().catch(() => undefined);
+    const signal = await asked.promise;
+    const left = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    client.abort();
+    await left;
+    await gateway.until((status) => status.in_flight === 0);
+  });
+
   test("goes on in Anthropic's events, cut at every event", async () => {
     for (let after = 0; after <= TOKENS.length + 2; after += 1) {
       const { first, gateway } = await team();
