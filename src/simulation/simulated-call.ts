@@ -3,7 +3,7 @@ import { CortexError } from "../base/errors.ts";
 import { formatSseData, SSE_DONE } from "../base/sse.ts";
 import type { FailurePhase, UpstreamCall, UpstreamSink } from "../gateway/upstream/connection.ts";
 import { statusOf, toErrorBody } from "../protocol/error-body.ts";
-import type { SimulatedLink } from "./simulated-link.ts";
+import type { SimulatedNeuron } from "./simulated-neuron.ts";
 import { type Ask, countTokens } from "./specs.ts";
 
 const STREAM_TYPE = "text/event-stream";
@@ -15,6 +15,21 @@ const REST = formatChunk({ content: " and so on" });
 /** How an answer to be gone on with stands in a request: as the assistant's last words. */
 const BEGUN = '{"role":"assistant","content":"Simu';
 const BYTES_PER_TOKEN = 4;
+
+/** A connection that is open, as the way to a neuron sees it. */
+export interface OpenConnection {
+  /** The other side, or the way to it, is gone. */
+  break(why: string): void;
+}
+
+/** The way between a gateway and a neuron, as a call sees it. */
+export interface NeuronWay {
+  readonly neuron: SimulatedNeuron;
+  /** Does something on the other side after the way there, unless it is cut. */
+  travel(act: () => void): void;
+  /** Tells the connection when it breaks, until the returned function is called. */
+  watch(connection: OpenConnection): () => void;
+}
 
 /** What a neuron is asked on its data plane. */
 export type CallWork =
@@ -35,7 +50,7 @@ export function isBegun(body: Buffer): boolean {
 
 /** One inference request at a neuron, as its HTTP answer looks from the gateway. Owner of its place at the engine. */
 export class SimulatedCall implements UpstreamCall {
-  readonly #link: SimulatedLink;
+  readonly #link: NeuronWay;
   readonly #work: CallWork;
   readonly #sink: UpstreamSink;
   #isOpen = true;
@@ -43,10 +58,7 @@ export class SimulatedCall implements UpstreamCall {
   #cancel: (() => void) | undefined;
   #forget: () => void = () => undefined;
 
-  constructor(
-    link: SimulatedLink,
-    options: { readonly work: CallWork; readonly sink: UpstreamSink },
-  ) {
+  constructor(link: NeuronWay, options: { readonly work: CallWork; readonly sink: UpstreamSink }) {
     this.#link = link;
     this.#work = options.work;
     this.#sink = options.sink;

@@ -8,7 +8,13 @@ import type {
 } from "../gateway/upstream/connection.ts";
 import type { JsonCallOptions } from "../gateway/upstream/json-call.ts";
 import type { EventSink, NeuronApi } from "../gateway/upstream/neuron-api.ts";
-import { type CallWork, isBegun, SimulatedCall } from "./simulated-call.ts";
+import {
+  type CallWork,
+  isBegun,
+  type NeuronWay,
+  type OpenConnection,
+  SimulatedCall,
+} from "./simulated-call.ts";
 import type { SimulatedNeuron } from "./simulated-neuron.ts";
 import type { Ask } from "./specs.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
@@ -22,12 +28,6 @@ const KEEPALIVE_MS = 25_000;
 const HEAD = /^\{"model":("(?:[^"\\]|\\.)*"),"user":"simulated-(\d+)"/;
 /** A model's name and a number. */
 const HEAD_BYTES = 1_024;
-
-/** A connection that is open, as the link sees it. */
-export interface OpenConnection {
-  /** The other side, or the way to it, is gone. */
-  break(why: string): void;
-}
 
 /** What a gateway orders of a neuron, at the moment in which it arrives there. */
 export type ArrivedOrder =
@@ -47,7 +47,7 @@ export interface LinkWorld {
  * The network between one gateway and one neuron: carries control calls, events and requests with a delay, and breaks.
  * Owner of its open connections. Stands in for the gateway's sockets and for HTTP; both sides get copies.
  */
-export class SimulatedLink implements Origin {
+export class SimulatedLink implements Origin, NeuronWay {
   readonly neuron: SimulatedNeuron;
   readonly api: NeuronApi;
   /** One way. */

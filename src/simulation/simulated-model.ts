@@ -1,6 +1,6 @@
 import type { ModelFigures } from "../protocol/figures.ts";
 import type { ModelLease } from "../protocol/leases.ts";
-import type { Model, ModelState } from "../protocol/models.ts";
+import type { Model, ModelState, PlanRequest } from "../protocol/models.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 import type { ModelSpec } from "./specs.ts";
 
@@ -41,6 +41,24 @@ export class SimulatedModel {
     this.spec = spec;
     this.pinned = spec.pinned;
     this.shape = spec;
+  }
+
+  pin(pinned: boolean, nowMs: number): void {
+    if (pinned && !this.pinned) this.pinnedSinceMs = nowMs;
+    this.pinned = pinned;
+  }
+
+  /** It is on no device any more. */
+  vanish(): void {
+    this.state = "absent";
+    this.device = -1;
+    this.engine = undefined;
+  }
+
+  /** What a request wants, and of the rest what is by default. */
+  shapeFor(request: PlanRequest): Shape {
+    const { slots, context } = this.spec;
+    return { slots: request.slots ?? slots, context: request.context ?? context };
   }
 
   /** Device memory that it takes in its shape. */

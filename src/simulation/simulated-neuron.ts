@@ -1,10 +1,10 @@
 import { CortexError } from "../base/errors.ts";
 import { HolderLeases } from "../neuron/models/holder-leases.ts";
-import { planLoad, type Resident } from "../neuron/models/plan.ts";
+import type { DeviceRoom, Resident } from "../neuron/models/plan.ts";
 import { Reservations } from "../neuron/models/reservations.ts";
-import { HEARTBEAT_MS, type NeuronEvent } from "../protocol/events.ts";
+import { HEARTBEAT_MS } from "../protocol/events.ts";
 import { FIGURES_MS } from "../protocol/figures.ts";
-import { type Device, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
+import { type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
 import type { LeaseRequest, LeaseResponse } from "../protocol/leases.ts";
 import {
   type LoadRequest,
@@ -15,6 +15,8 @@ import {
   type UnloadRequest,
   type UnloadResponse,
 } from "../protocol/models.ts";
+import { type EventReader, NeuronNews } from "./neuron-news.ts";
+import { checkUnused, describeDevice, planPlace, toResident } from "./plan-place.ts";
 import { DeviceQueue, type EngineEvents, SimulatedEngine } from "./simulated-engine.ts";
 import { type Shape, SimulatedModel } from "./simulated-model.ts";
 import type { Ask, NeuronSpec } from "./specs.ts";
@@ -28,16 +30,11 @@ export interface NeuronObserver {
   onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, cut: number): void;
 }
 
-type EventReader = (event: NeuronEvent, id: string) => void;
-
-/** Events that are kept for readers that come back. */
-const TOLD_MAX = 64;
 /** Steps in which a load progresses. */
 const LOAD_STEPS = 4;
 /** How long the engine takes to free a model. */
 const FREE_MS = 50;
 const DRAIN_SECONDS_DEFAULT = 30;
-const RULES = { marginBytes: 0, limitBytes: 0 };
 
 /**
  * A host with devices and models that behaves as cortex's neuron does: what it answers, refuses and tells; nothing of
@@ -59,10 +56,9 @@ export class SimulatedNeuron {
   #frozen: (() => void)[] = [];
   #tellsFigures = false;
   readonly #observer: NeuronObserver;
-  readonly #readers = new Set<EventReader>();
-  /** The last events, for readers that come back. */
-  #told: { readonly id: string; readonly after: string; readonly event: NeuronEvent }[] = [];
-  #events = 0;
+  readonly #news = new NeuronNews();
+  /** When it last stopped or went on, on the monotonic clock. */
+  changedMs = 0;
   readonly #deaths = new Set<() => void>();
   readonly #idleWaits = new Set<() => void>();
   readonly #unloads = new Map<SimulatedModel, Promise<UnloadResponse>>();
@@ -96,7 +92,8 @@ export class SimulatedNeuron {
     this.#instance += 1;
     this.#holders = this.#openLeases();
     this.#reservations = new Reservations(this.clock);
-    this.#told = [];
+    this.#news.begin(this.#instance);
+    this.changedMs = this.clock.monotonicMs();
     this.#devices = this.spec.devices.map(() => new DeviceQueue(this.#later));
     this.models.clear();
     for (const spec of this.spec.models) this.models.set(spec.id, new SimulatedModel(spec));
@@ -115,14 +112,11 @@ export class SimulatedNeuron {
     this.#state = "dead";
     this.#frozen = [];
     this.#holders.stop();
-    this.#readers.clear();
+    this.#news.begin(this.#instance);
+    this.changedMs = this.clock.monotonicMs();
     this.#idleWaits.clear();
     this.#unloads.clear();
-    for (const model of this.models.values()) {
-      model.state = "absent";
-      model.device = -1;
-      model.engine = undefined;
-    }
+    for (const model of this.models.values()) model.vanish();
     const deaths = [...this.#deaths];
     this.#deaths.clear();
     for (const tell of deaths) tell();
@@ -174,7 +168,7 @@ export class SimulatedNeuron {
       protocol: PROTOCOL_VERSION,
       version: "simulated",
       instance: `${this.name}-${this.#instance}`,
-      devices: this.spec.devices.map((_, index) => this.#device(index)),
+      devices: this.#rooms().map(describeDevice),
     };
   }
 
@@ -191,63 +185,40 @@ export class SimulatedNeuron {
    * `lastId`, or a snapshot where that is not known any more.
    */
   subscribe(read: EventReader, lastId: string | undefined): () => void {
-    this.#readers.add(read);
-    const from = this.#told.findIndex(({ after }) => after === lastId);
-    if (from >= 0) for (const { id, event } of this.#told.slice(from)) read(event, id);
-    else if (lastId !== this.#lastId) {
-      read({ type: "snapshot", health: this.health(), models: this.list() }, this.#lastId);
-    }
-    return () => this.#readers.delete(read);
+    const snapshot = () =>
+      ({ type: "snapshot", health: this.health(), models: this.list() }) as const;
+    return this.#news.subscribe(read, { lastId, snapshot });
   }
 
-  #device(index: number): Device {
-    const total = this.spec.devices[index]?.totalBytes ?? 0;
-    return {
-      index,
-      kind: "simulated",
-      name: `device ${index}`,
-      compute_capability: null,
-      memory_total_bytes: total,
-      memory_free_bytes: total - this.takenBytes(index),
-      state: "ok",
-    };
+  #rooms(): DeviceRoom[] {
+    return this.spec.devices.map(({ totalBytes }, index) => {
+      return { index, totalBytes, freeBytes: totalBytes - this.takenBytes(index) };
+    });
   }
 
   /** Memory that is taken on a device, or promised to a load. */
   heldBytes(index: number): number {
-    let sum = 0;
-    for (const model of this.models.values()) if (model.device === index) sum += model.bytes;
-    return sum;
+    return this.#sum(index, ({ bytes }) => bytes);
   }
 
   /** Memory that is taken on a device by now. */
   takenBytes(index: number): number {
+    return this.#sum(index, ({ takenBytes }) => takenBytes);
+  }
+
+  #sum(index: number, bytesOf: (model: SimulatedModel) => number): number {
     let sum = 0;
-    for (const model of this.models.values()) if (model.device === index) sum += model.takenBytes;
+    for (const model of this.models.values()) if (model.device === index) sum += bytesOf(model);
     return sum;
   }
 
-  #tell(event: NeuronEvent): void {
-    const after = this.#lastId;
-    this.#events += 1;
-    const id = this.#lastId;
-    this.#told.push({ id, after, event });
-    if (this.#told.length > TOLD_MAX) this.#told.shift();
-    for (const read of [...this.#readers]) read(event, id);
-  }
-
-  /** Of the last event, or of none in this life. */
-  get #lastId(): string {
-    return `${this.#instance}-${this.#events}`;
-  }
-
   #tellModel(model: SimulatedModel): void {
-    this.#tell({ type: "model", model: this.view(model) });
+    this.#news.tell({ type: "model", model: this.view(model) });
   }
 
   #tellDevices(): void {
-    for (const index of this.spec.devices.keys()) {
-      this.#tell({ type: "device", device: this.#device(index) });
+    for (const room of this.#rooms()) {
+      this.#news.tell({ type: "device", device: describeDevice(room) });
     }
   }
 
@@ -257,7 +228,7 @@ export class SimulatedNeuron {
     if (isIdle) for (const wake of [...this.#idleWaits]) wake();
     if (isIdle !== wasIdle) {
       model.figuresDue = false;
-      this.#tell({ type: "figures", models: [model.figures(this.#holders.of(model.id))] });
+      this.#news.tell({ type: "figures", models: [model.figures(this.#holders.of(model.id))] });
       return;
     }
     model.figuresDue = true;
@@ -269,13 +240,13 @@ export class SimulatedNeuron {
       for (const other of due) other.figuresDue = false;
       if (due.length === 0) return;
       const models = due.map((other) => other.figures(this.#holders.of(other.id)));
-      this.#tell({ type: "figures", models });
+      this.#news.tell({ type: "figures", models });
     });
   }
 
   #beat(): void {
     this.#later(HEARTBEAT_MS, () => {
-      this.#tell({ type: "heartbeat" });
+      this.#news.tell({ type: "heartbeat" });
       this.#beat();
     });
   }
@@ -285,7 +256,7 @@ export class SimulatedNeuron {
   plan(request: PlanRequest): PlanResponse {
     const model = this.#require(request.model);
     if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
-    return this.#planFor(model, shapeOf(model, request));
+    return this.#planFor(model, model.shapeFor(request));
   }
 
   /** The model as it is then, or with `wait` once its load has ended. Throws as a neuron refuses. */
@@ -293,17 +264,16 @@ export class SimulatedNeuron {
     const model = this.#require(request.model);
     if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
     if (model.state === "draining") {
-      const text = `Model '${model.id}' is being unloaded`;
-      throw new CortexError("conflict", text, { retryAfterSeconds: 1 });
+      throw new CortexError("conflict", `Model '${model.id}' drains`, { retryAfterSeconds: 1 });
     }
-    const shape = shapeOf(model, request);
+    const shape = model.shapeFor(request);
     if (model.state === "ready" || model.state === "loading") {
       const { slots, context } = model.shape;
       if ((request.slots ?? slots) !== slots || (request.context ?? context) !== context) {
         throw new CortexError("conflict", `Model '${model.id}' is loaded in another shape`);
       }
     }
-    if (request.pinned !== undefined) this.#pin(model, request.pinned);
+    if (request.pinned !== undefined) model.pin(request.pinned, this.clock.monotonicMs());
     if (model.state === "ready" || model.state === "loading") {
       return request.wait === false ? this.view(model) : this.#untilSettled(model);
     }
@@ -330,7 +300,8 @@ export class SimulatedNeuron {
     const model = this.#require(request.model);
     const running = this.#unloads.get(model);
     if (running !== undefined) return running;
-    this.#checkUnused(model, request);
+    const isLeased = this.#holders.heldByOthers(model.id, request.holder).length > 0;
+    checkUnused(model, request, { isLeased, isFresh: this.#isFresh(model) });
     const gentle = request.only_unleased === true ? caller : undefined;
     const done = this.#unload(model, request, gentle).finally(() => this.#unloads.delete(model));
     this.#unloads.set(model, done);
@@ -346,18 +317,13 @@ export class SimulatedNeuron {
     return this.#holders.of(model).length > 0;
   }
 
-  #pin(model: SimulatedModel, pinned: boolean): void {
-    if (pinned && !model.pinned) model.pinnedSinceMs = this.clock.monotonicMs();
-    model.pinned = pinned;
-  }
-
   #openLeases(): HolderLeases {
     return new HolderLeases({
       clock: this.clock,
       onChange: (id) => {
         const model = this.models.get(id);
         if (model === undefined || this.#state !== "up") return;
-        this.#tell({ type: "figures", models: [model.figures(this.#holders.of(id))] });
+        this.#news.tell({ type: "figures", models: [model.figures(this.#holders.of(id))] });
       },
     });
   }
@@ -370,35 +336,8 @@ export class SimulatedNeuron {
 
   /** On the device where it fits now, else where it may after unloads, the emptiest first. */
   #planFor(model: SimulatedModel, shape: Shape): PlanResponse {
-    const residents = this.#residents().filter((resident) => resident.model !== model.id);
-    const rooms = this.spec.devices.map((device, index) => ({
-      index,
-      totalBytes: device.totalBytes,
-      freeBytes: device.totalBytes - this.takenBytes(index),
-    }));
-    const { context, slots } = shape;
-    const bytes = model.bytesIn(shape);
-    const parts = { weights: model.spec.bytes, context: bytes - model.spec.bytes, compute: 0 };
-    const plans = rooms
-      .toSorted((a, b) => b.freeBytes - a.freeBytes)
-      .map(({ index }) =>
-        planLoad(
-          {
-            model: model.id,
-            bytes: parts,
-            devices: [{ index, bytes }],
-            context,
-            slots,
-          },
-          { rooms, residents, rules: RULES },
-        ),
-      );
-    const best =
-      plans.find(({ fits }) => fits === "now") ??
-      plans.find(({ fits }) => fits === "after") ??
-      plans[0];
-    if (best === undefined) throw new CortexError("unavailable", `${this.name} has no device`);
-    return best;
+    const rooms = this.#rooms();
+    return planPlace(model, shape, { rooms, residents: this.#residents() });
   }
 
   #residents(): Resident[] {
@@ -407,15 +346,8 @@ export class SimulatedNeuron {
   }
 
   #residentOf(model: SimulatedModel): Resident {
-    return {
-      model: model.id,
-      devices: [{ index: model.device, bytes: model.bytes }],
-      loading: model.state === "loading",
-      pinned: model.pinned,
-      busy: model.inFlight > 0 || this.#isFresh(model),
-      leases: this.#holders.of(model.id),
-      lastUsedMs: model.lastUsedMs,
-    };
+    const busy = model.inFlight > 0 || this.#isFresh(model);
+    return toResident(model, { busy, leases: this.#holders.of(model.id) });
   }
 
   #isFresh({ state, readyMs }: SimulatedModel): boolean {
@@ -460,9 +392,8 @@ export class SimulatedNeuron {
 
   /** It is gone from its device. */
   #leave(model: SimulatedModel, state: "absent" | "failed"): void {
+    model.vanish();
     model.state = state;
-    model.device = -1;
-    model.engine = undefined;
     model.cause = state === "failed" ? "Simulated failure" : undefined;
     this.#tellModel(model);
     this.#tellDevices();
@@ -472,27 +403,6 @@ export class SimulatedNeuron {
     while (model.state === "loading") await this.clock.sleep(FREE_MS);
     if (model.state === "ready") return this.view(model);
     throw new CortexError("load_failed", model.cause ?? `it is ${model.state}`);
-  }
-
-  #checkUnused(model: SimulatedModel, request: UnloadRequest): void {
-    const wantsIdle = request.only_idle === true;
-    if (wantsIdle && model.inFlight > 0) {
-      throw new CortexError(
-        "conflict",
-        `Model '${model.id}' is busy with ${model.inFlight} requests`,
-      );
-    }
-    if (!wantsIdle && request.only_unleased !== true) return;
-    if (model.state === "loading") {
-      throw new CortexError("conflict", `Model '${model.id}' is loading`);
-    }
-    if (this.#holders.heldByOthers(model.id, request.holder).length > 0) {
-      throw new CortexError("conflict", `Model '${model.id}' is leased`);
-    }
-    if (this.#isFresh(model)) {
-      const text = `Model '${model.id}' has been ready for less than ${RESIDENCE_SECONDS_MIN} s`;
-      throw new CortexError("conflict", text, { retryAfterSeconds: RESIDENCE_SECONDS_MIN });
-    }
   }
 
   async #unload(
@@ -587,9 +497,4 @@ export class SimulatedNeuron {
       ended();
     };
   }
-}
-
-/** What a request wants, and of the rest what is by default. */
-function shapeOf({ spec }: SimulatedModel, request: PlanRequest): Shape {
-  return { slots: request.slots ?? spec.slots, context: request.context ?? spec.context };
 }

@@ -63,7 +63,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets time pass until `untilMs` of the monotonic clock, or until `isOver` says so; `onMoment` is told after each event. */
+  /** Lets time pass until `untilMs`, monotonic, or until `isOver` says so; `onMoment` is told after each event. */
   run(
     untilMs: number,
     options: { readonly isOver?: () => boolean; readonly onMoment?: () => void } = {},

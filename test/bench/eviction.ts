@@ -1,6 +1,6 @@
 /**
- * Compares the strategies of eviction on a simulated neuron with eight models and memory for about three of them: loads,
- * and how long all clients together wait for their first token.
+ * Compares the strategies of eviction on a simulated neuron with eight models and memory for about three of them:
+ * loads, and how long all clients together wait for their first token.
  *
  *     bun test/bench/eviction.ts [--seeds 5]
  */

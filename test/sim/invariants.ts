@@ -120,7 +120,10 @@ export class Invariants implements NeuronObserver {
 
   #isElsewhere(neuron: SimulatedNeuron, { id }: SimulatedModel): boolean {
     for (const other of this.#worldOf().neurons.values()) {
-      if (other !== neuron && other.models.get(id)?.state === "ready") return true;
+      if (other === neuron) continue;
+      // What has just died there an eviction that was on its way could not know.
+      const isNews = this.#worldOf().clock.monotonicMs() - other.changedMs < NEWS_MS;
+      if (isNews || other.models.get(id)?.state === "ready") return true;
     }
     return false;
   }
