@@ -15,24 +15,32 @@ export interface DestinationRequest {
 }
 
 /** Attempts in all; connecting to a neuron that is gone costs a millisecond. */
-const ATTEMPTS_MAX = 3;
-/** Attempts that a neuron may have seen: a request that brings neurons down must not go through the fleet. */
-const SEEN_ATTEMPTS_MAX = 2;
+const ATTEMPTS_MAX = 6;
+/** A request that brings neurons down must not go through the fleet: so much suspicion ends it. */
+const SUSPICION_MAX = 4;
+/** It was with others on a neuron that failed, or alone there. */
+const SUSPICION_AMONG_OTHERS = 1;
+const SUSPICION_ALONE = 2;
 
 /** Where a request goes: the choice among the neurons, and how often it was made. Owner of the request's lease. */
 export class Destination {
   readonly #parts: DataPlaneParts;
   readonly #request: DestinationRequest;
-  #excluded: Set<string> | undefined;
+  /** Those that cannot do what is asked. */
+  #unable: ReadonlySet<string> | undefined;
+  /** Those that did not serve it. */
+  readonly #avoided = new Set<string>();
+  /** Those of them that were lost with it, and may be there again. */
+  readonly #lost = new Set<string>();
   #choice: RouteChoice | undefined;
   #lease: Lease | undefined;
   #attempts = 0;
-  #seenAttempts = 0;
+  #suspicion = 0;
 
   constructor(parts: DataPlaneParts, request: DestinationRequest) {
     this.#parts = parts;
     this.#request = request;
-    if (request.excluded !== undefined) this.#excluded = new Set(request.excluded);
+    this.#unable = request.excluded;
   }
 
   /** The last choice; undefined before the first. */
@@ -52,27 +60,45 @@ export class Destination {
 
   /** Whether enough was tried. */
   get isExhausted(): boolean {
-    return this.#attempts >= ATTEMPTS_MAX || this.#seenAttempts >= SEEN_ATTEMPTS_MAX;
+    return this.#attempts >= ATTEMPTS_MAX || this.#suspicion >= SUSPICION_MAX;
   }
 
   /** Picks where to go now, which counts as an attempt; undefined when nobody can take the request. */
   choose(): Upstream | undefined {
-    const { fleet, random, upstreams } = this.#parts;
+    let choice = this.#choose();
+    if (choice === undefined && this.#forgive()) choice = this.#choose();
+    if (choice === undefined) return undefined;
+    this.#attempts += 1;
+    this.#choice = choice;
+    const upstream = this.#parts.upstreams.get(choice.neuron);
+    if (upstream === undefined) throw new Error(`No upstream '${choice.neuron}'`);
+    return upstream;
+  }
+
+  #choose(): RouteChoice | undefined {
+    const { fleet, random } = this.#parts;
     const { entry, prompt } = this.#request;
     const excluded = this.#excluded;
-    const choice = chooseRoute({
+    return chooseRoute({
       prompt,
       stickyTo: prompt.stickyTo,
       warm: fleet.warmCandidates(entry, excluded),
       cold: () => fleet.coldCandidates(entry, excluded),
       random,
     });
-    if (choice === undefined) return undefined;
-    this.#attempts += 1;
-    this.#choice = choice;
-    const upstream = upstreams.get(choice.neuron);
-    if (upstream === undefined) throw new Error(`No upstream '${choice.neuron}'`);
-    return upstream;
+  }
+
+  /** Where others cannot, a neuron that was lost may have been started anew. */
+  #forgive(): boolean {
+    for (const neuron of this.#lost) this.#avoided.delete(neuron);
+    const some = this.#lost.size > 0;
+    this.#lost.clear();
+    return some;
+  }
+
+  get #excluded(): ReadonlySet<string> | undefined {
+    if (this.#avoided.size === 0) return this.#unable;
+    return this.#unable === undefined ? this.#avoided : this.#avoided.union(this.#unable);
   }
 
   /** Claims the model there: from here on it is nobody's victim. */
@@ -132,7 +158,15 @@ export class Destination {
 
   /** The neuron there has seen the request, and is not to blame. */
   noteSeen(): void {
-    this.#seenAttempts += 1;
+    const neuron = this.#parts.fleet.findNeuron(this.#choice?.neuron ?? "");
+    const isAlone = neuron !== undefined && neuron.inFlight <= 1;
+    this.#suspicion += isAlone ? SUSPICION_ALONE : SUSPICION_AMONG_OTHERS;
+  }
+
+  /** The connection to the neuron there was lost. */
+  noteLost(): void {
+    const neuron = this.#parts.fleet.findNeuron(this.#choice?.neuron ?? "");
+    if (neuron?.kind === "neuron") this.#lost.add(neuron.name);
   }
 
   /** Gives the claim back; later calls do nothing. */
@@ -143,7 +177,7 @@ export class Destination {
 
   /** This request does not go there again. */
   avoid(): void {
-    if (this.#choice !== undefined) this.#exclude(this.#choice.neuron);
+    if (this.#choice !== undefined) this.#avoided.add(this.#choice.neuron);
   }
 
   /** Whether anybody but the one that was chosen can take the request. */
@@ -160,14 +194,11 @@ export class Destination {
   /** Counts attempts anew, for the rest of an answer, with which neurons alone can go on. */
   restart(): void {
     this.#attempts = 0;
-    this.#seenAttempts = 0;
+    this.#suspicion = 0;
+    const unable = new Set(this.#unable);
     for (const { name, kind } of this.#parts.fleet.holders(this.#request.entry)) {
-      if (kind !== "neuron") this.#exclude(name);
+      if (kind !== "neuron") unable.add(name);
     }
-  }
-
-  #exclude(neuron: string): void {
-    this.#excluded ??= new Set();
-    this.#excluded.add(neuron);
+    this.#unable = unable;
   }
 }

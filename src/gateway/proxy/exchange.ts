@@ -188,9 +188,11 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     this.#finish(end.status, end.deliver);
   }
 
-  onBroken(error: CortexError, phase: FailurePhase): void {
+  onBroken(error: CortexError, how: FailurePhase | "unusable"): void {
     const { fleet, metrics } = this.#parts;
     const destination = this.#destination;
+    const phase = how === "unusable" ? "answer" : how;
+    if (how !== "unusable") destination.noteLost();
     const neuron = destination.choice?.neuron ?? "";
     const refused = isRefused(error);
     if (phase === "connect" || refused) fleet.noteFailure(neuron, error.message, refused);

@@ -29,8 +29,11 @@ export interface AnswerEvents {
   onAnswered(end: AnswerEnd): void;
   /** A whole answer of status 400 or more; nothing of it has gone to the client. */
   onRefused(refusal: Refusal, head: ResponseHead): void;
-  /** No answer, or a broken one; {@link UpstreamAnswer.firstByteMs} says whether the client has some of it. */
-  onBroken(error: CortexError, phase: FailurePhase): void;
+  /**
+   * No answer, a broken one, or one that makes no sense (`unusable`); {@link UpstreamAnswer.firstByteMs} says whether
+   * the client has some of it.
+   */
+  onBroken(error: CortexError, phase: FailurePhase | "unusable"): void;
   /** The upstream ended its stream with an error event, in its own words. */
   onToldError(error: CortexError): void;
   /** Anything thrown as an error of ours. */
@@ -154,7 +157,8 @@ export class UpstreamAnswer implements UpstreamSink {
   /** The answer makes no sense: nothing more of it is wanted. */
   #breakOff(error: CortexError): void {
     this.#call?.abort();
-    this.onFailure(error, "answer");
+    this.#call = undefined;
+    this.#events.onBroken(error, "unusable");
   }
 
   #begin(): void {
@@ -182,10 +186,7 @@ export class UpstreamAnswer implements UpstreamSink {
   #endStream(relay: StreamRelay): void {
     const { ending, usage, text, error, finalResponse } = relay.finish();
     if (ending === "cut") {
-      this.onFailure(
-        new CortexError("neuron_failed", "the stream ended without its end mark"),
-        "answer",
-      );
+      this.#breakOff(new CortexError("neuron_failed", "the stream ended without its end mark"));
       return;
     }
     if (error !== undefined) {
@@ -231,7 +232,7 @@ export class UpstreamAnswer implements UpstreamSink {
     if (status >= 400) this.#events.onRefused({ status, retryAfter, bytes }, head);
     else if (isRedirect && this.#attempt.upstream.kind !== "neuron") {
       // Its target is another host, perhaps, and would get the key.
-      this.onFailure(new CortexError("neuron_failed", `it redirects (${status})`), "answer");
+      this.#breakOff(new CortexError("neuron_failed", `it redirects (${status})`));
     } else this.#endSuccess(head, bytes);
   }
 
@@ -240,7 +241,7 @@ export class UpstreamAnswer implements UpstreamSink {
     const { answer, upstream } = this.#attempt;
     if (this.#client.opened || (answer !== undefined && (this.#stream || status !== 200))) {
       const why = this.#stream ? "it did not stream the answer" : `status ${status}`;
-      this.onFailure(new CortexError("neuron_failed", why), "answer");
+      this.#breakOff(new CortexError("neuron_failed", why));
       return;
     }
     const find = upstream.kind === "anthropic" ? findMessagesUsage : findUsage;
@@ -255,7 +256,7 @@ export class UpstreamAnswer implements UpstreamSink {
     try {
       response = answer.whole(readAnswer(bytes));
     } catch (thrown) {
-      this.onFailure(this.#events.toError(thrown), "answer");
+      this.#breakOff(this.#events.toError(thrown));
       return;
     }
     const deliver = () => this.#client.send(status, JSON_TYPE, JSON.stringify(response));

@@ -147,7 +147,10 @@ test(
     const metrics = await cluster.metrics();
     expect(sum(metrics, "cortex_in_flight")).toBe(0);
     expect(sum(metrics, "cortex_queue_depth")).toBe(0);
-    expect(sum(metrics, "cortex_requests_total")).toBe(outcomes.length);
+    // Who left at once may have left before the request was read.
+    const counted = sum(metrics, "cortex_requests_total");
+    expect(counted).toBeLessThanOrEqual(outcomes.length);
+    expect(counted).toBeGreaterThanOrEqual(outcomes.length - (counts.get("left") ?? 0));
   },
   (SECONDS + 150) * 1_000,
 );
