@@ -143,13 +143,15 @@ export const UnloadRequestSchema = t.Object({
    */
   only_idle: t.Optional(t.Boolean()),
   /**
-   * True refuses with 409 a model that another holder leases, that loads, or that became ready less than
+   * True refuses with 409 a model that is pinned, that another holder leases, that loads, or that became ready less than
    * {@link RESIDENCE_SECONDS_MIN} ago, and drains one that is busy without cutting a request: 409 when they outlive
    * drain_seconds. Then, and when the caller leaves before, the model serves on.
    */
   only_unleased: t.Optional(t.Boolean()),
   /** Whose own leases do not stand in the way. */
   holder: t.Optional(HolderSchema),
+  /** True lets a pin stand in the way of neither: the caller loads the model again. */
+  pinned_too: t.Optional(t.Boolean()),
   /** The model that is to have the memory: for {@link RESERVED_SECONDS} no other one gets it. */
   room_for: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
 });

@@ -42,12 +42,15 @@ export function checkUnused(
   request: UnloadRequest,
   use: { readonly isLeased: boolean; readonly isFresh: boolean },
 ): void {
-  const { id, inFlight, state } = model;
+  const { id, inFlight, pinned, state } = model;
   const wantsIdle = request.only_idle === true;
   if (wantsIdle && inFlight > 0) {
     throw new CortexError("conflict", `Model '${id}' is busy with ${inFlight} requests`);
   }
   if (!wantsIdle && request.only_unleased !== true) return;
+  if (pinned && request.pinned_too !== true) {
+    throw new CortexError("conflict", `Model '${id}' is pinned`);
+  }
   if (state === "loading") throw new CortexError("conflict", `Model '${id}' is loading`);
   if (use.isLeased) throw new CortexError("conflict", `Model '${id}' is leased`);
   if (!use.isFresh) return;

@@ -19,8 +19,6 @@ export class SimulatedModel {
   pinned: boolean;
   /** The device that holds it, or on which it is being loaded. */
   device = -1;
-  /** When it was pinned last, on the monotonic clock. */
-  pinnedSinceMs = 0;
   /** When its load began, on the monotonic clock. */
   loadingSinceMs = 0;
   /** When it became ready, on the monotonic clock. */
@@ -41,11 +39,6 @@ export class SimulatedModel {
     this.spec = spec;
     this.pinned = spec.pinned;
     this.shape = spec;
-  }
-
-  pin(pinned: boolean, nowMs: number): void {
-    if (pinned && !this.pinned) this.pinnedSinceMs = nowMs;
-    this.pinned = pinned;
   }
 
   /** It is on no device any more. */

@@ -273,7 +273,7 @@ export class SimulatedNeuron {
         throw new CortexError("conflict", `Model '${model.id}' is loaded in another shape`);
       }
     }
-    if (request.pinned !== undefined) model.pin(request.pinned, this.clock.monotonicMs());
+    if (request.pinned !== undefined) model.pinned = request.pinned;
     if (model.state === "ready" || model.state === "loading") {
       return request.wait === false ? this.view(model) : this.#untilSettled(model);
     }

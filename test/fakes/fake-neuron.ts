@@ -373,6 +373,9 @@ export class FakeNeuron {
     }
     if (request.only_idle === true || request.only_unleased === true) {
       const others = this.#leases.heldByOthers(model.id, request.holder);
+      if (model.pinned && request.pinned_too !== true) {
+        return failure(409, "conflict", `Model '${model.id}' is pinned`);
+      }
       if (model.state === "loading" || others.length > 0 || this.#isFresh(model.id)) {
         return failure(409, "conflict", `Model '${model.id}' is leased, loading or new`);
       }

@@ -49,11 +49,7 @@ export class Invariants implements NeuronObserver {
   onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, cut: number): void {
     if (cut > 0) this.#complain(`${neuron.name} unloads ${model.id} with ${cut} requests`);
     if (this.#isDefragmented) return;
-    const pinnedMs = this.#worldOf().clock.monotonicMs() - model.pinnedSinceMs;
-    if (model.pinned) {
-      // What another gateway has pinned just now nobody else can know.
-      if (pinnedMs > NEWS_MS) this.#complain(`${neuron.name} unloads ${model.id}, pinned there`);
-    }
+    if (model.pinned) this.#complain(`${neuron.name} unloads ${model.id}, pinned there`);
     // A profile's pin holds as many replicas as it wants; what is beyond that may go.
     else if (this.#pinned.has(model.id) && !this.#isElsewhere(neuron, model)) {
       this.#complain(`${neuron.name} unloads the last ${model.id}, which is pinned`);

@@ -180,7 +180,7 @@ export class Defragmenter {
     try {
       for (const model of residents) {
         // Somebody wants it after all: what is gone comes back, the rest stays as it is.
-        if ((await unloadIdle(call, model.id)) === undefined) break;
+        if ((await unloadIdle(call, model.id, { pinnedToo: true })) === undefined) break;
         unloaded.push(model);
       }
     } catch (thrown) {

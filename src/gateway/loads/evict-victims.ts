@@ -17,7 +17,7 @@ export async function evictVictims(
   let freedBytes = 0;
   for (const model of victims) {
     log.info("Evicting", { neuron, model, for: entry.source, strategy });
-    const freed = await unloadIdle(run, model, entry.source);
+    const freed = await unloadIdle(run, model, { roomFor: entry.source });
     if (freed === undefined) return { kind: "moved_on", why: `'${model}' was wanted again` };
     freedBytes += freed;
     run.observer.onEvicted(neuron, strategy);

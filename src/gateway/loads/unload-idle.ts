@@ -20,13 +20,13 @@ const MODELS_TIMEOUT_MS = 30_000;
 
 /**
  * Unloads a model unless somebody uses it or waits for it; resolves with the freed bytes, or with undefined when
- * somebody does. The memory is kept for `roomFor`, if any. The caller has the neuron's turn, so that a request for the
+ * somebody does. The memory is kept for `roomFor`, if any; a pinned model goes only with `pinnedToo`. The caller has the neuron's turn, so that a request for the
  * model waits to load it again.
  */
 export async function unloadIdle(
   call: NeuronCall,
   source: string,
-  roomFor?: string,
+  options: { readonly roomFor?: string; readonly pinnedToo?: boolean } = {},
 ): Promise<number | undefined> {
   const { fleet, api, neuron, signal } = call;
   const replica = fleet.findReplica(neuron, source);
@@ -38,8 +38,9 @@ export async function unloadIdle(
   try {
     const { holder } = call.leases;
     const keep = keepKv ? { keep_kv: true } : {};
-    const room = roomFor === undefined ? {} : { room_for: roomFor };
-    const request = { model: source, only_idle: true, holder, ...keep, ...room };
+    const room = options.roomFor === undefined ? {} : { room_for: options.roomFor };
+    const pinned = options.pinnedToo === true ? { pinned_too: true } : {};
+    const request = { model: source, only_idle: true, holder, ...keep, ...room, ...pinned };
     return (await api.unload(request, { timeoutMs: UNLOAD_TIMEOUT_MS, signal })).freed_bytes;
   } catch (thrown) {
     await refreshModels(call);

@@ -12,9 +12,10 @@ export function isFresh({ state, readyMs }: Model, monotonicMs: number): boolean
 /**
  * Refuses an unload that wants the model idle or unleased and does not find it so:
  * 1. only_idle and a request runs or waits here;
- * 2. it is being loaded;
- * 3. requests wait for it elsewhere;
- * 4. it became ready just now.
+ * 2. it is pinned;
+ * 3. it is being loaded;
+ * 4. requests wait for it elsewhere;
+ * 5. it became ready just now.
  * @throws CortexError conflict
  */
 export function checkUnused(
@@ -31,6 +32,7 @@ export function checkUnused(
     const figures = { in_flight: model.inFlight };
     refuse(`is busy with ${model.inFlight} requests`, { figures });
   }
+  if (model.pinned && request.pinned_too !== true) refuse("is pinned");
   if (model.state === "loading") refuse("is loading");
   const [first] = now.leases;
   if (first !== undefined) {

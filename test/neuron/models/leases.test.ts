@@ -115,6 +115,18 @@ describe("leases", () => {
     expect((await evict("alpha", { holder: "one" })).status).toBe(200);
   });
 
+  test("and pins keep it alike; who loads it again may say so, and an operator may unload it", async () => {
+    await start();
+    await loadAndSettle("alpha");
+    await fixture.post("/models/load", { model: "alpha", pinned: true });
+    const error = await errorOf(await evict("alpha", {}));
+    expect(error).toMatchObject({ status: 409, code: "conflict" });
+    expect(error.message).toContain("is pinned");
+    expect((await evict("alpha", { pinned_too: true })).status).toBe(200);
+    await loadAndSettle("alpha");
+    expect((await fixture.post("/models/unload", { model: "alpha" })).status).toBe(200);
+  });
+
   test("do not stand in the way of an operator's unload", async () => {
     await start();
     await loadAndSettle("alpha");
