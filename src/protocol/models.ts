@@ -143,9 +143,9 @@ export const UnloadRequestSchema = t.Object({
    */
   only_idle: t.Optional(t.Boolean()),
   /**
-   * True refuses with 409 a model that is pinned, that another holder leases, that loads, or that became ready less than
-   * {@link RESIDENCE_SECONDS_MIN} ago, and drains one that is busy without cutting a request: 409 when they outlive
-   * drain_seconds. Then, and when the caller leaves before, the model serves on.
+   * True refuses with 409 a model that is pinned, that another holder leases, that loads, or that became ready less
+   * than {@link RESIDENCE_SECONDS_MIN} ago, and drains one that is busy without cutting a request: 409 when they
+   * outlive drain_seconds. Then, and when the caller leaves before, the model serves on.
    */
   only_unleased: t.Optional(t.Boolean()),
   /** Whose own leases do not stand in the way. */

@@ -19,11 +19,11 @@ test("status prints an aligned table of neurons, devices and models", async () =
   expect(stdout.split("\n")).toEqual([
     "cortex 0.1.0  ok  up 3 min  2 in flight  0 waiting  0 loading  eviction lru",
     "",
-    "NEURON  STATE  DEVICE    FREE   TOTAL  IN FLIGHT  SEEN  NAME",
-    "box     up     0 gpu   60 GiB  80 GiB          2   now  NVIDIA H100",
+    "NEURON  STATE  DEVICE    FREE   TOTAL  IN FLIGHT   SEEN  NAME",
+    "box     up     0 gpu   60 GiB  80 GiB          2  3 min  NVIDIA H100",
     "",
-    "MODEL             STATE  NEURON  DEVICES   MEMORY  CONTEXT  SLOTS  IN FLIGHT  WAITING  TOK/S  USED",
-    "smollm2 (pinned)  ready  box     0        1.5 GiB     8192    2/4          2        0   81.3   5 s",
+    "MODEL             STATE  NEURON  DEVICES   MEMORY  CONTEXT  SLOTS  IN FLIGHT  WAITING  TOK/S   USED",
+    "smollm2 (pinned)  ready  box     0        1.5 GiB     8192    2/4          2        0   81.3  5 min",
     "1 more can be loaded on demand: cortex models",
     "",
   ]);

@@ -119,9 +119,9 @@ export function sampleStatus(change: Partial<Status> = {}): Status {
     waiting: 0,
     loads: 0,
     eviction_strategy: "lru",
-    neurons: [{ ...NEURON, last_seen_ms: nowMs }],
+    neurons: [{ ...NEURON, last_seen_ms: nowMs - 190_000 }],
     models: [
-      { ...MODEL, replicas: [{ ...REPLICA, last_used_ms: nowMs - 5000 }] },
+      { ...MODEL, replicas: [{ ...REPLICA, last_used_ms: nowMs - 310_000 }] },
       { ...MODEL, id: "other", state: "absent", in_flight: 0, replicas: [absent] },
     ],
     ...change,

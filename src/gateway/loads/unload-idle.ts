@@ -20,8 +20,8 @@ const MODELS_TIMEOUT_MS = 30_000;
 
 /**
  * Unloads a model unless somebody uses it or waits for it; resolves with the freed bytes, or with undefined when
- * somebody does. The memory is kept for `roomFor`, if any; a pinned model goes only with `pinnedToo`. The caller has the neuron's turn, so that a request for the
- * model waits to load it again.
+ * somebody does. The memory is kept for `roomFor`, if any; a pinned model goes only with `pinnedToo`. The caller has
+ * the neuron's turn, so that a request for the model waits to load it again.
  */
 export async function unloadIdle(
   call: NeuronCall,
