@@ -24,6 +24,7 @@ import {
   mayGoElsewhere,
   passesAsIs,
   type Refusal,
+  needsReload,
   readErrorCode,
   readRefusal,
 } from "./upstream-failure.ts";
@@ -149,8 +150,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       this.#fail(error);
       return;
     }
-    const mayAskAgain =
-      error.code === "model_not_loaded" || this.#resumption?.wasContradicted === true;
+    const mayAskAgain = needsReload(error.code) || this.#resumption?.wasContradicted === true;
     if (!mayAskAgain) destination.avoid();
     this.#route();
   }
@@ -215,13 +215,21 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     }
   }
 
+  /** The model is not there any more, and a load brings it back: that is nobody's failure. */
+  #noteGone(code: "model_not_loaded" | "model_poisoned"): void {
+    if (code === "model_poisoned") this.#destination.noteSeen();
+    const neuron = this.#destination.choice?.neuron;
+    if (neuron !== undefined) this.#parts.fleet.noteNotLoaded(neuron, this.#request.entry.source);
+  }
+
   onToldError(error: CortexError): void {
     // What the client did wrong is wrong everywhere.
     if (this.errors.statusOf(error, "chat") < 500) {
       this.#fail(error);
       return;
     }
-    this.#destination.noteFailed();
+    if (needsReload(error.code)) this.#noteGone(error.code);
+    else this.#destination.noteFailed();
     if (this.#firstByteMs > 0) this.#goOn(error);
     else this.#repeat(error, "answer");
   }
@@ -266,25 +274,22 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     }
     const code = readErrorCode(refusal.bytes);
     const { replica } = this.#destination;
-    if (code === "model_not_loaded") {
-      fleet.noteNotLoaded(upstream.name, this.#request.entry.source);
-    } else if (replica !== undefined) {
+    const reload = needsReload(code);
+    if (reload) this.#noteGone(code);
+    else if (replica !== undefined) {
       if (isUpstreamsFault(status)) fleet.noteRequestFailed(replica);
       const pauseSeconds = Number(refusal.retryAfter);
       if (pauseSeconds > 0 && upstream.kind !== "neuron") fleet.noteBusy(replica, pauseSeconds);
     }
     poke(upstream.name);
     const { isExhausted, hasOthers } = this.#destination;
-    if (isExhausted || (code !== "model_not_loaded" && !hasOthers)) {
+    if (isExhausted || (!reload && !hasOthers)) {
       this.#deliverRefusal(attempt, { refusal, head });
       return;
     }
     metrics.countFailover("answer");
     this.#elsewhere(
-      new CortexError(
-        code === "model_not_loaded" ? "model_not_loaded" : "unavailable",
-        `Neuron ${upstream.name} answered ${status}`,
-      ),
+      new CortexError(reload ? code : "unavailable", `Neuron ${upstream.name} answered ${status}`),
     );
   }
 

@@ -1,7 +1,7 @@
 /** Retries of a share of the requests cannot double the load of those who still serve. */
 const SHARE_MAX = 0.2;
-/** Enough for all that was under way on one neuron that dies, whatever the load. */
-const FLOOR = 100;
+/** Enough for all that was under way on a few neurons that die, whatever the load. */
+const FLOOR = 300;
 /** Requests and retries of one to two of these count as recent. */
 const WINDOW_MS = 30_000;
 

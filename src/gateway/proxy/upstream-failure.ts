@@ -72,6 +72,13 @@ export function readAnswer(bytes: ByteSpan): JsonObject {
   throw new CortexError("neuron_failed", "the answer is no JSON object");
 }
 
+/** Whether the model is gone from there until it is loaded again: evicted meanwhile, or poisoned by a fault. */
+export function needsReload(
+  code: string | undefined,
+): code is "model_not_loaded" | "model_poisoned" {
+  return code === "model_not_loaded" || code === "model_poisoned";
+}
+
 /** The `error.code` of an error body, or undefined when it is not one. */
 export function readErrorCode(bytes: ByteSpan): string | undefined {
   const body = parse(bytes) as { error?: { code?: unknown } | null } | null | undefined;
