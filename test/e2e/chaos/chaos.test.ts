@@ -17,7 +17,7 @@ const SHAPE = "slots = 2\ncontext = 1024\nqueue_max = 1000";
 /** Models that fit into a neuron at a time. */
 const MODELS_AT_ONCE = 2.5;
 /** Between two disturbances. */
-const PAUSE_MS = SECONDS < 300 ? ([2_000, 8_000] as const) : ([5_000, 20_000] as const);
+const [PAUSE_MS_MIN, PAUSE_MS_MAX] = SECONDS < 300 ? [2_000, 8_000] : [5_000, 20_000];
 const CALM_MS = 30_000;
 
 const random = new SeededRandom(SEED);
@@ -87,7 +87,7 @@ async function runClient(untilMs: number, outcomes: Outcome[]): Promise<void> {
 async function disturb(untilMs: number, done: Map<Disturbance, number>): Promise<void> {
   const kinds = Object.keys(DISTURBANCES) as Disturbance[];
   for (let turn = 0; ; turn += 1) {
-    const pauseMs = random.between(...PAUSE_MS);
+    const pauseMs = random.between(PAUSE_MS_MIN, PAUSE_MS_MAX);
     if (performance.now() + pauseMs > untilMs) return;
     await Bun.sleep(pauseMs);
     // Each kind once before the dice decide.
