@@ -41,6 +41,7 @@ export async function planGatewayPackage(
     files: await listGatewayFiles(source, executable),
     folders: [
       "/etc/cortex",
+      "/usr/share/cortex",
       "/usr/share/doc/cortex",
       "/usr/share/licenses/cortex",
       "/usr/share/fish",

@@ -29,6 +29,8 @@ const UNITS = "/usr/lib/systemd/system";
 const BASH = "/usr/share/bash-completion/completions/cortex";
 const ZSH = "/usr/share/zsh/site-functions/_cortex";
 const FISH = "/usr/share/fish/vendor_completions.d/cortex.fish";
+/** What other programs are given to read. */
+const SHARED = "/usr/share/cortex";
 const MODE_FILE = 0o644;
 const MODE_PROGRAM = 0o755;
 
@@ -59,6 +61,9 @@ export async function listGatewayFiles(
       ...plain(commentOut(await config("models.example.toml"))),
       kind: "config",
     }),
+    ...["grafana-dashboard.json", "alerts.yml"].map((name) =>
+      at(`${SHARED}/${name}`, copied(join(root, "config", name))),
+    ),
     at(BASH, await completion("bash")),
     at(ZSH, await completion("zsh")),
     at(FISH, await completion("fish")),

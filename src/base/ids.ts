@@ -14,7 +14,15 @@ export function newRequestId(): string {
   return newId("req");
 }
 
-/** The same with another prefix, for the ids that dialects give to messages, calls and answers: `msg_…`. */
+/** What a caller may give as the id of its request: it comes back in headers and stands in logs. */
+const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/;
+
+/** The caller's own id of a request where it names a usable one, else a new one. */
+export function takeRequestId(given: string | null | undefined): string {
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : newRequestId();
+}
+
+/** A new id with another prefix, for the ids that dialects give to messages, calls and answers: `msg_…`. */
 export function newId(prefix: string): string {
   const nowMs = Date.now();
   if (nowMs !== lastMs) {

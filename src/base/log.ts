@@ -1,6 +1,12 @@
+import { fstatSync } from "node:fs";
 import { createConsola } from "consola/core";
+import { systemClock } from "./clock.ts";
+import { LineBuffer } from "./line-buffer.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** `text` is for people, `json` has one object in each line. */
+export type LogFormat = "text" | "json";
 
 /** Writes one line per event: text first, then `key=value` fields that an operator can search for. */
 export interface Log {
@@ -8,6 +14,11 @@ export interface Log {
   info(text: string, fields?: LogFields): void;
   warn(text: string, fields?: LogFields): void;
   error(text: string, fields?: LogFields): void;
+  /**
+   * What happens with every request. Its line may come a moment later than others, and is dropped where nobody reads
+   * the log fast enough. Fields are only asked for when the line is written.
+   */
+  frequent(level: LogLevel, text: string, readFields: () => LogFields): void;
   /** A log whose every line carries these fields. */
   child(fields: LogFields): Log;
 }
@@ -15,11 +26,16 @@ export interface Log {
 /** A log whose least severity can be changed while it is used, for all its children. */
 export interface LeveledLog extends Log {
   setLevel(level: LogLevel): void;
+  /** Resolves when frequent lines are written, or after a second. */
+  flush(): Promise<void>;
 }
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 const CONSOLA_LEVELS: Record<LogLevel, number> = { error: 0, warn: 1, info: 3, debug: 4 };
+
+/** As syslog and the journal number them. */
+const PRIORITIES: Readonly<Record<string, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
 /** ANSI: red, yellow, cyan, grey. */
 const LEVEL_COLORS: Readonly<Record<string, string>> = {
@@ -30,27 +46,51 @@ const LEVEL_COLORS: Readonly<Record<string, string>> = {
 };
 
 /**
- * A log on standard error: `time LEVEL text key=value`, one line per event. The level is coloured only on a terminal
- * and without NO_COLOR.
+ * A log on standard error: `time LEVEL text key=value`, or a JSON object, one line per event. The level is coloured
+ * only on a terminal and without NO_COLOR. Where standard error is the journal, lines begin with their priority as
+ * `<6>`, and text lines leave out the time, which the journal has.
  */
-export function createLog(level: LogLevel = "info"): LeveledLog {
+export function createLog(
+  level: LogLevel = "info",
+  options: { readonly format?: LogFormat } = {},
+): LeveledLog {
+  const { format = "text" } = options;
+  const isJournal = isJournalStream(process.env["JOURNAL_STREAM"]);
   const colors = process.stderr.isTTY === true && !process.env["NO_COLOR"];
-  const sink = createConsola({
+  const finish = (date: Date, type: string, words: readonly string[]) => {
+    const prefix = isJournal ? `<${PRIORITIES[type] ?? PRIORITIES["info"]}>` : "";
+    if (format === "json") return prefix + finishJson(date, type, words);
+    const label = type.toUpperCase().padEnd(5);
+    const shown = colors ? `${LEVEL_COLORS[type] ?? ""}${label}\u001b[0m` : label;
+    const time = isJournal ? "" : `${date.toISOString()} `;
+    return `${prefix}${time}${shown} ${words.join(" ")}`;
+  };
+  const consola = createConsola({
     level: CONSOLA_LEVELS[level],
     reporters: [
       {
         log: ({ date, type, args }) => {
-          const label = type.toUpperCase().padEnd(5);
-          const shown = colors ? `${LEVEL_COLORS[type] ?? ""}${label}\u001b[0m` : label;
-          process.stderr.write(`${date.toISOString()} ${shown} ${args.join(" ")}\n`);
+          process.stderr.write(`${finish(date, type, args as string[])}\n`);
         },
       },
     ],
   });
-  const setLevel = (next: LogLevel) => {
-    sink.level = CONSOLA_LEVELS[next];
+  const buffer = new LineBuffer(
+    {
+      write: writeStderr,
+      onDropping: (cause) => log.warn("Lines of the log are dropped", { cause }),
+      onWritten: (dropped) => log.warn("Lines of the log were dropped", { dropped }),
+    },
+    systemClock,
+  );
+  const frequent = (type: LogLevel, readLine: () => string) => {
+    if (CONSOLA_LEVELS[type] <= consola.level) buffer.add(finish(new Date(), type, [readLine()]));
   };
-  return { ...bind(sink, {}), setLevel };
+  const log = bind({ consola, frequent, format: FORMATS[format] }, {});
+  const setLevel = (next: LogLevel) => {
+    consola.level = CONSOLA_LEVELS[next];
+  };
+  return { ...log, setLevel, flush: () => buffer.flush() };
 }
 
 /** A log that keeps nothing; for tests and probes. */
@@ -59,29 +99,62 @@ export const silentLog: Log = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
+  frequent: () => undefined,
   child: () => silentLog,
 };
 
-type Sink = Pick<ReturnType<typeof createConsola>, "debug" | "info" | "warn" | "error">;
+interface Sink {
+  readonly consola: Pick<ReturnType<typeof createConsola>, "debug" | "info" | "warn" | "error">;
+  readonly frequent: (level: LogLevel, readLine: () => string) => void;
+  readonly format: (text: string, fields: LogFields) => string;
+}
 
 function bind(sink: Sink, bound: LogFields): Log {
-  const line = (text: string, fields?: LogFields) =>
-    `${text}${formatFields({ ...bound, ...fields })}`;
+  const { consola, frequent, format } = sink;
+  const line = (text: string, fields?: LogFields) => format(text, { ...bound, ...fields });
   return {
-    debug: (text, fields) => sink.debug(line(text, fields)),
-    info: (text, fields) => sink.info(line(text, fields)),
-    warn: (text, fields) => sink.warn(line(text, fields)),
-    error: (text, fields) => sink.error(line(text, fields)),
+    debug: (text, fields) => consola.debug(line(text, fields)),
+    info: (text, fields) => consola.info(line(text, fields)),
+    warn: (text, fields) => consola.warn(line(text, fields)),
+    error: (text, fields) => consola.error(line(text, fields)),
+    frequent: (level, text, readFields) => frequent(level, () => line(text, readFields())),
     child: (fields) => bind(sink, { ...bound, ...fields }),
   };
 }
 
-function formatFields(fields: LogFields): string {
-  let out = "";
+/** A line without its time and level. */
+const FORMATS: Record<LogFormat, Sink["format"]> = { text: formatText, json: formatJson };
+
+function formatText(text: string, fields: LogFields): string {
+  let out = text;
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    const text = typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : value;
-    out += ` ${key}=${text}`;
+    const shown = typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : value;
+    out += ` ${key}=${shown}`;
   }
   return out;
+}
+
+/** The members of the line's object behind its time and level. */
+function formatJson(text: string, fields: LogFields): string {
+  return JSON.stringify({ message: text, ...fields }).slice(1, -1);
+}
+
+function finishJson(date: Date, type: string, [members, ...more]: readonly string[]): string {
+  // How often a line came that was not repeated.
+  const note = more.length === 0 ? "" : `,"note":${JSON.stringify(more.join(" "))}`;
+  return `{"time":"${date.toISOString()}","level":"${type}",${members}${note}}`;
+}
+
+/** Whether standard error is the journal's stream, which systemd names by device and inode. */
+function isJournalStream(named: string | undefined): boolean {
+  if (named === undefined) return false;
+  const { dev, ino } = fstatSync(2);
+  return named === `${dev}:${ino}`;
+}
+
+function writeStderr(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stderr.write(text, (error) => (error ? reject(error) : resolve()));
+  });
 }

@@ -81,6 +81,7 @@ export const gatewayCommand = defineCliCommand({
     return serveUntilStopped({
       role: "gateway",
       level: config.gateway.log_level,
+      format: config.gateway.log_format,
       checkConfig: load,
       start: async (log) => {
         const { startGateway } = await import("../gateway/start.ts");

@@ -72,6 +72,7 @@ export const neuronCommand = defineCliCommand({
     return serveUntilStopped({
       role: "neuron",
       level: config.neuron.log_level,
+      format: config.neuron.log_format,
       checkConfig: load,
       start: async (log) => {
         const { startNeuron } = await import("../neuron/start.ts");

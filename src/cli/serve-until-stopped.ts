@@ -1,6 +1,12 @@
 import { systemClock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
-import { createLog, type LeveledLog, type Log, type LogLevel } from "../base/log.ts";
+import {
+  createLog,
+  type LeveledLog,
+  type Log,
+  type LogFormat,
+  type LogLevel,
+} from "../base/log.ts";
 import type { HandedSocket } from "../lifecycle/handed-sockets.ts";
 import { ServiceManager } from "../lifecycle/service-manager.ts";
 import { waitForStopSignal } from "../lifecycle/signals.ts";
@@ -29,15 +35,27 @@ export interface Role {
   readonly exited?: Promise<number>;
 }
 
-/** Starts a role and keeps the process until a stop signal or the role's own end; returns the exit code. */
-export async function serveUntilStopped(options: {
+/** A role and how its log looks. */
+interface ServeOptions {
   readonly role: string;
   readonly level: LogLevel;
+  readonly format: LogFormat;
   /** Reads the configuration again, for a SIGHUP before the role runs, or to one that cannot reload. */
   readonly checkConfig: () => Promise<unknown>;
   readonly start: (log: LeveledLog) => Promise<Role>;
-}): Promise<number> {
-  const log = createLog(options.level);
+}
+
+/** Starts a role and keeps the process until a stop signal or the role's own end; returns the exit code. */
+export async function serveUntilStopped(options: ServeOptions): Promise<number> {
+  const log = createLog(options.level, { format: options.format });
+  try {
+    return await serve(options, log);
+  } finally {
+    await log.flush();
+  }
+}
+
+async function serve(options: ServeOptions, log: LeveledLog): Promise<number> {
   const stopSignal = waitForStopSignal();
   const stopping = new AbortController();
   void stopSignal.then(() => stopping.abort());

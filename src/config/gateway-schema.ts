@@ -39,6 +39,10 @@ export const GatewayConfigSchema = t.Object(
           [t.Literal("debug"), t.Literal("info"), t.Literal("warn"), t.Literal("error")],
           { description: "Least severity that is logged", default: "info" },
         ),
+        log_format: t.Union([t.Literal("text"), t.Literal("json")], {
+          description: "text: key=value behind a sentence; json: one object in each line",
+          default: "text",
+        }),
       },
       { additionalProperties: false, default: {} },
     ),
@@ -116,6 +120,30 @@ export const GatewayConfigSchema = t.Object(
           default: 30,
           minimum: 1,
           maximum: 3650,
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    request_log: t.Object(
+      {
+        path: t.Optional(
+          t.String({
+            description: "File with a record of each request, without its text; none when absent",
+            minLength: 1,
+            maxLength: 4096,
+          }),
+        ),
+        bytes_max: t.Integer({
+          description: "Size in bytes at which the file is moved aside as path.1",
+          default: 64 * 1024 * 1024,
+          minimum: 64 * 1024,
+          maximum: 1024 * 1024 * 1024 * 1024,
+        }),
+        files_max: t.Integer({
+          description: "Files that are kept, the newest included",
+          default: 5,
+          minimum: 1,
+          maximum: 100,
         }),
       },
       { additionalProperties: false, default: {} },

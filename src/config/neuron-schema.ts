@@ -85,6 +85,10 @@ export const NeuronConfigSchema = t.Object(
           [t.Literal("debug"), t.Literal("info"), t.Literal("warn"), t.Literal("error")],
           { description: "Least severity that is logged", default: "info" },
         ),
+        log_format: t.Union([t.Literal("text"), t.Literal("json")], {
+          description: "text: key=value behind a sentence; json: one object in each line",
+          default: "text",
+        }),
       },
       { additionalProperties: false, default: {} },
     ),

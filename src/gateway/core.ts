@@ -15,6 +15,7 @@ import { PlacementKeeper } from "./placement/placement-keeper.ts";
 import { Poller } from "./poller/poller.ts";
 import type { AnswerMemory } from "./proxy/answer-memory.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
+import { type RequestObserver, UNOBSERVED } from "./proxy/ended-request.ts";
 import { RetryBudget } from "./proxy/retry-budget.ts";
 import type { NeuronApi } from "./upstream/neuron-api.ts";
 import type { Upstream } from "./upstream/upstream.ts";
@@ -28,6 +29,8 @@ export interface CoreOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
+  /** Who is told of requests as they end; nobody when absent. */
+  readonly requests?: RequestObserver;
   readonly memory: AnswerMemory;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** The control planes of those that are neurons. */
@@ -60,6 +63,7 @@ export interface GatewayCore {
  */
 export function assembleCore(options: CoreOptions): GatewayCore {
   const { profiles, clock, random, log, metrics, memory, upstreams, apis } = options;
+  const { requests = UNOBSERVED } = options;
   // What a reload may change is read at each use, through the getters below.
   let { config } = options;
   const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
@@ -94,7 +98,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const dataPlane = new DataPlane({
-    ...{ fleet, upstreams, loads, metrics, random, memory, clock, log },
+    ...{ fleet, upstreams, loads, metrics, requests, random, memory, clock, log },
     errors: ERROR_FORMATS,
     retries: new RetryBudget(),
     get queueMax() {

@@ -20,6 +20,7 @@ import {
   type FullConfig,
   mergeRunning,
 } from "./reload/describe-change.ts";
+import { RequestLog } from "./request-log/request-log.ts";
 import { ResponseStore } from "./stored-responses/response-store.ts";
 import { StoredResponses } from "./stored-responses/stored-responses.ts";
 import { Roster } from "./upstream/roster.ts";
@@ -58,6 +59,7 @@ const HANDED_OVER_DRAIN_MS = 600_000;
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { config, profiles, log } = options;
   const clock = options.clock ?? systemClock;
+  const requests = await RequestLog.open({ config: config.request_log, log, clock });
   const lifecycle = new Lifecycle({ log, clock });
   const roster = new Roster(config.neurons, {
     ...{ clock, log },
@@ -68,12 +70,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const store = openStore(config, clock);
   const responses = new StoredResponses(store, { newId });
   const memory = { thinking: new ThinkingCache(), responses };
-  const world = { clock, random: Math.random, log, metrics, memory };
+  const world = { clock, random: Math.random, log, metrics, requests, memory };
   const { upstreams, apis } = roster;
   const holder = newHolderName();
   const core = assembleCore({ config, profiles, ...world, upstreams, apis, holder });
   const { fleet, loads, poller, dataPlane, operations, drainer } = core;
 
+  lifecycle.add("request log", () => requests.close());
   lifecycle.add("stored responses", () => store.close());
   lifecycle.add("connections to neurons", () => roster.close());
   try {

@@ -101,7 +101,12 @@ export class BoundHistogram<L extends string> extends Histogram<L> {
     return child;
   }
 
-  /** What prom-client's registry, and its own `get`, ask for. */
+  override async get(): Promise<MetricObjectWithValues<MetricValueWithName<L>>> {
+    // prom-client's own expects fields of its own accumulators in each value.
+    return { ...(await this.getForPromString()), collect: () => undefined };
+  }
+
+  /** What prom-client's registry asks for. */
   async getForPromString(): Promise<Printed<L>> {
     const { name, help } = this.#configuration;
     const values = this.#children.flatMap((child) => this.#valuesOf(child));

@@ -1,14 +1,17 @@
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Registry } from "prom-client";
 import {
   BoundCounter,
   BoundHistogram,
   type CounterSeries,
   type HistogramSeries,
 } from "./accumulators.ts";
+import { type FleetFigures, FleetGauges } from "./fleet-gauges.ts";
+import { GATEWAY_AS_VLLM, renderAsVllm } from "./vllm-names.ts";
 
 const DURATION_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
 const TTFT_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 const TOKENS_PER_SECOND = [1, 2.5, 5, 10, 15, 20, 30, 40, 60, 80, 120, 200];
+const TOKEN_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5];
 const OVERHEAD_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25];
 
 /** The label of a model that no neuron has: what clients write never becomes a label. */
@@ -16,8 +19,9 @@ export const UNKNOWN_MODEL = "unknown";
 /** The label of a request that came to no neuron. */
 export const NO_NEURON = "none";
 
+const PHASES = ["connect", "request", "answer", "stream"] as const;
 /** How far a failed attempt came: `answer` is before the first token, `stream` after it. */
-export type FailoverPhase = "connect" | "request" | "answer" | "stream";
+export type FailoverPhase = (typeof PHASES)[number];
 
 /** Why a model was unloaded. */
 export type EvictionReason = "room" | "operator" | "idle" | "surplus";
@@ -34,25 +38,6 @@ export interface RequestFigures {
   readonly cachedTokens: number;
   readonly completionTokens: number;
   readonly overheadSeconds: number | undefined;
-}
-
-/** What a scrape asks of the fleet. */
-export interface FleetFigures {
-  readonly neurons: readonly {
-    readonly name: string;
-    readonly up: boolean;
-    readonly devices: readonly {
-      readonly index: number;
-      readonly totalBytes: number;
-      readonly freeBytes: number;
-      readonly ok: boolean;
-    }[];
-    readonly models: readonly {
-      readonly model: string;
-      readonly inFlight: number;
-      readonly waiting: number;
-    }[];
-  }[];
 }
 
 const PAIR = ["model", "neuron"] as ("model" | "neuron")[];
@@ -78,6 +63,10 @@ export class GatewayMetrics {
   readonly #speed = this.#histogram("tokens_per_second", {
     help: "Completion tokens per second of a stream after its first",
     buckets: TOKENS_PER_SECOND,
+  });
+  readonly #tokenSeconds = this.#histogram("time_per_output_token_seconds", {
+    help: "Mean time of each completion token of a stream after its first",
+    buckets: TOKEN_SECONDS,
   });
   readonly #overhead = this.#histogram("overhead_seconds", {
     help: "The gateway's own time before a request goes to a neuron",
@@ -113,8 +102,24 @@ export class GatewayMetrics {
     registers: [this.registry],
   });
 
+  readonly #readFleet: () => FleetFigures;
+  readonly #fleetGauges = new FleetGauges(this.registry);
+
   constructor(readFleet: () => FleetFigures) {
-    this.#registerFleetGauges(readFleet);
+    this.#readFleet = readFleet;
+    // Counters that are not there yet would hide their first step from rate().
+    for (const phase of PHASES) this.#failovers.inc({ phase }, 0);
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** What a scrape gets; `vllm` tells some of it under the names of vLLM. */
+  async render(names?: "vllm"): Promise<string> {
+    this.#fleetGauges.fill(this.#readFleet());
+    if (names === undefined) return await this.registry.metrics();
+    return renderAsVllm(await this.registry.getMetricsAsJSON(), GATEWAY_AS_VLLM);
   }
 
   /** The series of one model on one neuron, bound at first use. */
@@ -157,6 +162,7 @@ export class GatewayMetrics {
       duration: this.#duration.bind(labels),
       ttft: this.#ttft.bind(labels),
       speed: this.#speed.bind(labels),
+      tokenSeconds: this.#tokenSeconds.bind(labels),
       overhead: this.#overhead.bind(labels),
       load: this.#load.bind(labels),
       promptTokens: this.#promptTokens.bind(labels),
@@ -186,79 +192,13 @@ export class GatewayMetrics {
       registers: [this.registry],
     });
   }
-
-  #registerFleetGauges(readFleet: () => FleetFigures): void {
-    const registers = [this.registry];
-    const gauge = <L extends string>(
-      name: string,
-      options: { help: string; labelNames: L[]; set: (g: Gauge<L>, figures: FleetFigures) => void },
-    ) =>
-      new Gauge({
-        name: `cortex_${name}`,
-        help: options.help,
-        labelNames: options.labelNames,
-        registers,
-        collect() {
-          this.reset();
-          options.set(this, readFleet());
-        },
-      });
-    gauge("in_flight", {
-      help: "Requests from routing to their end",
-      labelNames: ["model", "neuron"],
-      set: (g, { neurons }) => {
-        for (const { name, models } of neurons) {
-          for (const { model, inFlight } of models) g.set({ model, neuron: name }, inFlight);
-        }
-      },
-    });
-    gauge("queue_depth", {
-      help: "Requests that wait for a model to be loaded",
-      labelNames: ["model", "neuron"],
-      set: (g, { neurons }) => {
-        for (const { name, models } of neurons) {
-          for (const { model, waiting } of models) g.set({ model, neuron: name }, waiting);
-        }
-      },
-    });
-    gauge("neuron_up", {
-      help: "1 when the neuron answers",
-      labelNames: ["neuron"],
-      set: (g, { neurons }) => {
-        for (const { name, up } of neurons) g.set({ neuron: name }, up ? 1 : 0);
-      },
-    });
-    gauge("device_memory_bytes", {
-      help: "Memory of a device, total and free",
-      labelNames: ["neuron", "device", "state"],
-      set: (g, { neurons }) => {
-        for (const { name, devices } of neurons) {
-          for (const { index, totalBytes, freeBytes } of devices) {
-            const device = String(index);
-            g.set({ neuron: name, device, state: "total" }, totalBytes);
-            g.set({ neuron: name, device, state: "free" }, freeBytes);
-          }
-        }
-      },
-    });
-    gauge("device_state", {
-      help: "1 when the device takes loads, 0 when a fault has poisoned it",
-      labelNames: ["neuron", "device"],
-      set: (g, { neurons }) => {
-        for (const { name, devices } of neurons) {
-          for (const { index, ok } of devices) {
-            g.set({ neuron: name, device: String(index) }, ok ? 1 : 0);
-          }
-        }
-      },
-    });
-  }
 }
 
 interface Series {
   readonly duration: HistogramSeries;
   readonly ttft: HistogramSeries;
   readonly speed: HistogramSeries;
+  readonly tokenSeconds: HistogramSeries;
   readonly overhead: HistogramSeries;
   readonly load: HistogramSeries;
   readonly promptTokens: CounterSeries;
@@ -290,7 +230,10 @@ export class ModelSeries {
     this.#requestsOf(figures.dialect, figures.status).add(1);
     series.duration.observe(figures.seconds);
     if (figures.ttftSeconds !== undefined) series.ttft.observe(figures.ttftSeconds);
-    if (figures.tokensPerSecond !== undefined) series.speed.observe(figures.tokensPerSecond);
+    if (figures.tokensPerSecond !== undefined) {
+      series.speed.observe(figures.tokensPerSecond);
+      series.tokenSeconds.observe(1 / figures.tokensPerSecond);
+    }
     if (figures.overheadSeconds !== undefined) series.overhead.observe(figures.overheadSeconds);
     series.promptTokens.add(figures.promptTokens);
     series.completionTokens.add(figures.completionTokens);

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { NEURON_AS_VLLM, renderAsVllm } from "./vllm-names.ts";
 
 /** A model's figures as they are scraped. */
 export interface ModelGauges {
@@ -112,9 +113,11 @@ export class NeuronMetrics {
     return this.#registry.contentType;
   }
 
-  async render(): Promise<string> {
+  /** What a scrape gets; `vllm` tells some of it under the names of vLLM. */
+  async render(names?: "vllm"): Promise<string> {
     for (const fill of this.#fillers) fill();
-    return await this.#registry.metrics();
+    if (names === undefined) return await this.#registry.metrics();
+    return renderAsVllm(await this.#registry.getMetricsAsJSON(), NEURON_AS_VLLM);
   }
 
   /** `status` is the HTTP status, or 499 for a client that left. */

@@ -21,3 +21,18 @@ export const RequestRecordSchema = t.Object({
   prefix_tokens: t.Optional(t.Integer({ minimum: 0, maximum: 16_777_216 })),
 });
 export type RequestRecord = Static<typeof RequestRecordSchema>;
+
+/** A line as a gateway writes it: what a replay reads, and how the request went. */
+export interface LoggedRequest extends RequestRecord {
+  readonly request: string;
+  readonly endpoint: string | undefined;
+  readonly neuron: string | undefined;
+  /** Why that neuron. */
+  readonly reason: string | undefined;
+  readonly status: number;
+  /** `ok`, `cancelled` or an error's code. */
+  readonly outcome: string;
+  readonly cached_tokens: number;
+  readonly ttft_seconds: number | undefined;
+  readonly seconds: number;
+}

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** What a log writes to standard error in a process of its own, where it is no terminal. */
@@ -43,4 +45,56 @@ test("a flood of one line is shortened and counted", async () => {
   );
   expect(lines.length).toBeLessThan(10);
   expect(lines.join("\n")).toContain("repeated");
+});
+
+test("a line of JSON is one object with time, level, message and fields", async () => {
+  const lines = await logged(
+    'createLog("info", { format: "json" }).child({ neuron: "a" }).warn("Neuron is \\"down\\"", { n: 1, x: undefined });',
+  );
+  expect(lines).toHaveLength(1);
+  const { time, ...rest } = JSON.parse(lines[0] ?? "");
+  expect(rest).toEqual({ level: "warn", message: 'Neuron is "down"', neuron: "a", n: 1 });
+  expect(time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+});
+
+test("a flood of one line stays JSON", async () => {
+  const lines = await logged(
+    'const log = createLog("info", { format: "json" }); for (let i = 0; i < 20; i++) log.info("x");',
+  );
+  const notes = lines.map((line) => JSON.parse(line).note).filter((note) => note !== undefined);
+  expect(notes.join()).toContain("repeated");
+});
+
+test("lines of what happens often come together, and only from the level on", async () => {
+  const lines = await logged(
+    `const log = createLog("info"); log.frequent("debug", "no", () => { throw new Error(); });
+     log.child({ a: 1 }).frequent("info", "first", () => ({ b: 2 })); log.frequent("warn", "second", () => ({}));
+     await log.flush();`,
+  );
+  expect(lines.map((line) => line.slice(25))).toEqual(["INFO  first a=1 b=2", "WARN  second"]);
+});
+
+test("in the journal lines begin with their priority, and the journal has the time", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "cortex-log-"));
+  const [file, source] = [join(folder, "journal"), join(import.meta.dir, "../../src/base/log.ts")];
+  await Bun.write(file, "");
+  const { dev, ino } = await stat(file);
+  const code =
+    `import { createLog } from ${JSON.stringify(source)}; const log = createLog("debug");` +
+    "log.debug('d'); log.info('i'); log.warn('w'); log.error('e', { n: 1 });";
+  const journalOf = async (stream: string) => {
+    await Bun.write(file, "");
+    const env = { PATH: process.env["PATH"] ?? "", JOURNAL_STREAM: stream };
+    await Bun.spawn([process.execPath, "-e", code], { stderr: Bun.file(file), env }).exited;
+    return (await Bun.file(file).text()).trim().split("\n");
+  };
+  expect(await journalOf(`${dev}:${ino}`)).toEqual([
+    "<7>DEBUG d",
+    "<6>INFO  i",
+    "<4>WARN  w",
+    "<3>ERROR e n=1",
+  ]);
+  // Somebody else's stream, as a child of a service has it whose standard error is a pipe.
+  expect((await journalOf(`${dev}:1`))[1]).toMatch(/Z INFO {2}i$/);
+  await rm(folder, { recursive: true });
 });

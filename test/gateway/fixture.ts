@@ -1,5 +1,5 @@
 import { afterEach } from "bun:test";
-import { silentLog } from "../../src/base/log.ts";
+import { type Log, silentLog } from "../../src/base/log.ts";
 import type { GatewayConfig } from "../../src/config/gateway-schema.ts";
 import type { ModelProfile, ModelProfiles } from "../../src/config/models-schema.ts";
 import { type RunningGateway, startGateway } from "../../src/gateway/start.ts";
@@ -13,6 +13,8 @@ export interface GatewayOverrides {
   readonly bodyBytesMax?: number;
   readonly strategy?: GatewayConfig["eviction"]["strategy"];
   readonly profiles?: readonly (Partial<ModelProfile> & { readonly id: string })[];
+  readonly requestLog?: Partial<GatewayConfig["request_log"]>;
+  readonly log?: Log;
   /** APIs beside the neurons. */
   readonly apis?: readonly ApiEntry[];
 }
@@ -67,6 +69,7 @@ export function configOf(
       metrics_listen: "127.0.0.1:0",
       body_bytes_max: overrides.bodyBytesMax ?? 1024 * 1024,
       log_level: "error",
+      log_format: "text",
     },
     eviction: { strategy: overrides.strategy ?? "lru", defrag_after_cycles: 0 },
     limits: {
@@ -79,6 +82,7 @@ export function configOf(
       store_count_max: 100,
       store_days_max: 1,
     },
+    request_log: { bytes_max: 1048576, files_max: 2, ...overrides.requestLog },
     neurons: [
       ...neurons.map((given, index) => {
         const [name, neuron] =
@@ -107,7 +111,7 @@ export async function gatewayOver(
   const gateway = await startGateway({
     config: configOf(neurons, overrides),
     profiles: profilesOf(overrides),
-    log: silentLog,
+    log: overrides.log ?? silentLog,
   });
   cleanups.push(() => gateway.stop());
   return new TestGateway(gateway);

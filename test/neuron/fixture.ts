@@ -3,40 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Value } from "@sinclair/typebox/value";
 import { encodeGguf, type GgufValue } from "../../scripts/gguf-writer.ts";
-import type { Log } from "../../src/base/log.ts";
 import { type NeuronConfig, NeuronConfigSchema } from "../../src/config/neuron-schema.ts";
 import type { NumaNode } from "../../src/neuron/discovery/numa.ts";
 import { type Neuron, startNeuron } from "../../src/neuron/start.ts";
 import type { Model } from "../../src/protocol/models.ts";
 import { FakeClock, settle } from "../fakes/fake-clock.ts";
 import { FakeEngine, type FakeEngineOptions } from "../fakes/fake-engine.ts";
+import { RecordingLog } from "../fakes/recording-log.ts";
 
 /** Bytes that the fake engine plans for a model of the fixture's default shape, without its few weights. */
 export const MODEL_BYTES = 100 * 2 * 1_000 + 1_000_000;
-
-/** A log that keeps its lines. */
-export class RecordingLog implements Log {
-  readonly lines: { level: string; text: string; fields: Record<string, unknown> }[] = [];
-  debug = this.#writer("debug");
-  info = this.#writer("info");
-  warn = this.#writer("warn");
-  error = this.#writer("error");
-  child = () => this;
-
-  has(text: string, fields: Record<string, unknown> = {}): boolean {
-    return this.lines.some(
-      (line) =>
-        line.text === text &&
-        Object.entries(fields).every(([key, value]) => line.fields[key] === value),
-    );
-  }
-
-  #writer(level: string) {
-    return (text: string, fields: Record<string, unknown> = {}) => {
-      this.lines.push({ level, text, fields });
-    };
-  }
-}
 
 export interface FixtureOptions extends FakeEngineOptions {
   readonly models?: readonly string[];

@@ -1,5 +1,5 @@
 import { VERSION } from "../../base/version.ts";
-import type { FleetFigures } from "../../metrics/gateway-metrics.ts";
+import type { FleetFigures } from "../../metrics/fleet-gauges.ts";
 import type { Model, ModelState } from "../../protocol/models.ts";
 import type {
   GatewayHealth,
@@ -131,6 +131,8 @@ export function measureFleet(fleet: Fleet): FleetFigures {
         model: fleet.catalogue.findPlaced(replica.model, neuron.name)?.id ?? replica.model,
         inFlight: replica.inFlight,
         waiting: replica.waiting,
+        slots: replica.report?.state === "ready" ? replica.report.slots : 0,
+        slotsBusy: replica.report?.slots_busy ?? 0,
       })),
     })),
   };

@@ -1,4 +1,5 @@
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
+import { readNames } from "../../metrics/vllm-names.ts";
 import { Listener, type ListenerOptions } from "../listener/listener.ts";
 import { notFound } from "./app.ts";
 import { sendError, toCortexError } from "./errors.ts";
@@ -14,8 +15,7 @@ export function serveMetrics(options: {
   readonly handed?: ListenerOptions["handed"];
   readonly metrics: GatewayMetrics;
 }): Listener {
-  const { registry } = options.metrics;
-  const { address, handed } = options;
+  const { address, handed, metrics } = options;
   return new Listener({
     address,
     handed,
@@ -26,12 +26,18 @@ export function serveMetrics(options: {
           sendError(reply, notFound({ method, url: target }), NOBODY);
           return;
         }
-        registry.metrics().then(
-          (text) => reply.send(200, `Content-Type: ${registry.contentType}\r\n`, text),
+        render(metrics, target).then(
+          (text) => reply.send(200, `Content-Type: ${metrics.contentType}\r\n`, text),
           (thrown) => sendError(reply, toCortexError(thrown), NOBODY),
         );
       },
       refuse: (error, reply) => sendError(reply, toCortexError(error), NOBODY),
     },
   });
+}
+
+async function render(metrics: GatewayMetrics, target: string): Promise<string> {
+  const query = target.indexOf("?");
+  const names = readNames(new URLSearchParams(query < 0 ? "" : target.slice(query)));
+  return await metrics.render(names);
 }

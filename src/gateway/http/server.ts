@@ -10,6 +10,7 @@ import type { Drainer } from "../operations/drainer.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
 import { dialectOf, ENDPOINTS } from "../proxy/endpoints.ts";
+import { readRequestId } from "../proxy/forwarded-headers.ts";
 import type { ErrorAddress } from "../proxy/parts.ts";
 import type { StoredResponses } from "../stored-responses/stored-responses.ts";
 import { createApp, notFound } from "./app.ts";
@@ -65,7 +66,7 @@ class ClientHandler implements RequestHandler {
   }
 
   handle(request: ClientRequest, reply: Reply): void {
-    const requestId = newRequestId();
+    const requestId = readRequestId(request.headerLines);
     const endpoint = ENDPOINTS.get(request.path);
     if (endpoint === undefined) {
       void this.#handleQuiet(request, reply, requestId);
@@ -81,8 +82,14 @@ class ClientHandler implements RequestHandler {
   }
 
   refuse(error: Error, reply: Reply, request: RefusedRequest): void {
-    const dialect = dialectOf(request.path ?? "");
-    this.#sendError(reply, error, { dialect, requestId: newRequestId() });
+    const path = request.path ?? "";
+    const dialect = dialectOf(path);
+    const requestId = newRequestId();
+    this.#options.dataPlane.noteRefused(toCortexError(error), {
+      endpoint: ENDPOINTS.get(path),
+      requestId,
+    });
+    this.#sendError(reply, error, { dialect, requestId });
   }
 
   async #handleQuiet(request: ClientRequest, reply: Reply, requestId: string): Promise<void> {

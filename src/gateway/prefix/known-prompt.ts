@@ -39,6 +39,15 @@ const LOST_PART = 0.5;
 /** What an API's cache may hold is its own business; this bounds what is remembered of it. */
 const CACHE_TOKENS_UNKNOWN = 1_000_000;
 
+/** What a prompt has in common with others, as names that mean nothing else. */
+export interface PromptTrace {
+  readonly session: string | undefined;
+  readonly prefix: string | undefined;
+  readonly prefixTokens: number;
+}
+
+const NAME_RADIX = 36;
+
 /** An attempt to have the prompt answered. */
 interface Sent {
   readonly to: SentTo;
@@ -88,6 +97,19 @@ export class KnownPrompt implements Prompt {
   /** Its beginnings as neurons are told them; "" for a short one. */
   formatHeader(): string {
     return formatPrefixHeader(this.#source.chain.keys.map(formatKey));
+  }
+
+  /** Its conversation and the beginning that it shares with others, for the log of requests: as hashes. */
+  describe(): PromptTrace {
+    const { model, chain, session } = this.#source;
+    // What was in a cache before was in another prompt, too; of the first one nobody knows how it will go on.
+    const shared = Math.max(1, this.#sent?.held ?? 0);
+    const key = chain.keys[shared - 1];
+    return {
+      session: session?.toString(NAME_RADIX),
+      prefix: key === undefined ? undefined : formatKey(key),
+      prefixTokens: Math.floor(endOfBeginning(shared - 1) / model.figures.bytesPerToken),
+    };
   }
 
   /** It goes to a neuron, which will have read it when the next request comes. */

@@ -1,5 +1,6 @@
 import type { ByteSpan } from "../../base/byte-span.ts";
 import type { KnownPrompt } from "../prefix/known-prompt.ts";
+import type { DestinationRequest } from "./destination.ts";
 import type { Endpoint } from "./endpoints.ts";
 
 /** What is asked, in the client's words. */
@@ -18,4 +19,10 @@ export interface Ask {
   readonly forwarded: string;
   /** The header line that tells neurons how urgent it is. */
   readonly priority: string;
+}
+
+/** A client's request, read and resolved. */
+export interface ExchangeRequest extends Ask, DestinationRequest {
+  readonly stream: boolean;
+  readonly startMs: number;
 }

@@ -32,6 +32,18 @@ const FORMS: Partial<Readonly<Record<EndpointName, PromptForm>>> = {
   completions: "completions",
 };
 
+/** Of a request that nobody answered. */
+const NO_FIGURES = {
+  asked: undefined,
+  neuron: undefined,
+  reason: undefined,
+  ttftSeconds: undefined,
+  tokensPerSecond: undefined,
+  promptTokens: 0,
+  cachedTokens: 0,
+  completionTokens: 0,
+};
+
 /** Seconds after which a place in a full queue may be free. */
 const QUEUE_RETRY_SECONDS = 1;
 
@@ -70,22 +82,44 @@ export class DataPlane {
       });
       exchange.start();
     } catch (thrown) {
-      if (thrown instanceof CortexError) this.#parts.metrics.countRejection(thrown.code);
+      if (thrown instanceof CortexError) this.noteRefused(thrown, { endpoint, requestId, startMs });
       throw thrown;
     }
   }
 
-  /** What is known of the prompt, where there is a choice that it bears on. */
+  /** Counts and logs a request that goes nowhere. What it names as a model may be anything, and is not kept. */
+  noteRefused(
+    error: CortexError,
+    of: {
+      readonly endpoint: Endpoint | undefined;
+      readonly requestId: string;
+      readonly startMs?: number;
+    },
+  ): void {
+    const { clock, metrics, errors, requests } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    metrics.countRejection(error.code);
+    requests.note({
+      ...NO_FIGURES,
+      requestId: of.requestId,
+      endpoint: of.endpoint?.name,
+      status: errors.statusOf(error, of.endpoint?.dialect ?? "chat"),
+      outcome: error.code,
+      seconds: (nowMs - (of.startMs ?? nowMs)) / 1_000,
+    });
+  }
+
+  /** What is known of the prompt, where there is a choice that it bears on, or the log of requests tells it. */
   #readPrompt(
     { body, headerLines }: ClientRequest,
     { name }: Endpoint,
     { fields, entry }: { readonly fields: RoutingFields; readonly entry: CatalogueEntry },
   ): KnownPrompt {
-    const { fleet, clock } = this.#parts;
+    const { fleet, clock, requests } = this.#parts;
     const { parts, promptTokens } = fields;
     const { source } = entry;
     const nowMs = clock.monotonicMs();
-    if (fleet.placed(source).length < 2) {
+    if (!requests.wantsPrompts && fleet.placed(source).length < 2) {
       return fleet.prefixes.sample({ source, promptTokens, nowMs });
     }
     const form = FORMS[name];

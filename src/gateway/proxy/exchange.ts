@@ -7,10 +7,10 @@ import type { FailurePhase } from "../upstream/connection.ts";
 import { isRefused } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import { keepResponse } from "./answer-memory.ts";
-import type { Ask } from "./ask.ts";
+import type { ExchangeRequest } from "./ask.ts";
 import { type Attempt, planAttempt } from "./attempt.ts";
 import { type AnswerContext, ClientAnswer } from "./client-answer.ts";
-import { Destination, type DestinationRequest } from "./destination.ts";
+import { Destination } from "./destination.ts";
 import type { DataPlaneParts, ErrorFormats } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
 import { Resumption } from "./resumption.ts";
@@ -22,19 +22,13 @@ import {
   formatPassedHeaders,
   isUpstreamsFault,
   mayGoElsewhere,
+  needsReload,
   passesAsIs,
   type Refusal,
-  needsReload,
   readErrorCode,
   readRefusal,
 } from "./upstream-failure.ts";
 import type { Usage } from "./usage.ts";
-
-/** A client's request, read and resolved. */
-export interface ExchangeRequest extends Ask, DestinationRequest {
-  readonly stream: boolean;
-  readonly startMs: number;
-}
 
 /** Says that nobody counted the tokens. */
 const ESTIMATE = "Content-Type: application/json\r\nX-Cortex-Estimate: true\r\n";
@@ -57,6 +51,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   #sentMs = 0;
   #overheadSeconds: number | undefined;
   #usage: Usage | undefined;
+  #outcome = "ok";
   #done = false;
 
   constructor(parts: DataPlaneParts, reply: Reply, request: ExchangeRequest) {
@@ -318,6 +313,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
       this.#fail(error);
       return;
     }
+    this.#outcome = error.code;
     this.#finish(status, () => {
       if (this.#client.opened)
         this.#client.fail(error, formatPassedEvent(refusal, endpoint.dialect));
@@ -360,6 +356,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
   #fail(error: CortexError): void {
     const { metrics, errors } = this.#parts;
+    if (!this.#done) this.#outcome = error.code;
     this.#finish(errors.statusOf(error, this.dialect), () => {
       if (!this.#client.opened && this.#destination.attempts === 0)
         metrics.countRejection(error.code);
@@ -388,6 +385,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   onGone(): void {
     if (this.#done) return;
     this.#answer?.abort();
+    this.#outcome = "cancelled";
     this.#finish(499, () => this.#waiting?.abort(new CortexError("cancelled", "Client left")));
   }
 
@@ -396,16 +394,13 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
     this.#done = true;
     this.#client.stop();
     act();
-    const { entry, endpoint, prompt, startMs } = this.#request;
     const relay = this.#relay;
     recordExchange(this.#parts, {
-      entry,
-      prompt,
-      endpoint: endpoint.name,
-      neuron: this.#destination.choice?.neuron,
+      request: this.#request,
+      choice: this.#destination.choice,
       replica: this.#destination.replica,
       status,
-      startMs,
+      outcome: this.#outcome,
       sentMs: this.#sentMs,
       firstByteMs: relay === undefined ? 0 : (this.#resumption?.firstByteMs ?? this.#firstByteMs),
       overheadSeconds: this.#overheadSeconds,

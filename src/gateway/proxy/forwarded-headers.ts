@@ -1,6 +1,7 @@
 import type { ByteSpan } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { HeaderLines } from "../../base/header-lines.ts";
+import { takeRequestId } from "../../base/ids.ts";
 import { PRIORITIES, PRIORITY_HEADER } from "../../protocol/priority.ts";
 import { ANTHROPIC_VERSION } from "../upstream/upstream.ts";
 
@@ -22,6 +23,13 @@ export function readForwarded(headerLines: ByteSpan): string {
   if (version.length > VALUE_CHARACTERS_MAX || betas.length > VALUE_CHARACTERS_MAX) return "";
   const beta = betas === "" ? "" : `Anthropic-Beta: ${betas}\r\n`;
   return `Anthropic-Version: ${version}\r\n${beta}`;
+}
+
+/** The id under which the client knows its request, else a new one: it goes to the neuron and back. */
+export function readRequestId(headerLines: ByteSpan): string {
+  const lines = new HeaderLines(headerLines);
+  while (lines.next()) if (lines.is("x-request-id")) return takeRequestId(lines.text());
+  return takeRequestId(undefined);
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Reply } from "../listener/reply.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
+import type { RequestObserver } from "./ended-request.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
 /** Who is told of an error, and in which answer. */
@@ -31,6 +32,7 @@ export interface DataPlaneParts {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly loads: ColdLoads;
   readonly metrics: GatewayMetrics;
+  readonly requests: RequestObserver;
   readonly memory: AnswerMemory;
   readonly clock: Clock;
   /** A number in [0, 1). */

@@ -1,6 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
-import { newRequestId } from "../../base/ids.ts";
+import { takeRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import { PREFIX_HEADER, parsePrefixHeader } from "../../protocol/prefixes.ts";
@@ -21,8 +21,6 @@ const NEEDED: Partial<Record<RequestKind, string>> = {
   rerank: "rerank",
   completion: "completion",
 };
-
-const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /** A request on its way, for the metrics. */
 interface Passage {
@@ -71,7 +69,7 @@ export class InferenceHandler {
   async handle(kind: RequestKind, request: Request): Promise<Response> {
     const passage: Passage = {
       kind,
-      requestId: requestIdOf(request),
+      requestId: takeRequestId(request.headers.get("x-request-id")),
       startedMs: this.#clock.monotonicMs(),
       model: undefined,
       isAccepted: false,
@@ -172,9 +170,4 @@ function unable(model: Model, needed: string): CortexError {
   return new CortexError("unsupported", `Model '${model.id}' cannot do ${needed}, only ${can}`, {
     param: "model",
   });
-}
-
-function requestIdOf(request: Request): string {
-  const given = request.headers.get("x-request-id");
-  return given !== null && REQUEST_ID.test(given) ? given : newRequestId();
 }

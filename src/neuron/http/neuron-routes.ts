@@ -1,5 +1,6 @@
 import { CortexError } from "../../base/errors.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
+import { readNames } from "../../metrics/vllm-names.ts";
 import { NeuronEventSchema } from "../../protocol/events.ts";
 import {
   type Discovery,
@@ -57,10 +58,14 @@ export function neuronRoutes(parts: {
     {
       method: "GET",
       path: "/metrics",
-      summary: "Figures for Prometheus",
+      summary: "Figures for Prometheus; ?compat=vllm for some of them under the names of vLLM",
       tag: "neuron",
-      handle: async () =>
-        new Response(await metrics.render(), { headers: { "content-type": metrics.contentType } }),
+      handle: async (request) => {
+        const names = readNames(new URL(request.url).searchParams);
+        return new Response(await metrics.render(names), {
+          headers: { "content-type": metrics.contentType },
+        });
+      },
     },
   ];
 }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Catalogue } from "../../../src/neuron/models/catalogue.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
-import { ggufFile, RecordingLog } from "../fixture.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
+import { ggufFile } from "../fixture.ts";
 
 let folder: string;
 let log: RecordingLog;

@@ -5,7 +5,8 @@ import { dirname, join, relative } from "node:path";
 import { Catalogue } from "../../../src/neuron/models/catalogue.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 import { sha256 } from "../../fakes/fake-hub.ts";
-import { ggufFile, RecordingLog } from "../fixture.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
+import { ggufFile } from "../fixture.ts";
 
 let folder: string;
 let log: RecordingLog;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LearnedPlans } from "../../../src/neuron/models/learned-plans.ts";
 import type { Estimate } from "../../../src/neuron/models/plan.ts";
-import { RecordingLog } from "../fixture.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
 
 let folder: string;
 let log: RecordingLog;

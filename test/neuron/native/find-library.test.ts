@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { findLibrary, type LibrarySearch } from "../../../src/neuron/native/find-library.ts";
 import type { ProbeReport } from "../../../src/neuron/native/probe.ts";
 import { tryLibrary } from "../../../src/neuron/native/try-library.ts";
-import { RecordingLog } from "../fixture.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
 
 const good = (...deviceKinds: string[]): ProbeReport => ({
   ok: true,

@@ -3,7 +3,7 @@ import { shakeHands } from "../../../src/neuron/rpc/handshake.ts";
 import { RpcServers } from "../../../src/neuron/rpc/rpc-servers.ts";
 import { checkRpcAddress } from "../../../src/neuron/rpc/serve-rpc.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
-import { RecordingLog } from "../fixture.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
 
 describe("RPC servers", () => {
   test("that are missing at the start are taken in when they come up", async () => {
