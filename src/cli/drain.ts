@@ -1,7 +1,10 @@
 import { type AdminDrainResponse, AdminDrainResponseSchema } from "../protocol/drains.ts";
+import { StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
+import { dryRunFlag, getNeuron, printDryRun } from "./client/dry-run.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { type PrintFlags, printAnswer } from "./frame/print-answer.ts";
 
 /** `cortex drain NEURON`: takes a neuron out for maintenance without breaking a stream. */
 export const drainCommand = defineCliCommand({
@@ -14,14 +17,16 @@ export const drainCommand = defineCliCommand({
   args: {
     neuron: { type: "positional", required: true, description: "its name in cortex.toml" },
     wait: { type: "boolean", description: "wait until nothing is left there" },
+    ...dryRunFlag,
     ...clientFlags("900"),
   },
   examples: ["drain workstation", "drain workstation --wait --timeout 0"],
   exits: ["failed", "usage", "unreachable"],
   run: async (args) => {
+    if (args["dry-run"] === true) return await planDrain(args);
     const body = { neuron: args.neuron, ...(args.wait === true ? { wait: true } : {}) };
     const answer = await openClient(args).post("/admin/drain", body, AdminDrainResponseSchema);
-    process.stdout.write(args.json === true ? `${JSON.stringify(answer)}\n` : describe(answer));
+    printAnswer("drain", args, { data: answer, text: describe(answer) });
     return EXIT.ok;
   },
 });
@@ -35,4 +40,22 @@ function describe({ neuron, state, in_flight, moved, not_moved }: AdminDrainResp
       : `${neuron} drains: ${in_flight} in flight; see cortex status`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+async function planDrain(
+  args: Parameters<typeof openClient>[0] & PrintFlags & { readonly neuron: string },
+): Promise<number> {
+  const status = await openClient(args).get("/admin/status?models=loaded", StatusSchema);
+  const { name: neuron, in_flight } = getNeuron(status, args.neuron);
+  const models = status.models.flatMap(({ id, replicas }) =>
+    replicas
+      .filter((replica) => replica.neuron === neuron && replica.state !== "absent")
+      .map((replica) => ({ model: id, neuron, in_flight: replica.in_flight })),
+  );
+  const changes = [{ neuron, in_flight }, ...models].map((change) => ({
+    action: "drain" as const,
+    ...change,
+  }));
+  printDryRun("drain", args, { changes });
+  return EXIT.ok;
 }

@@ -3,6 +3,7 @@ import { type ModelStatus, StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { printAnswer } from "./frame/print-answer.ts";
 import { styleFor } from "./frame/style.ts";
 import { formatTable } from "./frame/table.ts";
 
@@ -14,30 +15,17 @@ export const modelsCommand = defineCliCommand({
   args: clientFlags("10"),
   examples: ["models", "models --json"],
   exits: ["failed", "usage", "unreachable"],
-  run: async ({ host, timeout, json }) => {
+  run: async ({ host, timeout, json, quiet }) => {
     const { models } = await openClient({ host, timeout }).get("/admin/status", StatusSchema);
-    const text =
-      json === true
-        ? JSON.stringify(models)
-        : formatTable(
-            [
-              "MODEL",
-              "STATE",
-              "SIZE",
-              "PARAMETERS",
-              "QUANT",
-              "CONTEXT",
-              "CAN",
-              "NEURONS",
-              "ALIASES",
-            ],
-            models.map(modelRow),
-            {
-              right: ["SIZE", "PARAMETERS", "CONTEXT"],
-              paintHeader: styleFor(process.stdout).bold,
-            },
-          );
-    process.stdout.write(`${text}\n`);
+    const text = formatTable(
+      ["MODEL", "STATE", "SIZE", "PARAMETERS", "QUANT", "CONTEXT", "CAN", "NEURONS", "ALIASES"],
+      models.map(modelRow),
+      {
+        right: ["SIZE", "PARAMETERS", "CONTEXT"],
+        paintHeader: styleFor(process.stdout).bold,
+      },
+    );
+    printAnswer("models", { json, quiet }, { data: { models }, text: `${text}\n` });
     return EXIT.ok;
   },
 });

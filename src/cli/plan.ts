@@ -3,6 +3,7 @@ import { type AdminPlanResponse, AdminPlanResponseSchema } from "../protocol/sta
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { printAnswer } from "./frame/print-answer.ts";
 import { type Style, styleFor } from "./frame/style.ts";
 import { formatTable } from "./frame/table.ts";
 
@@ -33,9 +34,8 @@ export const planCommand = defineCliCommand({
       ...(promptTokens === undefined ? {} : { prompt_tokens: promptTokens }),
     };
     const plan = await openClient(args).post("/admin/plan", body, AdminPlanResponseSchema);
-    const text =
-      args.json === true ? JSON.stringify(plan) : formatPlan(plan, styleFor(process.stdout));
-    process.stdout.write(`${text}\n`);
+    const text = `${formatPlan(plan, styleFor(process.stdout))}\n`;
+    printAnswer("plan", args, { data: plan, text });
     return exitCodeFor(plan);
   },
 });

@@ -5,10 +5,12 @@ import { formatBytes } from "../base/units.ts";
 import type { NeuronConfig } from "../config/neuron-schema.ts";
 import type { HubConnection } from "../hub/hub-request.ts";
 import type { HubSource } from "../hub/hub-source.ts";
-import type { PullProgress, PullResult } from "../hub/pull-model.ts";
+import type { PullPlan, PullProgress, PullResult } from "../hub/pull-model.ts";
+import { dryRunFlag, printDryRun } from "./client/dry-run.ts";
 import { overrideWith } from "./config-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { printAnswer } from "./frame/print-answer.ts";
 import { styleFor } from "./frame/style.ts";
 import { PullProgressView } from "./pull-progress.ts";
 
@@ -40,7 +42,9 @@ export const pullCommand = defineCliCommand({
       default: true,
       description: "fetch a model's projector, too; --no-projector leaves it out",
     },
-    json: { type: "boolean", description: "print what was pulled as JSON" },
+    ...dryRunFlag,
+    json: { type: "boolean", description: "print one line of JSON with schema_version" },
+    quiet: { type: "boolean", alias: "q", description: "print no text, only errors" },
   },
   examples: [
     "pull hf:ggml-org/gemma-3-4b-it-GGUF:Q4_K_M",
@@ -62,23 +66,46 @@ export const pullCommand = defineCliCommand({
         ...overrideWith("--hub-cache", { path: ["supply", "hub_cache"], text: args["hub-cache"] }),
       ],
     });
+    if (args["dry-run"] === true) {
+      const plan = await planOnly(source, args.projector);
+      const changes = plan.files.map(({ path, bytes }) => {
+        return { action: "fetch" as const, model: path, bytes };
+      });
+      const why = "Files that are there already are not fetched again";
+      printDryRun("pull", args, { changes, why });
+      return EXIT.ok;
+    }
     const startedMs = systemClock.monotonicMs();
-    const result = await pull(source, { config, projector: args.projector });
+    const { projector, quiet } = args;
+    const result = await pull(source, { config, projector, quiet: quiet === true });
     const seconds = (systemClock.monotonicMs() - startedMs) / 1000;
-    process.stdout.write(
-      args.json === true
-        ? `${JSON.stringify(toJson(result, seconds))}\n`
-        : describe(result, seconds),
-    );
+    printAnswer("pull", args, { data: toJson(result, seconds), text: describe(result, seconds) });
     return EXIT.ok;
   },
 });
 
+/** Asks the hub which files it would be. */
+async function planOnly(source: HubSource, projector: boolean): Promise<PullPlan> {
+  const { planPull } = await import("../hub/pull-model.ts");
+  const { readHubSettings } = await import("../hub/hub-settings.ts");
+  const settings = await readHubSettings(process.env);
+  const { signal } = new AbortController();
+  return await planPull(source, {
+    connection: { settings, clock: systemClock },
+    projector,
+    signal,
+  });
+}
+
 async function pull(
   source: HubSource,
-  options: { readonly config: NeuronConfig; readonly projector: boolean },
+  options: {
+    readonly config: NeuronConfig;
+    readonly projector: boolean;
+    readonly quiet: boolean;
+  },
 ): Promise<PullResult> {
-  const { config, projector } = options;
+  const { config, projector, quiet } = options;
   const { planPull, runPull } = await import("../hub/pull-model.ts");
   const { readHubSettings } = await import("../hub/hub-settings.ts");
   const { modelFolders } = await import("../neuron/supply/model-folders.ts");
@@ -96,16 +123,19 @@ async function pull(
     const { signal } = interrupt;
     const plan = await planPull(source, { connection, projector, signal });
     const files = plan.files.length === 1 ? "1 file" : `${plan.files.length} files`;
-    view.note(
+    const note = (text: string) => {
+      if (!quiet) view.note(text);
+    };
+    note(
       `${plan.listing.repository}@${plan.listing.commit.slice(0, 7)}: ${files}, ${formatBytes(plan.totalBytes)}`,
     );
     return await runPull(plan, {
       ...{ store, connection, signal },
       budgetBytes: config.supply.disk_bytes_max,
-      onNote: (text) => view.note(text),
+      onNote: note,
       onProgress: (progress) => {
         last = progress;
-        view.show(progress);
+        if (!quiet) view.show(progress);
       },
     });
   } finally {
@@ -140,7 +170,7 @@ function describe(result: PullResult, seconds: number): string {
   return `${result.source}: ${what}\n${result.paths.map((path) => `  ${path}\n`).join("")}`;
 }
 
-function toJson(result: PullResult, seconds: number): object {
+function toJson(result: PullResult, seconds: number) {
   return {
     source: result.source,
     commit: result.commit,

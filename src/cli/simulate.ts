@@ -8,6 +8,7 @@ import type { FareFigures, ReplayReport } from "../simulation/replay-report.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { printAnswer } from "./frame/print-answer.ts";
 import { type Style, styleFor } from "./frame/style.ts";
 import { formatTable } from "./frame/table.ts";
 
@@ -69,11 +70,8 @@ export const simulateCommand = defineCliCommand({
     const before = isCompared ? await run(beforeFiles) : undefined;
     const after = await run({ config: args.config, models: args.models });
     const answer = before === undefined ? after : { before, after };
-    const text =
-      args.json === true
-        ? JSON.stringify(answer)
-        : formatReports({ before, after }, styleFor(process.stdout));
-    process.stdout.write(`${text}\n`);
+    const text = `${formatReports({ before, after }, styleFor(process.stdout))}\n`;
+    printAnswer("simulate", args, { data: answer, text });
     return EXIT.ok;
   },
 });

@@ -6,6 +6,7 @@ import { clientFlags, openClient } from "./client/client-flags.ts";
 import { formatStatus, isDegraded } from "./client/format-status.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { type PrintFlags, printAnswer } from "./frame/print-answer.ts";
 import { styleFor } from "./frame/style.ts";
 
 const WATCH_MS = 1_000;
@@ -27,9 +28,9 @@ export const statusCommand = defineCliCommand({
   },
   examples: ["status", "status --json", "status --watch --host http://gateway:31313"],
   exits: ["failed", "usage", "degraded", "unreachable"],
-  run: async ({ host, timeout, json, watch }) => {
+  run: async ({ host, timeout, json, quiet, watch }) => {
     const client = openClient({ host, timeout });
-    const show = () => showStatus(client, { json: json === true, redraw: watch === true });
+    const show = () => showStatus(client, { json, quiet, redraw: watch === true });
     if (watch !== true) return show();
     const stopped = new AbortController();
     void waitForStopSignal().then(() => stopped.abort());
@@ -44,13 +45,11 @@ export const statusCommand = defineCliCommand({
 
 async function showStatus(
   client: AdminClient,
-  options: { readonly json: boolean; readonly redraw: boolean },
+  options: PrintFlags & { readonly redraw: boolean },
 ): Promise<number> {
   const status = await client.get("/admin/status?models=loaded", StatusSchema);
-  const isScreen = options.redraw && process.stdout.isTTY === true && !options.json;
-  const text = options.json
-    ? `${JSON.stringify(status)}\n`
-    : formatStatus(status, { style: styleFor(process.stdout), nowMs: Date.now() });
-  process.stdout.write(isScreen ? REDRAW + text : text);
+  const isScreen = options.redraw && process.stdout.isTTY === true;
+  const text = formatStatus(status, { style: styleFor(process.stdout), nowMs: Date.now() });
+  printAnswer("status", options, { data: status, text: isScreen ? REDRAW + text : text });
   return isDegraded(status) ? EXIT.degraded : EXIT.ok;
 }

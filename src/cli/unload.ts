@@ -1,8 +1,10 @@
 import { formatBytes } from "../base/units.ts";
-import { AdminUnloadResponseSchema } from "../protocol/status.ts";
+import { AdminUnloadResponseSchema, StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
+import { dryRunFlag, getModel, printDryRun } from "./client/dry-run.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
+import { type PrintFlags, printAnswer } from "./frame/print-answer.ts";
 
 /** `cortex unload MODEL`: frees a model's memory. */
 export const unloadCommand = defineCliCommand({
@@ -17,12 +19,14 @@ export const unloadCommand = defineCliCommand({
       description: "how long its requests may go on (default: 30); 0 cancels them",
     },
     force: { type: "boolean", description: "also what is pinned, or kept loaded by its profile" },
+    ...dryRunFlag,
     ...clientFlags("300"),
   },
   examples: ["unload smollm2", "unload smollm2 --neuron workstation --drain-seconds 0"],
   exits: ["failed", "usage", "unreachable"],
   run: async (args) => {
     const drainSeconds = readWhole(args["drain-seconds"], "--drain-seconds");
+    if (args["dry-run"] === true) return await planUnload(args);
     const body = {
       model: args.model,
       ...(args.neuron === undefined ? {} : { neuron: args.neuron }),
@@ -30,7 +34,7 @@ export const unloadCommand = defineCliCommand({
       ...(args.force === true ? { force: true } : {}),
     };
     const answer = await openClient(args).post("/admin/unload", body, AdminUnloadResponseSchema);
-    process.stdout.write(args.json === true ? `${JSON.stringify(answer)}\n` : describe(answer));
+    printAnswer("unload", args, { data: answer, text: describe(answer) });
     return EXIT.ok;
   },
 });
@@ -45,4 +49,31 @@ function describe(answer: {
       return `${answer.model} is gone from ${neuron}: ${formatBytes(freed_bytes)} freed\n`;
     })
     .join("");
+}
+
+async function planUnload(
+  args: Parameters<typeof openClient>[0] &
+    PrintFlags & {
+      readonly model: string;
+      readonly neuron?: string | undefined;
+      readonly force?: boolean | undefined;
+    },
+): Promise<number> {
+  const model = getModel(await openClient(args).get("/admin/status", StatusSchema), args.model);
+  const held = model.replicas.filter(
+    ({ neuron, state }) =>
+      state !== "absent" && (args.neuron === undefined || neuron === args.neuron),
+  );
+  const pin = args.force === true ? undefined : held.find(({ pinned }) => pinned);
+  if (pin !== undefined) {
+    const why = `${model.id} is pinned on ${pin.neuron}; --force unloads it all the same`;
+    printDryRun("unload", args, { changes: [], why });
+    return EXIT.failed;
+  }
+  const changes = held.map(({ neuron, bytes, in_flight }) => ({
+    ...{ action: "unload" as const, model: model.id, neuron, in_flight },
+    ...(bytes === undefined ? {} : { bytes: bytes.weights + bytes.context + bytes.compute }),
+  }));
+  printDryRun("unload", args, { changes });
+  return EXIT.ok;
 }

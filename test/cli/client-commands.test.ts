@@ -51,12 +51,12 @@ test("status exits with 3 and names what is wrong", async () => {
   expect(stdout).toContain("smollm2 on box is failed: file is damaged (tried again in 9 s)");
 });
 
-test("status --json passes the gateway's answer on", async () => {
+test("status --json puts the gateway's answer into the envelope", async () => {
   const status = sampleStatus();
   server.answer("/admin/status", status);
   const { code, stdout } = await run("status", "--json");
   expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toEqual(status);
+  expect(JSON.parse(stdout)).toEqual({ schema_version: 1, command: "status", ...status });
 });
 
 test("models lists what is on disk, too", async () => {
@@ -65,7 +65,8 @@ test("models lists what is on disk, too", async () => {
   const lines = stdout.split("\n");
   expect(lines[1]).toMatch(/^smollm2 +ready +94 MiB +135M +Q4_1 +8192 +chat +box +small$/);
   expect(lines[2]).toMatch(/^other +absent /);
-  expect(JSON.parse((await run("models", "--json")).stdout)).toHaveLength(2);
+  const { models } = JSON.parse((await run("models", "--json")).stdout) as { models: object[] };
+  expect(models).toHaveLength(2);
 });
 
 test("load sends its flags and says where the model went", async () => {

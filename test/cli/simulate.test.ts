@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Value } from "@sinclair/typebox/value";
+import { commandOutputSchema } from "../../src/protocol/command-output.ts";
 import type { Status } from "../../src/protocol/status.ts";
 import type { ReplayReport } from "../../src/simulation/replay-report.ts";
 import { runMain } from "./run-main.ts";
@@ -79,6 +81,7 @@ describe("cortex simulate", () => {
     expect(table.stdout).toMatch(/^MODEL +REQUESTS +FAILED +LOADS +EVICTIONS/);
     expect(table.stdout).toMatch(/\nall +before +30 +0 /);
     const json = await simulate(...args, "--before-models", "plain.toml", "--json");
+    expect(Value.Check(commandOutputSchema("simulate"), JSON.parse(json.stdout))).toBe(true);
     const { before, after } = JSON.parse(json.stdout) as Record<"before" | "after", ReplayReport>;
     expect(before.total.requests).toBe(30);
     expect(after.models["a"]?.cold_loads).toBe(1);

@@ -19,7 +19,8 @@ export function clientFlags<const Seconds extends string>(timeoutSeconds: Second
       default: timeoutSeconds,
       description: "how long to wait for the answer; 0 waits for ever",
     },
-    json: { type: "boolean", description: "print the gateway's answer as JSON" },
+    json: { type: "boolean", description: "print one line of JSON with schema_version" },
+    quiet: { type: "boolean", alias: "q", description: "print no text, only errors" },
   } as const;
 }
 

@@ -1,0 +1,102 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+import { AdminDrainResponseSchema } from "./drains.ts";
+import {
+  AdminLoadResponseSchema,
+  AdminPlanResponseSchema,
+  AdminUnloadResponseSchema,
+  ModelStatusSchema,
+  StatusSchema,
+} from "./status.ts";
+
+/** Raised when a field of what --json prints is removed or means something else; new fields do not count. */
+export const COMMAND_OUTPUT_VERSION = 1;
+
+/** What a command with --dry-run would do, in order. */
+export const DryRunSchema = t.Object({
+  dry_run: t.Literal(true),
+  changes: t.Array(
+    t.Object({
+      action: t.Union(
+        (["load", "unload", "evict", "drain", "undrain", "pin", "unpin", "fetch"] as const).map(
+          (action) => t.Literal(action),
+        ),
+      ),
+      /** A model, or the file that would be fetched. */
+      model: t.Optional(t.String()),
+      neuron: t.Optional(t.String()),
+      bytes: t.Optional(t.Number()),
+      in_flight: t.Optional(t.Integer()),
+    }),
+  ),
+  /** Why nothing, or not all of it, would be done. */
+  why: t.Optional(t.String()),
+});
+export type DryRun = Static<typeof DryRunSchema>;
+
+const FareSchema = t.Object({
+  requests: t.Integer(),
+  answered: t.Integer(),
+  failed: t.Integer(),
+  cold_loads: t.Integer(),
+  evictions: t.Integer(),
+  waiting_seconds: t.Number(),
+  ttft_seconds: t.Object({
+    mean: t.Number(),
+    p50: t.Number(),
+    p90: t.Number(),
+    p99: t.Number(),
+    max: t.Number(),
+  }),
+});
+
+/** How a replayed log fared under one configuration. */
+const ReplaySchema = t.Object({
+  total: FareSchema,
+  models: t.Record(t.String(), FareSchema),
+  failures: t.Record(t.String(), t.Integer()),
+});
+
+/** What each command prints with --json beside the envelope's own fields. */
+export const COMMAND_OUTPUTS = {
+  status: StatusSchema,
+  models: t.Object({ models: t.Array(ModelStatusSchema) }),
+  load: t.Union([AdminLoadResponseSchema, DryRunSchema]),
+  unload: t.Union([AdminUnloadResponseSchema, DryRunSchema]),
+  plan: AdminPlanResponseSchema,
+  drain: t.Union([AdminDrainResponseSchema, DryRunSchema]),
+  undrain: t.Union([AdminDrainResponseSchema, DryRunSchema]),
+  simulate: t.Union([ReplaySchema, t.Object({ before: ReplaySchema, after: ReplaySchema })]),
+  pull: t.Union([
+    t.Object({
+      source: t.String(),
+      commit: t.String(),
+      bytes: t.Number(),
+      fetched_bytes: t.Number(),
+      seconds: t.Number(),
+      files: t.Array(t.Object({ name: t.String(), path: t.String() })),
+    }),
+    DryRunSchema,
+  ]),
+  version: t.Object({
+    version: t.String(),
+    build: t.Optional(t.String()),
+    bun: t.String(),
+    platform: t.String(),
+    compiled: t.Boolean(),
+    libraries: t.Array(t.String()),
+  }),
+} as const;
+
+export type CommandName = keyof typeof COMMAND_OUTPUTS;
+
+/** The fields that every command prints first, on the one line that is its whole answer. */
+export const EnvelopeSchema = t.Object({
+  schema_version: t.Literal(COMMAND_OUTPUT_VERSION),
+  /** Which command says it; one of {@link COMMAND_OUTPUTS}. */
+  command: t.String(),
+});
+
+/** The schema of a whole line that a command prints with --json. */
+export function commandOutputSchema(command: CommandName) {
+  return t.Intersect([EnvelopeSchema, COMMAND_OUTPUTS[command]]);
+}
