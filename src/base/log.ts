@@ -111,7 +111,9 @@ interface Sink {
 
 function bind(sink: Sink, bound: LogFields): Log {
   const { consola, frequent, format } = sink;
-  const line = (text: string, fields?: LogFields) => format(text, { ...bound, ...fields });
+  const isPlain = Object.keys(bound).length === 0;
+  const line = (text: string, fields: LogFields = {}) =>
+    format(text, isPlain ? fields : { ...bound, ...fields });
   return {
     debug: (text, fields) => consola.debug(line(text, fields)),
     info: (text, fields) => consola.info(line(text, fields)),
@@ -127,10 +129,12 @@ const FORMATS: Record<LogFormat, Sink["format"]> = { text: formatText, json: for
 
 function formatText(text: string, fields: LogFields): string {
   let out = text;
-  for (const [key, value] of Object.entries(fields)) {
+  // A list of entries for each line took more than half of the time of a line.
+  for (const key in fields) {
+    const value = fields[key];
     if (value === undefined) continue;
-    const shown = typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : value;
-    out += ` ${key}=${shown}`;
+    out += ` ${key}=`;
+    out += typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : value;
   }
   return out;
 }
