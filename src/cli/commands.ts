@@ -1,4 +1,10 @@
 import { completionCommand } from "./completion.ts";
+import { configCheckCommand } from "./config/check.ts";
+import { configCommand } from "./config/config.ts";
+import { configDiffCommand } from "./config/diff.ts";
+import { configInitCommand } from "./config/init.ts";
+import { configSchemaCommand } from "./config/schema.ts";
+import { configShowCommand } from "./config/show.ts";
 import { drainCommand } from "./drain.ts";
 import type { CliCommand } from "./frame/cli-command.ts";
 import { gatewayCommand } from "./gateway.ts";
@@ -6,9 +12,13 @@ import { loadCommand } from "./load.ts";
 import { modelsCommand } from "./models.ts";
 import { neuronCommand } from "./neuron.ts";
 import { neuronRpcCommand } from "./neuron-rpc.ts";
+import { pinCommand, unpinCommand } from "./pin.ts";
 import { planCommand } from "./plan.ts";
 import { probeCommand } from "./probe.ts";
+import { psCommand } from "./ps.ts";
 import { pullCommand } from "./pull.ts";
+import { runCommand } from "./run.ts";
+import { showCommand } from "./show.ts";
 import { simulateCommand } from "./simulate.ts";
 import { statusCommand } from "./status.ts";
 import { undrainCommand } from "./undrain.ts";
@@ -16,20 +26,35 @@ import { unloadCommand } from "./unload.ts";
 import { upCommand } from "./up.ts";
 import { versionCommand } from "./version.ts";
 
+const configCommands: readonly CliCommand[] = [
+  configInitCommand,
+  configCheckCommand,
+  configShowCommand,
+  configDiffCommand,
+  configSchemaCommand,
+];
+
 const named: readonly CliCommand[] = [
   upCommand,
   gatewayCommand,
   neuronCommand,
   neuronRpcCommand,
   statusCommand,
+  psCommand,
   modelsCommand,
+  showCommand,
+  runCommand,
   loadCommand,
   unloadCommand,
+  pinCommand,
+  unpinCommand,
   planCommand,
   drainCommand,
   undrainCommand,
   simulateCommand,
   pullCommand,
+  ...configCommands,
+  configCommand(configCommands),
   versionCommand,
   probeCommand,
 ];

@@ -16,5 +16,5 @@ export function overrideWith(
 ): readonly ConfigOverride[] {
   const { path, text, isNumber = false } = options;
   if (text === undefined) return [];
-  return [{ path, value: isNumber ? toNumber(text) : text, flag }];
+  return [{ path, value: isNumber ? toNumber(text) : text, origin: flag }];
 }

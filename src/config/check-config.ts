@@ -3,6 +3,7 @@ import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value"
 import { CortexError } from "../base/errors.ts";
 import { findNearest } from "../base/nearest.ts";
 import { describeAllowed, literalsOf } from "./describe-schema.ts";
+import { describeUnknown } from "./describe-unknown.ts";
 import type { TomlDocument } from "./toml-document.ts";
 import type { TomlPath } from "./toml-positions.ts";
 
@@ -18,22 +19,26 @@ export type CrossCheck<Config> = (config: Config) => readonly ConfigIssue[];
 
 /**
  * Fills in defaults, checks everything and freezes the result. Throws one `invalid_config` that lists every error as
- * `file:line:column: …`, in the file's order. Cross checks run once the schema holds.
+ * `file:line:column: …` with the line and a caret below it, in the file's order; its figures have the first lines
+ * alone. Cross checks run once the schema holds.
  */
 export function checkConfig<S extends TObject>(
   schema: S,
   document: TomlDocument,
   crossChecks: readonly CrossCheck<Static<S>>[] = [],
 ): Static<S> {
-  const filled = Value.Default(schema, structuredClone(document.data));
+  const data = structuredClone(document.data);
   const issues = new Map<string, ConfigIssue>();
+  for (const issue of takeWrongKinds(schema, data)) issues.set(JSON.stringify(issue.path), issue);
+  const filled = Value.Default(schema, data);
   for (const error of Value.Errors(schema, filled)) {
     const issue = toIssue(error, schema);
     // One value can break several rules: the first one says enough.
     const key = JSON.stringify(issue.path);
     if (!issues.has(key)) issues.set(key, issue);
   }
-  if (issues.size > 0) throw toConfigError(document, [...issues.values()]);
+  if (issues.size > 0 || document.refused.length > 0)
+    throw toConfigError(document, [...issues.values()]);
   const config = filled as Static<S>;
   const crossed = crossChecks.flatMap((check) => check(config));
   if (crossed.length > 0) throw toConfigError(document, crossed);
@@ -41,13 +46,19 @@ export function checkConfig<S extends TObject>(
 }
 
 function toConfigError(document: TomlDocument, issues: readonly ConfigIssue[]): CortexError {
-  const lines = issues
-    .map((issue) => ({ where: document.locate(issue.path, issue.at), issue }))
+  const refused = document.refused.map((line) => ({ line, excerpt: [] }));
+  const found = issues
+    .map((issue) => ({ ...document.locate(issue.path, issue.at), issue }))
     .sort((a, b) => compareNaturally(a.where, b.where))
-    .map(({ where, issue }) => `${where}: ${namePath(issue.path)} ${issue.message}`);
-  const count = lines.length === 1 ? "1 error" : `${lines.length} errors`;
-  return new CortexError("invalid_config", `${document.file} has ${count}\n${lines.join("\n")}`, {
-    figures: { errors: lines },
+    .map(({ where, excerpt, issue: { path, message } }) => ({
+      line: `${where}: ${namePath(path)} ${message}`,
+      excerpt,
+    }));
+  const errors = [...found, ...refused];
+  const count = errors.length === 1 ? "1 error" : `${errors.length} errors`;
+  const lines = errors.flatMap(({ line, excerpt }) => [line, ...excerpt]);
+  return new CortexError("invalid_config", [`${document.file} has ${count}`, ...lines].join("\n"), {
+    figures: { errors: errors.map(({ line }) => line) },
   });
 }
 
@@ -73,38 +84,68 @@ function toIssue(error: ValueError, root: TObject): ConfigIssue {
     return { path, at: "key", message: `is missing; it must be ${describeAllowed(error.schema)}` };
   }
   const allowed = describeAllowed(error.schema);
-  const near = findNearest(String(error.value), literalsOf(error.schema));
-  const guess = near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`;
   const shown = showValue(error.value);
+  const guess = guessMeant(error);
   return { path, at: "value", message: `is ${shown}, but must be ${allowed}${guess}` };
 }
 
+/** What somebody who wrote a value of the wrong kind most likely meant; empty when nobody knows. */
+function guessMeant({ value, schema }: ValueError): string {
+  const near = findNearest(String(value).toLowerCase(), literalsOf(schema));
+  if (near !== undefined) return `; did you mean ${JSON.stringify(near)}?`;
+  const { type } = schema as { readonly type?: string };
+  const isPlain = type === "integer" || type === "number";
+  const text = typeof value === "string" ? value : "";
+  if ((isPlain && /^-?\d+$/.test(text)) || (type === "boolean" && /^(true|false)$/.test(text))) {
+    return "; write it without quotes";
+  }
+  return "";
+}
+
+/**
+ * Takes tables where a list of tables must be, and the other way round, out of the data and names them: the defaults
+ * would be merged into them, and the check would find nothing wrong.
+ */
+function takeWrongKinds(
+  schema: TSchema,
+  data: unknown,
+  path: TomlPath = [],
+): readonly ConfigIssue[] {
+  if (Array.isArray(data)) {
+    return data.flatMap((item, index) => takeWrongKinds(schema["items"], item, [...path, index]));
+  }
+  const properties: Readonly<Record<string, TSchema>> = schema?.["properties"] ?? {};
+  if (typeof data !== "object" || data === null) return [];
+  const table = data as Record<string, unknown>;
+  return Object.entries(table).flatMap(([key, value]) => {
+    const inner = Object.hasOwn(properties, key) ? properties[key] : undefined;
+    if (inner === undefined) return [];
+    const own = [...path, key];
+    const message = describeWrongKind(inner, { value, path: own });
+    if (message === undefined) return takeWrongKinds(inner, value, own);
+    delete table[key];
+    return [{ path: own, at: "key" as const, message }];
+  });
+}
+
+function describeWrongKind(
+  schema: TSchema,
+  { value, path }: { readonly value: unknown; readonly path: TomlPath },
+): string | undefined {
+  const header = path.filter((step) => typeof step === "string").join(".");
+  if (schema["type"] === "object" && Array.isArray(value)) {
+    return `is a list, but must be a table; write [${header}]`;
+  }
+  const isTable = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (schema["type"] !== "array" || !isTable || value instanceof Date) return undefined;
+  if (schema["items"]["type"] !== "object") return "is a table, but must be a list";
+  return `is a table, but must be a list of tables; write [[${header}]]`;
+}
+
 function showValue(value: unknown): string {
-  if (typeof value === "bigint") return String(value);
+  if (typeof value === "bigint" || typeof value === "number") return String(value);
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
-function describeUnknown(path: TomlPath, root: TObject): string {
-  const name = String(path.at(-1));
-  const siblings = Object.keys(propertiesAt(root, path.slice(0, -1)));
-  const guess = findNearest(name, siblings);
-  if (guess !== undefined) return `is not a key of cortex; did you mean ${guess}?`;
-  for (const [table, schema] of Object.entries(propertiesAt(root, []))) {
-    if (name in (schema["properties"] ?? {})) {
-      return `is not a key of this table; it belongs under [${table}]`;
-    }
-  }
-  return `is not a key of cortex; the keys here are ${siblings.join(", ")}`;
-}
-
-/** The properties of the object schema that a path leads to; a list's items count as the list. */
-function propertiesAt(root: TObject, path: TomlPath): Readonly<Record<string, TSchema>> {
-  let schema: TSchema = root;
-  for (const step of path) {
-    schema = (typeof step === "number" ? schema["items"] : schema["properties"]?.[step]) ?? {};
-  }
-  return schema["properties"] ?? {};
 }
 
 function deepFreeze<T>(value: T): T {

@@ -2,40 +2,79 @@ import { join } from "node:path";
 import { checkPort, isSameSocket } from "./addresses.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
 import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
-import { type GatewayConfig, GatewayConfigSchema } from "./gateway-schema.ts";
-import { checkTokenVariable } from "./token-variable.ts";
+import type { Environment } from "./environment.ts";
+import { type GatewayConfig, GatewayConfigSchema, type NeuronConfig } from "./gateway-schema.ts";
+import { checkSecret, locateSecretFile } from "./secret.ts";
+import type { TomlDocument } from "./toml-document.ts";
 
 export interface LoadedGatewayConfig {
   readonly config: GatewayConfig;
   /** The file that was read; undefined when the defaults serve. */
   readonly file: string | undefined;
+  /** Knows where each value comes from. */
+  readonly document: TomlDocument;
 }
 
 /**
- * Reads `file`, else /etc/cortex/cortex.toml where it exists, else takes the defaults. Throws `invalid_config` with
- * every error at once. The result is frozen.
+ * Reads `file`, else /etc/cortex/cortex.toml where it exists, else takes the defaults; variables win over the file.
+ * Paths of secrets come back absolute. Throws `invalid_config` with every error at once. The result is frozen.
  */
 export async function loadGatewayConfig(
   options: LoadConfigOptions = {},
 ): Promise<LoadedGatewayConfig> {
+  const env = options.env ?? process.env;
   const { document, file } = await readConfigFile({
     file: options.file,
     fallbackFile: join(options.folder ?? CONFIG_FOLDER, "cortex.toml"),
     overrides: options.overrides ?? [],
+    environment: { schema: GatewayConfigSchema, env },
   });
-  const env = options.env ?? process.env;
+  const withSecrets = options.withSecrets !== false;
   const config = checkConfig(GatewayConfigSchema, document, [
     checkListeners,
     checkNeuronsDiffer,
     checkKeysOfKind,
     checkModelsDiffer,
-    ({ neurons }) =>
-      neurons.flatMap(({ token_env, api_key_env }, index) => [
-        ...checkTokenVariable(["neurons", index, "token_env"], { name: token_env, env }),
-        ...checkTokenVariable(["neurons", index, "api_key_env"], { name: api_key_env, env }),
-      ]),
+    ({ neurons }) => (withSecrets ? checkSecrets(neurons, { env, configFile: file }) : []),
   ]);
-  return { config, file };
+  if (!withSecrets) return { config, file, document };
+  const neurons = config.neurons.map((neuron) => locateSecrets(neuron, { env, configFile: file }));
+  return { config: Object.freeze({ ...config, neurons: freezeList(neurons) }), file, document };
+}
+
+interface SecretPlace {
+  readonly env: Environment;
+  readonly configFile: string | undefined;
+}
+
+function checkSecrets(
+  neurons: readonly NeuronConfig[],
+  place: SecretPlace,
+): readonly ConfigIssue[] {
+  return neurons.flatMap(({ token_env, token_file, api_key_env, api_key_file }, index) => {
+    const table = ["neurons", index];
+    const token = { name: "token", variable: token_env, file: token_file } as const;
+    const key = { name: "api_key", variable: api_key_env, file: api_key_file } as const;
+    return [
+      ...checkSecret(table, { ...token, ...place }),
+      ...checkSecret(table, { ...key, ...place }),
+    ];
+  });
+}
+
+function locateSecrets(neuron: NeuronConfig, place: SecretPlace): NeuronConfig {
+  const { token_file, api_key_file } = neuron;
+  return Object.freeze({
+    ...neuron,
+    ...(token_file === undefined ? {} : { token_file: locateSecretFile(token_file, place) }),
+    ...(api_key_file === undefined ? {} : { api_key_file: locateSecretFile(api_key_file, place) }),
+  });
+}
+
+/** The schema's type has lists that can be written to; nobody does. */
+function freezeList<T>(items: T[]): T[] {
+  Object.freeze(items);
+  return items;
 }
 
 function checkListeners({ gateway }: GatewayConfig): readonly ConfigIssue[] {
@@ -75,8 +114,8 @@ function checkNeuronsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] 
   return issues;
 }
 
-const NEURON_KEYS = ["token_env"] as const;
-const API_KEYS = ["api_key_env", "models", "concurrency_max"] as const;
+const NEURON_KEYS = ["token_env", "token_file"] as const;
+const API_KEYS = ["api_key_env", "api_key_file", "models", "concurrency_max"] as const;
 
 /** A key that does nothing here was meant for something. */
 function checkKeysOfKind({ neurons }: GatewayConfig): readonly ConfigIssue[] {

@@ -3,11 +3,14 @@ import { findNearest } from "../base/nearest.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type ModelProfile, type ModelProfiles, ModelProfilesSchema } from "./models-schema.ts";
+import type { TomlDocument } from "./toml-document.ts";
 
 export interface LoadedModelProfiles {
   readonly profiles: ModelProfiles;
   /** The file that was read; undefined when there are no profiles. */
   readonly file: string | undefined;
+  /** Knows where each value comes from. */
+  readonly document: TomlDocument;
 }
 
 /**
@@ -18,8 +21,8 @@ export async function loadModelProfiles(options: {
   readonly file?: string | undefined;
   /** The cortex.toml that was read. */
   readonly configFile?: string | undefined;
-  /** Names from cortex.toml, which profiles may mention. */
-  readonly neuronNames: readonly string[];
+  /** Names from cortex.toml, which profiles may mention; undefined where nobody knows them. */
+  readonly neuronNames: readonly string[] | undefined;
 }): Promise<LoadedModelProfiles> {
   const { configFile } = options;
   const { document, file } = await readConfigFile({
@@ -33,7 +36,7 @@ export async function loadModelProfiles(options: {
     checkReplicas,
     checkDrafts,
   ]);
-  return { profiles, file };
+  return { profiles, file, document };
 }
 
 /** A name that means two models would make routing depend on the file's order. */
@@ -84,7 +87,7 @@ function meet(a: readonly string[] | undefined, b: readonly string[] | undefined
 
 function checkNeuronsExist(
   { models }: ModelProfiles,
-  names: readonly string[],
+  names: readonly string[] | undefined,
 ): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   for (const [index, { neurons = [] }] of models.entries()) {
@@ -93,7 +96,7 @@ function checkNeuronsExist(
       if (neurons.indexOf(name) < place) {
         issues.push({ path, at: "value", message: `is ${JSON.stringify(name)} for a second time` });
       }
-      if (names.includes(name)) continue;
+      if (names === undefined || names.includes(name)) continue;
       const near = findNearest(name, names);
       const guess = near === undefined ? "" : `; did you mean ${near}?`;
       const message = `is ${JSON.stringify(name)}, which is no neuron of cortex.toml${guess}`;

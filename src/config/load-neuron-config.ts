@@ -4,47 +4,61 @@ import { checkPort } from "./addresses.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
 import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
 import { type NeuronConfig, NeuronConfigSchema } from "./neuron-schema.ts";
-import { checkTokenVariable } from "./token-variable.ts";
+import { checkSecret, locateSecretFile } from "./secret.ts";
+import type { TomlDocument } from "./toml-document.ts";
 
 export interface LoadedNeuronConfig {
   readonly config: NeuronConfig;
   /** The file that was read; undefined when the defaults serve. */
   readonly file: string | undefined;
+  /** Knows where each value comes from. */
+  readonly document: TomlDocument;
 }
 
 /**
- * Reads `file`, else /etc/cortex/neuron.toml where it exists, else takes the defaults. Folders come back as absolute
- * paths. Throws `invalid_config` with every error at once. The result is frozen.
+ * Reads `file`, else /etc/cortex/neuron.toml where it exists, else takes the defaults; variables win over the file.
+ * Folders, and the path of a secret, come back absolute. Throws `invalid_config` with every error at once. The result
+ * is frozen.
  */
 export async function loadNeuronConfig(
-  options: LoadConfigOptions & {
-    /** False where no token is needed and its variable need not be set. */
-    readonly withSecrets?: boolean;
-  } = {},
+  options: LoadConfigOptions = {},
 ): Promise<LoadedNeuronConfig> {
+  const env = options.env ?? process.env;
   const { document, file } = await readConfigFile({
     file: options.file,
     fallbackFile: join(options.folder ?? CONFIG_FOLDER, "neuron.toml"),
     overrides: options.overrides ?? [],
+    environment: { schema: NeuronConfigSchema, env },
   });
-  const env = options.env ?? process.env;
+  const secretPlace = { env, configFile: file };
+  const withSecrets = options.withSecrets !== false;
   const config = checkConfig(NeuronConfigSchema, document, [
     ({ neuron }) => checkPort(["neuron", "listen"], neuron.listen),
     ({ devices }) =>
       devices.rpc.flatMap((endpoint, index) => checkPort(["devices", "rpc", index], endpoint)),
     ({ device_sets }) => checkSetNames(device_sets.map((set) => set.name)),
     ({ neuron }) =>
-      options.withSecrets === false
-        ? []
-        : checkTokenVariable(["neuron", "token_env"], { name: neuron.token_env, env }),
+      withSecrets
+        ? checkSecret(["neuron"], {
+            ...{ name: "token", variable: neuron.token_env, file: neuron.token_file },
+            ...secretPlace,
+          })
+        : [],
   ]);
-  const neuron = Object.freeze({ ...config.neuron, models_dir: toPath(config.neuron.models_dir) });
+  const { token_file } = config.neuron;
+  const neuron = Object.freeze({
+    ...config.neuron,
+    models_dir: toPath(config.neuron.models_dir),
+    ...(token_file === undefined || !withSecrets
+      ? {}
+      : { token_file: locateSecretFile(token_file, secretPlace) }),
+  });
   const { hub_cache_dir } = config.supply;
   const supply = Object.freeze({
     ...config.supply,
     ...(hub_cache_dir === undefined ? {} : { hub_cache_dir: toPath(hub_cache_dir) }),
   });
-  return { config: Object.freeze({ ...config, neuron, supply }), file };
+  return { config: Object.freeze({ ...config, neuron, supply }), file, document };
 }
 
 function toPath(folder: string): string {

@@ -1,9 +1,11 @@
 import { type AST, parseTOML } from "toml-eslint-parser";
 
-/** Where something stands in a file, both from 1. */
+/** Where something stands in a file, line and column from 1. */
 export interface Position {
   readonly line: number;
   readonly column: number;
+  /** Its characters in that line; infinite where it goes on in the next one. */
+  readonly length: number;
 }
 
 /** One step into a document: a key, or an index of a list. */
@@ -23,7 +25,7 @@ export function findPositions(text: string): Map<string, PositionPair> {
   const found = new Map<string, PositionPair>();
   for (const node of parseTOML(text).body[0].body) {
     if (node.type === "TOMLTable") {
-      const start = positionOf(node);
+      const start = positionOfHeader(node);
       addPrefixes(found, node.resolvedKey, { key: start, value: start });
       for (const pair of node.body) addPair(found, node.resolvedKey, pair);
     } else {
@@ -76,6 +78,16 @@ function addPrefixes(
   }
 }
 
-function positionOf(node: { readonly loc: AST.SourceLocation }): Position {
-  return { line: node.loc.start.line, column: node.loc.start.column + 1 };
+/** A table's node ends with its last key; what is marked is its header alone. */
+function positionOfHeader(table: AST.TOMLTable): Position {
+  const { start } = table.loc;
+  const brackets = table.kind === "array" ? 2 : 1;
+  const endColumn = table.key.loc.end.column + brackets;
+  return { line: start.line, column: start.column + 1, length: endColumn - start.column };
+}
+
+function positionOf({ loc }: { readonly loc: AST.SourceLocation }): Position {
+  const isWhole = loc.start.line === loc.end.line;
+  const length = isWhole ? loc.end.column - loc.start.column : Number.POSITIVE_INFINITY;
+  return { line: loc.start.line, column: loc.start.column + 1, length };
 }

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { CortexError, describeError } from "../base/errors.ts";
 import type { Log, LogLevel } from "../base/log.ts";
 import type { NeuronConfig } from "../config/neuron-schema.ts";
+import { readSecret } from "../config/secret.ts";
 import type { Environment } from "../hub/hub-settings.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { NeuronMetrics } from "../metrics/neuron-metrics.ts";
@@ -25,6 +26,7 @@ import { LearnedPlans } from "./models/learned-plans.ts";
 import { PrefixBook, promptRoomOf } from "./models/prefix-book.ts";
 import { ModelRegistry } from "./models/registry.ts";
 import { EventPump } from "./native/event-pump.ts";
+import { type NeuronReload, planReload } from "./plan-reload.ts";
 import { RpcServers } from "./rpc/rpc-servers.ts";
 import { stateFolder } from "./state-folder.ts";
 import { NeuronStatus } from "./status.ts";
@@ -38,6 +40,8 @@ export interface Neuron {
   readonly url: string;
   /** Drains, unloads and closes; later calls wait for the first. */
   stop(): Promise<void>;
+  /** Goes on with what of a new configuration needs no restart. */
+  reload(wanted: NeuronConfig): NeuronReload["change"];
   /** Resolves with an exit code when the daemon must end by itself, so that its supervisor starts it anew. */
   readonly exited: Promise<number>;
 }
@@ -71,7 +75,7 @@ const ENGINE_QUEUE_RESERVE = 512;
 export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   const { config, log } = options;
   const clock = options.clock ?? systemClock;
-  const token = readToken(config);
+  const token = readToken(config, log);
   const host = options.engine ?? (await openHost(options));
   const parts = await assemble({ ...options, clock }, host);
   const server = serve(parts, { token, testFaults: options.testFaults === true });
@@ -97,7 +101,18 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   return {
     url: server.url,
     stop: () => lifecycle.stop(config.neuron.drain_seconds * 1000 + PART_STOP_MS),
+    reload: reloading(config, parts.registry),
     exited: parts.exited,
+  };
+}
+
+function reloading(first: NeuronConfig, registry: ModelRegistry): Neuron["reload"] {
+  let running = first;
+  return (wanted) => {
+    const { config, change } = planReload(running, wanted);
+    running = config;
+    registry.configure(config);
+    return change;
   };
 }
 
@@ -361,14 +376,14 @@ async function openHost(options: NeuronOptions): Promise<EngineHost> {
   });
 }
 
-function readToken(config: NeuronConfig): string | undefined {
-  const name = config.neuron.token_env;
-  if (name === undefined) return undefined;
-  const token = process.env[name];
-  if (token) return token;
+function readToken({ neuron }: NeuronConfig, log: Log): string | undefined {
+  const { token_env: variable, token_file: file } = neuron;
+  const secret = readSecret({ variable, file }, process.env);
+  if (secret?.warning !== undefined) log.warn("Token is open to others", { cause: secret.warning });
+  if (secret !== undefined || variable === undefined) return secret?.value;
   throw new CortexError(
     "invalid_config",
-    `neuron.token_env names ${name}, but that variable is not set`,
+    `neuron.token_env names ${variable}, but that variable is not set`,
   );
 }
 

@@ -6,6 +6,8 @@ test.each([
   ["statsu", ["status", "up"], "status"],
   ["--jsn", ["--json", "--host"], "--json"],
   ["x", ["y"], "y"],
+  ["nmae", ["name", "kind"], "name"],
+  ["q8", ["q5_0", "q8_0", "f16"], "q8_0"],
 ] as const)("%s of %p is %s", (text, candidates, expected) => {
   expect(findNearest(text, candidates)).toBe(expected);
 });

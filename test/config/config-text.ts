@@ -17,7 +17,7 @@ export async function withFiles<T>(
   }
 }
 
-/** The lines of the error that a load ends with, with the folder's name cut away. */
+/** The lines of the error that a load ends with, without the folder's name and excerpts of files. */
 export async function errorLines(load: Promise<unknown>, folder: string): Promise<string[]> {
   const error = await load.then(
     () => undefined,
@@ -26,5 +26,6 @@ export async function errorLines(load: Promise<unknown>, folder: string): Promis
   if (!(error instanceof CortexError) || error.code !== "invalid_config") {
     throw new Error(`Expected invalid_config, got ${String(error)}`);
   }
-  return error.message.replaceAll(`${folder}/`, "").split("\n");
+  const lines = error.message.replaceAll(`${folder}/`, "").split("\n");
+  return lines.filter((line) => !/^ +\d* \| /.test(line));
 }

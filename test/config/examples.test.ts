@@ -15,37 +15,38 @@ const env = { CORTEX_NEURON_TOKEN: "secret", OPENAI_API_KEY: "secret" };
 interface Example {
   readonly name: string;
   readonly schema: TSchema;
-  readonly load: (file: string) => Promise<unknown>;
+  readonly load: (file: string, withSecrets: boolean) => Promise<unknown>;
 }
 
 const EXAMPLES: Example[] = [
   {
     name: "cortex.example.toml",
     schema: GatewayConfigSchema,
-    load: (file: string) => loadGatewayConfig({ file, env }),
+    load: (file, withSecrets) => loadGatewayConfig({ file, env, withSecrets }),
   },
   {
     name: "models.example.toml",
     schema: ModelProfilesSchema,
-    load: (file: string) => loadModelProfiles({ file, neuronNames: ["workstation"] }),
+    load: (file) => loadModelProfiles({ file, neuronNames: ["workstation"] }),
   },
   {
     name: "neuron.example.toml",
     schema: NeuronConfigSchema,
-    load: (file: string) => loadNeuronConfig({ file, env }),
+    load: (file, withSecrets) => loadNeuronConfig({ file, env, withSecrets }),
   },
 ];
 
 describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
   test("loads as it is", async () => {
-    await load(join(FOLDER, name));
+    await load(join(FOLDER, name), true);
   });
 
   test("loads with every commented key switched on", async () => {
     const text = await Bun.file(join(FOLDER, name)).text();
     const full = text.replace(/^# ([a-z_]+ = |\[\[)/gm, "$1");
     await withFiles({ [name]: full }, async (folder) => {
-      await load(join(folder, name));
+      // A variable and a file for one secret are shown beside each other.
+      await load(join(folder, name), false);
     });
   });
 
@@ -62,6 +63,21 @@ describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
   });
 });
 
+test.each(EXAMPLES)("$name says the defaults that its schema has", async ({ name, schema }) => {
+  const text = await Bun.file(join(FOLDER, name)).text();
+  const defaults = listDefaults(schema);
+  const shown = [...text.matchAll(/^((?:# .*\n)*)([a-z_]+) = (.*)$/gm)];
+  for (const [, above = "", key = "", value = ""] of shown) {
+    const known = defaults.get(key);
+    if (known === undefined) continue;
+    // Either the value is the default, or the comment says what the default is.
+    const isDefault = known.includes(value);
+    const other = above.includes("none when left out") ? "[]" : "";
+    const said = /default is ("[^"]*"|[\w-]+)/.exec(above)?.[1] ?? (isDefault ? value : other);
+    expect(`${key} = ${said}`).toBe(`${key} = ${known.includes(said) ? said : known[0]}`);
+  }
+});
+
 test("the examples show the defaults", async () => {
   const { config } = await loadNeuronConfig({ file: join(FOLDER, "neuron.example.toml"), env });
   expect(config).toEqual((await loadNeuronConfig({ folder: "/nonexistent" })).config);
@@ -76,4 +92,21 @@ function leafKeys(schema: TSchema): string[] {
     const inner: TSchema = child["type"] === "array" ? child["items"] : child;
     return inner["type"] === "object" ? leafKeys(inner) : [key];
   });
+}
+
+/** The defaults of each key, as TOML; a key of several tables may have several. */
+function listDefaults(schema: TSchema): Map<string, string[]> {
+  const defaults = new Map<string, string[]>();
+  const walk = (inner: TSchema): void => {
+    const properties: Record<string, TSchema> = inner["properties"] ?? inner["items"]?.properties;
+    for (const [key, child] of Object.entries(properties ?? {})) {
+      const isTable = child["type"] === "object" || child["items"]?.type === "object";
+      if (isTable) walk(child);
+      else if (child["default"] !== undefined) {
+        defaults.set(key, [...(defaults.get(key) ?? []), JSON.stringify(child["default"])]);
+      }
+    }
+  };
+  walk(schema);
+  return defaults;
 }

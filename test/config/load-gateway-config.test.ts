@@ -95,7 +95,8 @@ neurons = [{ name = "a", endpoint = "http://a" }, { name = "b", endpoint = "ftp:
 });
 
 test("a syntax error has file, line and column", async () => {
-  const [line] = await errorsOf("[gateway]\nlisten = \n");
+  const [first, line] = await errorsOf("[gateway]\nlisten = \n");
+  expect(first).toBe("cortex.toml is not TOML");
   expect(line).toStartWith("cortex.toml:2:10: Unexpected character");
 });
 
@@ -220,7 +221,7 @@ models = ["x", { id = "y", name = "x" }]
 });
 
 test("a flag takes the place of the file's value and is named in errors", async () => {
-  const listen = (value: string) => [{ path: ["gateway", "listen"], value, flag: "--listen" }];
+  const listen = (value: string) => [{ path: ["gateway", "listen"], value, origin: "--listen" }];
   await withFiles({ "cortex.toml": MINIMAL }, async (folder) => {
     const { config } = await loadGatewayConfig({ folder, overrides: listen("127.0.0.1:9") });
     expect(config.gateway.listen).toBe("127.0.0.1:9");

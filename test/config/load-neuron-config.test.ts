@@ -17,7 +17,7 @@ test("flags are checked like the file and win over it", async () => {
   await withFiles({ "neuron.toml": "[memory]\nlimit_mib = 7\n" }, async (folder) => {
     const limit = (value: number) => ({
       folder,
-      overrides: [{ path: ["memory", "limit_mib"], value, flag: "--memory-limit-mib" }],
+      overrides: [{ path: ["memory", "limit_mib"], value, origin: "--memory-limit-mib" }],
     });
     expect((await loadNeuronConfig(limit(9))).config.memory.limit_mib).toBe(9);
     expect((await errorLines(loadNeuronConfig(limit(-1)), folder))[1]).toBe(

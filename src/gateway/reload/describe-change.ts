@@ -13,6 +13,8 @@ export interface ConfigChange {
   readonly neurons_added?: string;
   readonly neurons_removed?: string;
   readonly neurons_changed?: string;
+  /** Neurons and APIs whose entry is the same, but the token or key behind it is another one. */
+  readonly secrets_changed?: string;
   readonly profiles_added?: string;
   readonly profiles_removed?: string;
   readonly profiles_changed?: string;
@@ -27,8 +29,12 @@ const RELOADED: readonly string[] = ["eviction.", "limits.", "gateway.log_level"
 /** Names that one field tells before it only counts. */
 const NAMES_TOLD = 20;
 
-/** Compares what runs with what is wanted. */
-export function describeChange(before: FullConfig, after: FullConfig): ConfigChange {
+/** Compares what runs with what is wanted; the names of `rekeyed` have a new token or key in an old entry. */
+export function describeChange(
+  before: FullConfig,
+  after: FullConfig,
+  { rekeyed = [] }: { readonly rekeyed?: readonly string[] } = {},
+): ConfigChange {
   const neurons = compareTables(before.config.neurons, after.config.neurons, ({ name }) => name);
   const profiles = compareTables(before.profiles.models, after.profiles.models, ({ id }) => id);
   const settings = compareSettings(before.config, after.config);
@@ -38,6 +44,7 @@ export function describeChange(before: FullConfig, after: FullConfig): ConfigCha
     ...field("neurons_added", neurons.added),
     ...field("neurons_removed", neurons.removed),
     ...field("neurons_changed", neurons.changed),
+    ...field("secrets_changed", rekeyed),
     ...field("profiles_added", profiles.added),
     ...field("profiles_removed", profiles.removed),
     ...field("profiles_changed", profiles.changed),

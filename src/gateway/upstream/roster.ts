@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../base/clock.ts";
-import { CortexError } from "../../base/errors.ts";
+import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronConfig } from "../../config/gateway-schema.ts";
+import { readSecret } from "../../config/secret.ts";
 import { HttpNeuronApi, type NeuronApi } from "./neuron-api.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -18,6 +19,8 @@ export interface RosterChange {
   readonly added: readonly string[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
+  /** Those of `changed` whose entry is the same: only the token or key behind it is another one. */
+  readonly rekeyed: readonly string[];
 }
 
 /**
@@ -35,6 +38,7 @@ export class Roster {
   readonly #upstreams = new Map<string, Upstream>();
   readonly #apis = new Map<string, NeuronApi>();
   readonly #configs = new Map<string, NeuronConfig>();
+  readonly #secrets = new Map<string, string | undefined>();
   readonly #retired = new Map<Upstream, () => void>();
 
   /** Throws `invalid_config` for a token or key that no header may hold. */
@@ -53,19 +57,25 @@ export class Roster {
     return this.#apis;
   }
 
-  /** Takes the entries of a new configuration, or throws `invalid_config` and changes nothing. */
+  /**
+   * Takes the entries of a new configuration, and reads their tokens and keys anew, or throws `invalid_config` and
+   * changes nothing.
+   */
   configure(neurons: readonly NeuronConfig[]): RosterChange {
-    const differing = neurons.filter(
-      (neuron) => !isDeepStrictEqual(this.#configs.get(neuron.name), neuron),
-    );
-    const secrets = new Map(differing.map((neuron) => [neuron.name, this.#readSecret(neuron)]));
+    const secrets = new Map(neurons.map((neuron) => [neuron.name, this.#readSecret(neuron)]));
+    const isSame = (neuron: NeuronConfig) =>
+      isDeepStrictEqual(this.#configs.get(neuron.name), neuron);
+    const isRekeyed = (neuron: NeuronConfig) =>
+      isSame(neuron) && this.#secrets.get(neuron.name) !== secrets.get(neuron.name);
+    const rekeyed = neurons.filter(isRekeyed).map(({ name }) => name);
+    const differing = neurons.filter((neuron) => !isSame(neuron) || isRekeyed(neuron));
     const named = new Set(neurons.map(({ name }) => name));
     const removed = [...this.#configs.keys()].filter((name) => !named.has(name));
     const changed = differing.map(({ name }) => name).filter((name) => this.#configs.has(name));
     const added = differing.map(({ name }) => name).filter((name) => !this.#configs.has(name));
     for (const name of [...removed, ...changed]) this.#remove(name);
     for (const neuron of differing) this.#add(neuron, secrets.get(neuron.name));
-    return { added, changed, removed };
+    return { added, changed, removed, rekeyed };
   }
 
   /** Closes idle connections, and admits no more requests anywhere. */
@@ -84,6 +94,7 @@ export class Roster {
     const upstream = new Upstream(config, secret);
     this.#upstreams.set(name, upstream);
     this.#configs.set(name, config);
+    this.#secrets.set(name, secret);
     if (kind !== "neuron") return;
     const reports = {
       nowMs: () => clock.nowMs(),
@@ -97,6 +108,7 @@ export class Roster {
     this.#upstreams.delete(name);
     this.#apis.delete(name);
     this.#configs.delete(name);
+    this.#secrets.delete(name);
     if (upstream === undefined) return;
     const cancel = this.#options.clock.after(RETIRE_MS, () => {
       this.#retired.delete(upstream);
@@ -106,16 +118,23 @@ export class Roster {
   }
 
   #readSecret(neuron: NeuronConfig): string | undefined {
-    const variable = neuron.kind === "neuron" ? neuron.token_env : neuron.api_key_env;
-    if (variable === undefined) return undefined;
-    // A secret that was read from a file mostly ends in a newline.
-    const secret = process.env[variable]?.trim();
-    if (secret !== undefined && /[^\x21-\x7e]/.test(secret)) {
-      throw new CortexError("invalid_config", `${variable} holds what no header may hold`);
+    const [variable, file] =
+      neuron.kind === "neuron"
+        ? [neuron.token_env, neuron.token_file]
+        : [neuron.api_key_env, neuron.api_key_file];
+    if (variable === undefined && file === undefined) return undefined;
+    const { log } = this.#options;
+    try {
+      const secret = readSecret({ variable, file }, process.env);
+      if (secret === undefined) {
+        log.warn("Token or key is not set", { neuron: neuron.name, variable });
+      } else if (secret.warning !== undefined) {
+        log.warn("Token or key is open to others", { neuron: neuron.name, cause: secret.warning });
+      }
+      return secret?.value;
+    } catch (thrown) {
+      const text = `Cannot use the token or key of ${neuron.name}: ${describeError(thrown)}`;
+      throw new CortexError("invalid_config", text);
     }
-    if (!secret) {
-      this.#options.log.warn("Token or key is not set", { neuron: neuron.name, variable });
-    }
-    return secret || undefined;
   }
 }

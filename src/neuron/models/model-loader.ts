@@ -46,9 +46,9 @@ const MEBIBYTE = 1024 * 1024;
 /** A host that restarts needs about as long. */
 const LOST_RETRY_SECONDS = 15;
 
-/** Plans loads and carries them out on the device loops. Holds no state of its own. */
+/** Plans loads and carries them out on the device loops. Holds no state but what loads are planned by. */
 export class ModelLoader {
-  readonly #config: NeuronConfig;
+  #config: NeuronConfig;
   readonly #harness: Harness;
   readonly #inventory: DeviceInventory;
   readonly #sets: DeviceSets;
@@ -78,6 +78,11 @@ export class ModelLoader {
     this.#learned = parts.learned;
     this.#onKv = parts.onKv;
     this.#log = parts.log;
+  }
+
+  /** Loads that begin from now on are planned by this. */
+  configure(config: NeuronConfig): void {
+    this.#config = config;
   }
 
   /** Tokens per slot and slots when a load does not say. */

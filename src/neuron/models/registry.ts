@@ -124,6 +124,11 @@ export class ModelRegistry {
     });
   }
 
+  /** See {@link ModelLoader.configure}. */
+  configure(config: NeuronConfig): void {
+    this.#loader.configure(config);
+  }
+
   models(): readonly Model[] {
     return [...this.#models.values()];
   }

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { answerChat, chunk, HeldStream, STREAM_END } from "../../fakes/fake-neuron.ts";
 import { fakeApi, fakeNeuron, gatewayOver } from "../fixture.ts";
 
@@ -136,6 +139,30 @@ describe("reload", () => {
     expect((await gateway.status()).models.map(({ id }) => id)).toEqual(["other"]);
     gateway.reload([]);
     expect((await gateway.status()).neurons).toEqual([]);
+  });
+
+  test("a key file is read again, and its new key holds from then on", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cortex-key-"));
+    const file = join(folder, "cloud.key");
+    try {
+      await Bun.write(file, "first\n");
+      const api = fakeApi("openai", ["m"]);
+      api.key = "first";
+      const apis = [{ api, name: "cloud", entry: { api_key_file: file } }];
+      const gateway = await gatewayOver([], { apis });
+      expect((await gateway.chat("m")).status).toBe(200);
+      expect(gateway.reload([], { apis })).toEqual({});
+      api.key = "second";
+      await Bun.write(file, "second\n");
+      expect(gateway.reload([], { apis })).toEqual({ secrets_changed: "cloud" });
+      await gateway.until(({ neurons }) => neurons[0]?.state === "up");
+      expect((await gateway.chat("m")).status).toBe(200);
+      await Bun.write(file, "");
+      expect(() => gateway.reload([], { apis })).toThrow(`${file} is empty`);
+      expect((await gateway.chat("m")).status).toBe(200);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test("a token that no header may hold is refused, and everything stays", async () => {

@@ -1,0 +1,27 @@
+import { defineCliCommand } from "../frame/cli-command.ts";
+import { EXIT } from "../frame/exit-codes.ts";
+import { kindFlag } from "./kind-flag.ts";
+
+/** `cortex config schema`: the JSON Schema of a kind of file. */
+export const configSchemaCommand = defineCliCommand({
+  name: "config schema",
+  summary: "Print the JSON Schema of a configuration file, for editors",
+  details: [
+    'An editor with TOML support completes and checks a file that begins with "#:schema ./cortex.schema.json".',
+  ],
+  args: {
+    ...kindFlag,
+    json: { type: "boolean", description: "print it on one line" },
+  },
+  examples: [
+    "config schema > cortex.schema.json",
+    "config schema --kind neuron > neuron.schema.json",
+  ],
+  exits: ["usage"],
+  run: async ({ kind, json }) => {
+    const { toJsonSchema } = await import("../../config/json-schema.ts");
+    const schema = toJsonSchema(kind ?? "gateway");
+    process.stdout.write(`${JSON.stringify(schema, undefined, json === true ? undefined : 2)}\n`);
+    return EXIT.ok;
+  },
+});
