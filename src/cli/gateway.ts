@@ -14,9 +14,10 @@ export const gatewayCommand = defineCliCommand({
   summary: "Serve the OpenAI and Anthropic APIs in front of the neurons",
   details: [
     "Reads --config, else /etc/cortex/cortex.toml where it exists, else starts with the defaults;\n" +
-      "models.toml is looked for beside it. Flags win over the file.",
+      "models.toml is looked for beside it. Variables such as CORTEX_GATEWAY__LISTEN win over the file, flags over both.",
     "A changed file, or SIGHUP, is taken up without breaking a request: neurons, profiles, [eviction], [limits] and\n" +
-      "log_level. The log says what needs a restart; a file with an error changes nothing.",
+      "log_level; files with tokens and keys are read again, too. The log says what needs a restart; a file with an\n" +
+      "error changes nothing.",
     "SIGUSR2 starts the program anew, in its present version, and hands it the ports once it serves: no request fails.",
     "SIGINT or SIGTERM lets running requests finish and stops; a second one stops at once.",
   ],
@@ -51,8 +52,7 @@ export const gatewayCommand = defineCliCommand({
   exits: ["failed", "usage"],
   run: async (args) => {
     const { CONFIG_FOLDER } = await import("../config/config-file.ts");
-    const { loadGatewayConfig } = await import("../config/load-gateway-config.ts");
-    const { loadModelProfiles } = await import("../config/load-model-profiles.ts");
+    const { loadGatewayFiles } = await import("../config/load-gateway-files.ts");
     const overrides = [
       ...overrideWith("--listen", { path: ["gateway", "listen"], text: args.listen }),
       ...overrideWith("--metrics-listen", {
@@ -63,11 +63,10 @@ export const gatewayCommand = defineCliCommand({
       ...neuronOverride(splitRepeated(args.neuron)),
     ];
     const load = async () => {
-      const { config, file } = await loadGatewayConfig({ file: args.config, overrides });
-      const neuronNames = config.neurons.map((neuron) => neuron.name);
-      const loaded = await loadModelProfiles({ file: args.models, configFile: file, neuronNames });
-      const files = [file, loaded.file].filter((name) => name !== undefined);
-      return { config, file, files, profiles: loaded.profiles };
+      const { config: file, models: modelsFile } = args;
+      const loaded = await loadGatewayFiles({ file, models: modelsFile, overrides });
+      const { gateway, models, files } = loaded;
+      return { config: gateway.config, file: gateway.file, files, profiles: models.profiles };
     };
     const { ConfigReloader, readStamps } = await import("../gateway/reload/config-reloader.ts");
     const watched = listWatched(args, CONFIG_FOLDER);
@@ -133,5 +132,5 @@ function neuronOverride(pairs: readonly string[]): readonly ConfigOverride[] {
       ? { name: "", endpoint: pair }
       : { name: pair.slice(0, equals), endpoint: pair.slice(equals + 1) };
   });
-  return [{ path: ["neurons"], value: neurons, flag: "--neuron" }];
+  return [{ path: ["neurons"], value: neurons, origin: "--neuron" }];
 }

@@ -1,4 +1,7 @@
-import { CortexError } from "../base/errors.ts";
+import { CortexError, describeError } from "../base/errors.ts";
+import type { LeveledLog } from "../base/log.ts";
+import type { LoadedNeuronConfig } from "../config/load-neuron-config.ts";
+import type { Neuron } from "../neuron/start.ts";
 import { overrideWith } from "./config-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
@@ -14,7 +17,9 @@ export const neuronCommand = defineCliCommand({
   summary: "Run models on this machine's devices",
   details: [
     "Reads --config, else /etc/cortex/neuron.toml where it exists, else starts with the defaults.\n" +
-      "Flags win over the file.",
+      "Variables such as CORTEX_NEURON__LISTEN win over the file, flags over both.",
+    "SIGHUP takes up [[models]], [defaults] but queue_max, [memory] and log_level for loads from then on, without\n" +
+      "breaking a request. The log says what needs a restart; a file with an error changes nothing.",
     "SIGINT or SIGTERM drains and stops; a second one stops at once. The daemon also ends by itself,\n" +
       "with code 1, when a device has failed for good: let a supervisor start it again.",
   ],
@@ -76,16 +81,32 @@ export const neuronCommand = defineCliCommand({
       checkConfig: load,
       start: async (log) => {
         const { startNeuron } = await import("../neuron/start.ts");
-        return startNeuron({
+        const neuron = await startNeuron({
           config,
           log,
           ...(devices.length === 0 ? {} : { deviceFilter: devices }),
           ...(process.env[TEST_FAULTS_VARIABLE] === "1" ? { testFaults: true } : {}),
         });
+        return { ...neuron, reload: () => reload(neuron, { load, log }) };
       },
     });
   },
 });
+
+async function reload(
+  neuron: Neuron,
+  { load, log }: { readonly load: () => Promise<LoadedNeuronConfig>; readonly log: LeveledLog },
+): Promise<void> {
+  try {
+    const { config } = await load();
+    const change = neuron.reload(config);
+    log.setLevel(config.neuron.log_level);
+    const isSame = Object.keys(change).length === 0;
+    log.info(isSame ? "Configuration has no changes" : "Configuration applied", { ...change });
+  } catch (thrown) {
+    log.error("Configuration refused, the old one stays", { cause: describeError(thrown) });
+  }
+}
 
 function readDeviceIndex(text: string): number {
   if (/^\d{1,4}$/.test(text)) return Number(text);

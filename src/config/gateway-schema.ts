@@ -169,8 +169,22 @@ export const GatewayConfigSchema = t.Object(
           token_env: t.Optional(
             t.String({ description: "Environment variable that holds the neuron's bearer token" }),
           ),
+          token_file: t.Optional(
+            t.String({
+              description: "File with that token, or credential:NAME of systemd",
+              minLength: 1,
+              maxLength: 4096,
+            }),
+          ),
           api_key_env: t.Optional(
             t.String({ description: "Environment variable that holds the API's key" }),
+          ),
+          api_key_file: t.Optional(
+            t.String({
+              description: "File with that key, or credential:NAME of systemd",
+              minLength: 1,
+              maxLength: 4096,
+            }),
           ),
           models: t.Optional(
             t.Array(t.Union([modelId, upstreamModel], { expects: UPSTREAM_MODEL }), {

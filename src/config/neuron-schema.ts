@@ -69,6 +69,13 @@ export const NeuronConfigSchema = t.Object(
             description: "Environment variable with a bearer token that callers must send",
           }),
         ),
+        token_file: t.Optional(
+          t.String({
+            description: "File with that token, or credential:NAME of systemd",
+            minLength: 1,
+            maxLength: 4096,
+          }),
+        ),
         body_bytes_max: t.Integer({
           description: "Largest request body, in bytes",
           default: 64 * 1024 * 1024,
