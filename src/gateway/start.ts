@@ -134,8 +134,8 @@ function reloading(
 ): RunningGateway["reload"] {
   let running = first;
   return (wanted) => {
-    const change = describeChange(running, wanted);
-    roster.configure(wanted.config.neurons);
+    const { rekeyed } = roster.configure(wanted.config.neurons);
+    const change = describeChange(running, wanted, { rekeyed });
     running = mergeRunning(running, wanted);
     core.configure(running.config, running.profiles);
     return change;
