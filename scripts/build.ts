@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { VERSION } from "../src/base/version.ts";
+import { bundleDashboard } from "../src/dashboard/bundle.ts";
 import { buildNative } from "./build-native.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -37,7 +38,8 @@ export async function build(options: BuildOptions = {}): Promise<string> {
   const folder = await mkdtemp(join(dirname(outfile), ".build-"));
   const fresh = join(folder, basename(outfile));
   try {
-    await compile(fresh, { library, label: options.label });
+    const dashboard = await writeDashboard(folder);
+    await compile(fresh, { library, dashboard, label: options.label });
     await checkRuns(fresh, { hasLibrary: library !== undefined });
     await rename(fresh, outfile);
   } finally {
@@ -46,12 +48,27 @@ export async function build(options: BuildOptions = {}): Promise<string> {
   return outfile;
 }
 
+/** Bundles the dashboard's page into one file; src/gateway/http/dashboard-assets.ts looks for it by this name. */
+async function writeDashboard(folder: string): Promise<string> {
+  const path = join(folder, "dashboard-bundle.gz");
+  const text = JSON.stringify(await bundleDashboard());
+  await Bun.write(path, Bun.gzipSync(new TextEncoder().encode(text), { level: 9 }));
+  return path;
+}
+
+interface CompileOptions {
+  readonly library: string | undefined;
+  readonly dashboard: string;
+  readonly label: string | undefined;
+}
+
 async function compile(
   outfile: string,
-  { library, label }: { readonly library: string | undefined; readonly label: string | undefined },
+  { library, dashboard, label }: CompileOptions,
 ): Promise<void> {
+  const assets = library === undefined ? [dashboard] : [dashboard, library];
   const result = await Bun.build({
-    entrypoints: library === undefined ? ENTRY_POINTS : [...ENTRY_POINTS, library],
+    entrypoints: [...ENTRY_POINTS, ...assets],
     root: SOURCE,
     target: "bun",
     // Bytecode needs ESM here: 13 ms instead of 41 ms until --help is out.
@@ -60,8 +77,8 @@ async function compile(
     minify: { syntax: true, whitespace: true },
     sourcemap: "inline",
     define: label === undefined ? {} : { CORTEX_BUILD_LABEL: JSON.stringify(label) },
-    loader: { ".so": "file" },
-    // Bun.embeddedFiles then holds the library under its own name, which the neuron looks for.
+    loader: { ".so": "file", ".gz": "file" },
+    // Bun.embeddedFiles then holds library and dashboard under their own names, by which they are looked for.
     naming: { asset: "[name].[ext]" },
     // Files of the folder in which somebody runs cortex are none of its business.
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },

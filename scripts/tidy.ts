@@ -7,7 +7,7 @@ import { checkFunctionLengths, checkLeftovers, checkName, checkSizes } from "./t
 
 const ROOT = join(import.meta.dir, "..");
 /** The files that people write here: no golden data, no generated or foreign code. */
-const PATTERN = "{src,cuda,scripts,test,config}/**/*.{ts,cpp,h,toml}";
+const PATTERN = "{src,cuda,scripts,test,config}/**/*.{ts,tsx,cpp,h,toml}";
 const FOREIGN = /(^|\/)(node_modules|golden|source|lib|build|patches)\//;
 
 /** Every violation of what CONVENTIONS can state as a rule, in the order of files and lines. */
@@ -15,7 +15,7 @@ export function checkTidy(
   sources: readonly SourceText[],
   exemptions: readonly Exemption[] = EXEMPTIONS,
 ): Violation[] {
-  const files = sources.filter(({ path }) => path.endsWith(".ts")).map((it) => new ParsedFile(it));
+  const files = sources.filter(({ path }) => /\.tsx?$/.test(path)).map((it) => new ParsedFile(it));
   const found = [
     ...sources.flatMap((source) => [
       ...checkSizes(source),

@@ -19,7 +19,7 @@ export function checkSizes(file: SourceText): Violation[] {
     found.push({ rule: "file-length", path: file.path, line: FILE_LINES_MAX, message });
   }
   for (const [index, line] of lines.entries()) {
-    if (line.length <= COLUMNS_MAX || (file.path.endsWith(".ts") && !isComment(line))) continue;
+    if (line.length <= COLUMNS_MAX || (/\.tsx?$/.test(file.path) && !isComment(line))) continue;
     const message = `${line.length} columns, the limit is ${COLUMNS_MAX}`;
     found.push({ rule: "columns", path: file.path, line: index + 1, message });
   }
@@ -36,7 +36,7 @@ export function checkName({ path }: Pick<SourceText, "path">): Violation[] {
   const complain = (message: string) => [{ rule: "name", path, line: 1, message }];
   if (VAGUE_NAMES.test(name))
     return complain(`${name} says nothing: name it after its main export`);
-  if (path.endsWith(".ts") && !NAME.test(name)) return complain(`${name} is not kebab-case`);
+  if (/\.tsx?$/.test(path) && !NAME.test(name)) return complain(`${name} is not kebab-case`);
   if (name === "index.ts" && path !== "cuda/index.ts") {
     return complain("index.ts is a file of re-exports or has a better name");
   }

@@ -16,6 +16,7 @@ import { Poller } from "./poller/poller.ts";
 import type { AnswerMemory } from "./proxy/answer-memory.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
 import { type RequestObserver, UNOBSERVED } from "./proxy/ended-request.ts";
+import { LiveRequests } from "./proxy/live-requests.ts";
 import { RetryBudget } from "./proxy/retry-budget.ts";
 import type { NeuronApi } from "./upstream/neuron-api.ts";
 import type { Upstream } from "./upstream/upstream.ts";
@@ -48,6 +49,7 @@ export interface GatewayCore {
   readonly placement: PlacementKeeper;
   readonly defragmenter: Defragmenter;
   readonly dataPlane: DataPlane;
+  readonly live: LiveRequests;
   readonly operations: Operations;
   readonly drainer: Drainer;
   /**
@@ -97,8 +99,9 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     onUnloaded: (reason) => metrics.countEviction(config.eviction.strategy, reason),
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
+  const live = new LiveRequests();
   const dataPlane = new DataPlane({
-    ...{ fleet, upstreams, loads, metrics, requests, random, memory, clock, log },
+    ...{ fleet, upstreams, loads, metrics, live, requests, random, memory, clock, log },
     errors: ERROR_FORMATS,
     retries: new RetryBudget(),
     get queueMax() {
@@ -124,7 +127,8 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     poller.update();
   };
   return {
-    ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, operations, drainer },
+    ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, live },
+    ...{ operations, drainer },
     configure,
   };
 }

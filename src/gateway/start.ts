@@ -8,6 +8,8 @@ import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
 import { assembleCore, type GatewayCore, startCore } from "./core.ts";
+import { Dashboard } from "./dashboard/dashboard.ts";
+import { EventLog } from "./dashboard/event-log.ts";
 import { measureFleet } from "./fleet/status.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
@@ -57,8 +59,10 @@ const HANDED_OVER_DRAIN_MS = 600_000;
  * address cannot be listened on.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { config, profiles, log } = options;
+  const { config, profiles } = options;
   const clock = options.clock ?? systemClock;
+  const events = new EventLog(() => clock.nowMs());
+  const log = events.remember(options.log);
   const requests = await RequestLog.open({ config: config.request_log, log, clock });
   const lifecycle = new Lifecycle({ log, clock });
   const roster = new Roster(config.neurons, {
@@ -74,7 +78,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { upstreams, apis } = roster;
   const holder = newHolderName();
   const core = assembleCore({ config, profiles, ...world, upstreams, apis, holder });
-  const { fleet, loads, poller, dataPlane, operations, drainer } = core;
+  const { fleet, loads, poller, dataPlane, operations, drainer, live } = core;
+  const dashboard = new Dashboard({ fleet, live, operations, metrics, events, clock, log });
 
   lifecycle.add("request log", () => requests.close());
   lifecycle.add("stored responses", () => store.close());
@@ -92,12 +97,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     // The predecessor answers until the neurons are known here.
     if (options.handed?.hasPredecessor === true) await firstContact(poller, clock);
     const handed = options.handed?.claim("clients", address);
-    const routes = { dataPlane, fleet, operations, drainer, responses, log, nowMs };
+    const routes = { dataPlane, fleet, operations, drainer, responses, dashboard, log, nowMs };
     const server = serveClients({ address, bodyBytesMax, handed, ...routes });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());
     let handedOver = false;
     lifecycle.add("requests", () => server.stop({ handedOver }));
+    lifecycle.add("dashboard", dashboard.start());
     await firstContact(poller, clock);
     return {
       url: server.url,

@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import { CortexError } from "../../base/errors.ts";
 import { ENDPOINTS } from "../proxy/endpoints.ts";
 import { type AdminRoutesOptions, adminRoutes } from "./admin.ts";
+import { type DashboardRoutesOptions, dashboardRoutes } from "./dashboard.ts";
 import { type ModelRoutesOptions, modelRoutes } from "./models.ts";
 import { type ProbeRoutesOptions, probeRoutes } from "./probes.ts";
 import { type ResponseRoutesOptions, responseRoutes } from "./responses.ts";
@@ -18,6 +19,8 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/admin/plan", "POST"],
   ["/admin/drain", "POST"],
   ["/admin/undrain", "POST"],
+  ["/ui", "GET, HEAD"],
+  ["/ui/feed", "GET"],
   ["/swagger", "GET, HEAD"],
   ["/swagger/json", "GET, HEAD"],
 ]);
@@ -33,7 +36,8 @@ export interface AppOptions
   extends ModelRoutesOptions,
     ResponseRoutesOptions,
     ProbeRoutesOptions,
-    AdminRoutesOptions {
+    AdminRoutesOptions,
+    DashboardRoutesOptions {
   /** The answer to anything thrown. */
   readonly answerError: (thrown: unknown, request: Request) => Response;
 }
@@ -54,6 +58,7 @@ export function createApp(options: AppOptions) {
     .use(modelRoutes(options))
     .use(responseRoutes(options))
     .use(adminRoutes(options))
+    .use(dashboardRoutes(options))
     .use(swaggerRoutes());
 }
 

@@ -2,6 +2,7 @@ import { HeaderLines } from "../../base/header-lines.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
+import type { Dashboard } from "../dashboard/dashboard.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { Listener, type ListenerOptions } from "../listener/listener.ts";
 import type { ClientRequest, RefusedRequest, Reply, RequestHandler } from "../listener/reply.ts";
@@ -14,6 +15,7 @@ import { readRequestId } from "../proxy/forwarded-headers.ts";
 import type { ErrorAddress } from "../proxy/parts.ts";
 import type { StoredResponses } from "../stored-responses/stored-responses.ts";
 import { createApp, notFound } from "./app.ts";
+import { assertMayLook, FEED_HEADERS, FEED_PATH } from "./dashboard.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
 
 export interface ServerOptions {
@@ -25,6 +27,7 @@ export interface ServerOptions {
   readonly operations: Operations;
   readonly drainer: Drainer;
   readonly responses: StoredResponses;
+  readonly dashboard: Dashboard;
   readonly log: Log;
   readonly nowMs: () => number;
 }
@@ -69,7 +72,9 @@ class ClientHandler implements RequestHandler {
     const requestId = readRequestId(request.headerLines);
     const endpoint = ENDPOINTS.get(request.path);
     if (endpoint === undefined) {
-      void this.#handleQuiet(request, reply, requestId);
+      const isFeed = request.path === FEED_PATH && request.method === "GET";
+      if (isFeed) this.#follow(request, reply, requestId);
+      else void this.#handleQuiet(request, reply, requestId);
       return;
     }
     try {
@@ -90,6 +95,16 @@ class ClientHandler implements RequestHandler {
       requestId,
     });
     this.#sendError(reply, error, { dialect, requestId });
+  }
+
+  /** The dashboard's feed: the framework would collect the whole stream before it sends any of it. */
+  #follow({ peerAddress }: ClientRequest, reply: Reply, requestId: string): void {
+    try {
+      assertMayLook(peerAddress);
+      this.#options.dashboard.follow(reply, `X-Request-Id: ${requestId}\r\n${FEED_HEADERS}`);
+    } catch (thrown) {
+      this.#sendError(reply, thrown, { dialect: "chat", requestId });
+    }
   }
 
   async #handleQuiet(request: ClientRequest, reply: Reply, requestId: string): Promise<void> {

@@ -11,6 +11,7 @@ import type { ExchangeRequest } from "./ask.ts";
 import { type Attempt, planAttempt } from "./attempt.ts";
 import { type AnswerContext, ClientAnswer } from "./client-answer.ts";
 import { Destination } from "./destination.ts";
+import type { LiveRequest, LiveView } from "./live-requests.ts";
 import type { DataPlaneParts, ErrorFormats } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
 import { Resumption } from "./resumption.ts";
@@ -38,7 +39,7 @@ const ESTIMATE = "Content-Type: application/json\r\nX-Cortex-Estimate: true\r\n"
  * elsewhere, translated anew where another dialect is spoken; after it another neuron goes on where {@link Resumption}
  * says that one can, else they become an error event, never a clean end.
  */
-export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
+export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveRequest {
   readonly #parts: DataPlaneParts;
   readonly #request: ExchangeRequest;
   readonly #client: ClientAnswer;
@@ -65,8 +66,23 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   /** Takes its course; call once. The reply gets an answer or an error, unless the client leaves. */
   start(): void {
     this.#parts.retries.noteRequest(this.#request.startMs);
+    this.#parts.live.add(this);
     if (this.#request.stream) this.#client.keepAlive();
     this.#route();
+  }
+
+  describe(): LiveView {
+    const { entry, endpoint, stream, startMs } = this.#request;
+    const { choice } = this.#destination;
+    const firstByteMs = this.#resumption?.firstByteMs ?? this.#firstByteMs;
+    const sent = this.#answer === undefined ? "loading" : "reading";
+    const before = choice === undefined ? "routing" : sent;
+    return {
+      ...{ model: entry.id, endpoint: endpoint.name, stream, startMs, firstByteMs },
+      ...{ neuron: choice?.neuron, reason: choice?.reason },
+      phase: firstByteMs > 0 ? "answering" : before,
+      tokens: this.#relay?.tokens ?? 0,
+    };
   }
 
   // 1. Where to.
@@ -392,6 +408,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents {
   #finish(status: number, act: () => void): void {
     if (this.#done) return;
     this.#done = true;
+    this.#parts.live.remove(this);
     this.#client.stop();
     act();
     const relay = this.#relay;

@@ -9,6 +9,7 @@ import type { ColdLoads } from "../loads/cold-loads.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 import type { RequestObserver } from "./ended-request.ts";
+import type { LiveRequests } from "./live-requests.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
 /** Who is told of an error, and in which answer. */
@@ -33,6 +34,8 @@ export interface DataPlaneParts {
   readonly loads: ColdLoads;
   readonly metrics: GatewayMetrics;
   readonly requests: RequestObserver;
+  /** Those that are under way. */
+  readonly live: LiveRequests;
   readonly memory: AnswerMemory;
   readonly clock: Clock;
   /** A number in [0, 1). */

@@ -1,0 +1,94 @@
+import type { Clock } from "../../base/clock.ts";
+import { describeError, isAbort } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
+import { readTotals } from "../../metrics/read-totals.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { measureFleet } from "../fleet/status.ts";
+import type { Reply } from "../listener/reply.ts";
+import type { Operations } from "../operations/operations.ts";
+import type { LiveRequests } from "../proxy/live-requests.ts";
+import { describeFeed } from "./describe-feed.ts";
+import type { EventLog } from "./event-log.ts";
+import { Feed } from "./feed.ts";
+import { History, SAMPLE_MS } from "./history.ts";
+import { ModelViews } from "./model-views.ts";
+
+export interface DashboardOptions {
+  readonly fleet: Fleet;
+  readonly live: LiveRequests;
+  readonly operations: Operations;
+  readonly metrics: GatewayMetrics;
+  readonly events: EventLog;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What the page at /ui is fed with. Only looks: the fleet, the counters and the requests have other owners. */
+export class Dashboard {
+  readonly #options: DashboardOptions;
+  readonly #history = new History();
+  readonly #models = new ModelViews();
+  readonly #feed: Feed;
+  readonly #startedMs: number;
+  readonly #stopped = new AbortController();
+
+  constructor(options: DashboardOptions) {
+    this.#options = options;
+    const { clock } = options;
+    this.#startedMs = clock.nowMs();
+    this.#feed = new Feed({ clock, readState: () => this.#readState() });
+  }
+
+  /** Begins to keep the history, whether or not anybody looks, and returns what ends it and the feeds. */
+  start(): () => void {
+    void this.#keepHistory();
+    // The feeds' streams would hold up the end of the gateway.
+    return () => {
+      this.#stopped.abort();
+      this.#feed.stop();
+    };
+  }
+
+  async #keepHistory(): Promise<void> {
+    const { clock, log } = this.#options;
+    const { signal } = this.#stopped;
+    try {
+      for (;;) {
+        await this.#sample();
+        await clock.sleep(SAMPLE_MS, signal);
+      }
+    } catch (thrown) {
+      if (signal.aborted || isAbort(thrown)) return;
+      log.error("History ends", { cause: describeError(thrown) });
+    }
+  }
+
+  /** Takes one reading of the counters. */
+  async #sample(): Promise<void> {
+    const { clock, metrics, live, fleet } = this.#options;
+    const totals = await readTotals(metrics.registry);
+    let runningTokens = 0;
+    for (const [request] of live.all) runningTokens += request.describe().tokens;
+    this.#history.note({
+      ...{ nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() },
+      ...{ totals, runningTokens, fleet: measureFleet(fleet) },
+    });
+  }
+
+  /** Answers one page with the feed. @throws CortexError when too many are open */
+  follow(reply: Reply, headers: string): void {
+    this.#feed.follow(reply, headers);
+  }
+
+  #readState() {
+    const { fleet, live, operations, clock, events } = this.#options;
+    const current = describeFeed({
+      ...{ fleet, live, models: this.#models, startedMs: this.#startedMs },
+      status: operations.status({ loadedOnly: true }),
+      nowMs: clock.nowMs(),
+      monotonicMs: clock.monotonicMs(),
+    });
+    return { ...current, events: events.events, history: this.#history.samples };
+  }
+}

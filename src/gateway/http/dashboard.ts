@@ -1,0 +1,88 @@
+import { Elysia } from "elysia";
+import { CortexError } from "../../base/errors.ts";
+import { SSE_HEADERS } from "../../base/sse.ts";
+import { type DashboardAsset, getDashboardAssets } from "./dashboard-assets.ts";
+import { isLoopback } from "./loopback.ts";
+
+export interface DashboardRoutesOptions {
+  /** The peer's address. */
+  readonly addressOf: (request: Request) => string | undefined;
+}
+
+/** Where the page's events come from; the framework would collect the whole stream before it sends any of it. */
+export const FEED_PATH = "/ui/feed";
+
+/** Nothing but the gateway itself, and nobody may show the page within another. */
+const SECURITY_HEADERS = {
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+} as const;
+
+/** The page is asked for anew each time, which costs a 304; what it names never changes. */
+const PAGE_CACHING = "no-cache";
+const ASSET_CACHING = "public, max-age=31536000, immutable";
+
+/** The header lines of the feed's answer. */
+export const FEED_HEADERS = Object.entries({ ...SECURITY_HEADERS, ...SSE_HEADERS })
+  .map(([name, value]) => `${name}: ${value}\r\n`)
+  .join("");
+
+/** The dashboard's page and its files, for the machine itself alone. */
+export function dashboardRoutes({ addressOf }: DashboardRoutesOptions) {
+  return new Elysia({ name: "dashboard", prefix: "/ui" }).guard(
+    { beforeHandle: ({ request }) => assertMayLook(addressOf(request)) },
+    (guarded) =>
+      guarded
+        .get("/", ({ request }) => answerPage(request))
+        .get("/:file", async ({ request, params }) => {
+          const { files } = await getDashboardAssets();
+          const asset = files.get(params.file);
+          if (asset === undefined) {
+            throw new CortexError("route_not_found", `The dashboard has no file '${params.file}'`);
+          }
+          return answerAsset(request, asset);
+        }),
+  );
+}
+
+/**
+ * Lets only the machine itself pass, as for the routes that change state: the page is made for those, and shows the
+ * log and who asks for what.
+ */
+export function assertMayLook(address: string | undefined): void {
+  if (address !== undefined && isLoopback(address)) return;
+  throw new CortexError(
+    "forbidden",
+    `The dashboard answers to this machine alone, not to ${address ?? "unknown"}; ` +
+      "from elsewhere: ssh -L 31313:localhost:31313 HOST",
+  );
+}
+
+async function answerPage(request: Request): Promise<Response> {
+  const { page, tag } = await getDashboardAssets();
+  const headers = { ...SECURITY_HEADERS, "cache-control": PAGE_CACHING, etag: tag };
+  if (request.headers.get("if-none-match") === tag) {
+    return new Response(null, { status: 304, headers });
+  }
+  return new Response(page, {
+    headers: { ...headers, "content-type": "text/html; charset=utf-8" },
+  });
+}
+
+function answerAsset(request: Request, { contentType, gzipped }: DashboardAsset): Response {
+  const headers = {
+    ...SECURITY_HEADERS,
+    "cache-control": ASSET_CACHING,
+    "content-type": contentType,
+    vary: "accept-encoding",
+  };
+  const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
+  if (!takesGzip) return new Response(Bun.gunzipSync(gzipped), { headers });
+  return new Response(gzipped, { headers: { ...headers, "content-encoding": "gzip" } });
+}
