@@ -16,6 +16,27 @@ const busy = async () => {
 };
 const IDLE = { in_flight: 0, slots_busy: 0, queued: 0 };
 
+test("a caller's id of its request comes back, and what is no plain name does not", async () => {
+  const ask = async (id: string) => {
+    const body = JSON.stringify({ model: "alpha", messages: [{ role: "user", content: "hi" }] });
+    const headers = { "x-request-id": id };
+    const url = `${fixture.neuron.url}/v1/chat/completions`;
+    const response = await fetch(url, { method: "POST", headers, body });
+    await response.text();
+    return response.headers.get("x-request-id");
+  };
+  expect(await ask("trace.1-A_b")).toBe("trace.1-A_b");
+  expect(await ask("two words")).toMatch(/^req_/);
+});
+
+test("figures come under the names of vLLM where they are asked for", async () => {
+  await (await fixture.chat({ max_tokens: 3 })).text();
+  const text = await (await fixture.get("/metrics?compat=vllm")).text();
+  expect(text).toContain('vllm:generation_tokens_total{model_name="alpha"} 3');
+  expect(text).toContain('vllm:num_requests_running{model_name="alpha"} 0');
+  expect((await fixture.get("/metrics?compat=tgi")).status).toBe(400);
+});
+
 describe("a chat", () => {
   test("that is streamed passes the engine's chunks on and ends with [DONE]", async () => {
     const response = await fixture.chat({ stream: true, max_tokens: 2 });
