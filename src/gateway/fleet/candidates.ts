@@ -10,8 +10,6 @@ const SLOTS_GUESS = 4;
 /** Reading weights: a cold disk's speed, and what a load costs besides. */
 const LOAD_BYTES_PER_SECOND = 1e9;
 const LOAD_SECONDS_BASE = 2;
-/** The regret of an eviction fades with the victim's idle time like its chance of being wanted. */
-const REGRET_IDLE_MS = 120_000;
 /** Stands for "no room can be made as things are": the last choice, tried so that its figures can be told. */
 const NO_ROOM_SECONDS = 3_600;
 
@@ -207,19 +205,19 @@ export function estimateBytes(report: Model): number {
 }
 
 /**
- * Reload seconds of what would have to go, each times its chance of being wanted again; exact plans come later. The
- * least recently used goes first; they are few, and looking for the next one costs less than sorting them.
+ * Reload seconds of what would have to go, each times its chance of being wanted again, as the evictor reckons it;
+ * exact plans come later. What costs least for its size goes first; they are few, and looking for the next one costs
+ * less than sorting them.
  */
 function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): number {
   let missing = estimateBytes(wanted) - estimateFree(neuron);
   let regret = 0;
   let after: Victim | undefined;
   while (missing > 0) {
-    after = findVictim(neuron, after);
+    after = findVictim(neuron, after, nowMs);
     if (after === undefined) return NO_ROOM_SECONDS;
-    const { report, lastUsedMs } = after;
-    regret += estimateLoadSeconds(report) * Math.exp((lastUsedMs - nowMs) / REGRET_IDLE_MS);
-    missing -= estimateBytes(report);
+    regret += after.secondsPerByte * after.bytes;
+    missing -= after.bytes;
   }
   return regret;
 }
@@ -240,33 +238,40 @@ function estimateFree(neuron: NeuronRecord): number {
 }
 
 interface Victim {
-  readonly report: Model;
-  readonly lastUsedMs: number;
-  /** Its place among the neuron's residents, for those that were used at the same time. */
+  readonly bytes: number;
+  /** Expected reload time for each byte. */
+  readonly secondsPerByte: number;
+  /** Its place among the neuron's residents, for those that cost the same. */
   readonly place: number;
 }
 
-/** The least recently used of those that nobody uses, behind the one that was found before. */
-function findVictim({ residents }: NeuronRecord, after: Victim | undefined): Victim | undefined {
-  const afterMs = after?.lastUsedMs ?? Number.NEGATIVE_INFINITY;
+/** What costs least for its size of those that nobody uses, behind the one that was found before. */
+function findVictim(
+  { residents }: NeuronRecord,
+  after: Victim | undefined,
+  nowMs: number,
+): Victim | undefined {
+  const afterCost = after?.secondsPerByte ?? -1;
   const afterPlace = after?.place ?? -1;
   let found: Model | undefined;
-  let foundMs = Number.POSITIVE_INFINITY;
+  let foundCost = Number.POSITIVE_INFINITY;
   let foundPlace = -1;
   let place = -1;
-  for (const { report, inFlight, lastUsedMs } of residents) {
+  for (const replica of residents) {
+    const { report, inFlight } = replica;
     place += 1;
     if (report?.state !== "ready" || report.pinned || inFlight > 0 || report.in_flight > 0)
       continue;
-    const usedMs = Math.max(lastUsedMs, report.last_used_ms);
-    if (usedMs < afterMs || (usedMs === afterMs && place <= afterPlace)) continue;
-    if (usedMs >= foundMs) continue;
+    const seconds = replica.reuseChance(nowMs) * estimateLoadSeconds(report);
+    const cost = seconds / Math.max(1, estimateBytes(report));
+    if (cost < afterCost || (cost === afterCost && place <= afterPlace)) continue;
+    if (cost >= foundCost) continue;
     found = report;
-    foundMs = usedMs;
+    foundCost = cost;
     foundPlace = place;
   }
   if (found === undefined) return undefined;
-  return { report: found, lastUsedMs: foundMs, place: foundPlace };
+  return { bytes: estimateBytes(found), secondsPerByte: foundCost, place: foundPlace };
 }
 
 function positive(value: number | undefined): number | undefined {

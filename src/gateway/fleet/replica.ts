@@ -1,5 +1,6 @@
 import type { ModelFigures } from "../../protocol/figures.ts";
 import type { Model } from "../../protocol/models.ts";
+import { predictReuse } from "../evictor/reuse.ts";
 import { Circuit } from "./circuit.ts";
 
 /** How a request that a replica served ended, for its measured figures. */
@@ -18,6 +19,9 @@ const COOLDOWN_MS_FIRST = 10_000;
 const COOLDOWN_MS_MAX = 300_000;
 /** The rate of requests that is remembered halves in this time. */
 const RATE_HALF_LIFE_MS = 600_000;
+
+/** The chance of being wanted again moves by a hundredth in this time. */
+const REUSE_AGE_MS = 1_000;
 
 /** One model on one neuron: what it said last and what this gateway itself knows. Changed by the fleet alone. */
 export class Replica {
@@ -43,6 +47,7 @@ export class Replica {
   readySinceMs = 0;
   #uses = 0;
   #usesAtMs = 0;
+  #reuse = { chance: 0, atMs: Number.NEGATIVE_INFINITY, usedMs: 0 };
   #loadFailures = 0;
   #foreignBefore = 0;
   #foreignNow = 0;
@@ -84,6 +89,17 @@ export class Replica {
   /** Requests of this gateway in a second, the older ones counting less: half after 600 s. */
   requestsPerSecond(nowMs: number): number {
     return (this.#usesLeft(nowMs) * Math.LN2 * 1_000) / RATE_HALF_LIFE_MS;
+  }
+
+  /** Chance that it is wanted again soon, as the evictor reckons it; decisions ask for it of a whole fleet. */
+  reuseChance(nowMs: number): number {
+    const usedMs = Math.max(this.lastUsedMs, this.report?.last_used_ms ?? 0);
+    const { chance, atMs, usedMs: before } = this.#reuse;
+    if (usedMs === before && Math.abs(nowMs - atMs) < REUSE_AGE_MS) return chance;
+    const requestsPerSecond = this.requestsPerSecond(nowMs);
+    const idleSeconds = (nowMs - usedMs) / 1_000;
+    this.#reuse = { chance: predictReuse({ requestsPerSecond, idleSeconds }), atMs: nowMs, usedMs };
+    return this.#reuse.chance;
   }
 
   #usesLeft(nowMs: number): number {
