@@ -120,7 +120,8 @@ function timeDecisions(fleet: Fleet, source: string): number[] {
     for (const { neuron } of fleet.warmCandidates(entry, undefined)) {
       const own = agent % Math.max(1, HOT[source] ?? 1) === Number(neuron.slice("neuron".length));
       const prompt = readPrompt(fleet, source, own ? body : agentBody(-1, 0));
-      prompt.noteSent({ neuron, cacheTokens: 400_000, tellsCached: true });
+      // Long ago: all of it has been read.
+      prompt.noteSent({ neuron, cacheTokens: 400_000, tellsCached: true, nowMs: -1e9 });
     }
   }
   const prompts = agents.map((body) => readPrompt(fleet, source, body));

@@ -23,6 +23,10 @@ export interface SentTo {
   readonly cacheTokens: number;
   /** Whether it says in every answer how much was cached; an API may count that and not tell. */
   readonly tellsCached: boolean;
+  /** How fast it reads; a guess when absent. */
+  readonly prefillTokensPerSecond?: number | undefined;
+  /** When, if not when it was routed: a load may have come first. */
+  readonly nowMs?: number;
 }
 
 /** What an answer says of the prompt. */
@@ -94,6 +98,18 @@ export class KnownPrompt implements Prompt {
     return (model.find(neuron)?.prefixes.bytes ?? 0) / model.figures.bytesPerToken;
   };
 
+  /** Seconds that the neuron has yet to read of other prompts. */
+  readonly pendingSeconds = (neuron: string): number => {
+    const { model, nowMs } = this.#source;
+    return model.find(neuron)?.pending.seconds(nowMs) ?? 0;
+  };
+
+  /** Requests that came to the neuron lately. */
+  readonly requestsPerSecond = (neuron: string): number => {
+    const { model, nowMs } = this.#source;
+    return model.find(neuron)?.rate.perSecond(nowMs) ?? 0;
+  };
+
   /** Its beginnings as neurons are told them; "" for a short one. */
   formatHeader(): string {
     return formatPrefixHeader(this.#source.chain.keys.map(formatKey));
@@ -117,8 +133,11 @@ export class KnownPrompt implements Prompt {
     const { model, chain, session, sessions, nowMs } = this.#source;
     if (session !== undefined) sessions.note(session, to.neuron, nowMs);
     this.#sent = { to, held: 0, lastUse: 0 };
-    if (chain.keys.length === 0) return;
     const replica = model.ensure(to.neuron);
+    const at = { nowMs: to.nowMs ?? nowMs, tokensPerSecond: to.prefillTokensPerSecond };
+    replica.pending.add(Math.max(0, this.promptTokens - this.cachedTokens(to.neuron)), at);
+    replica.rate.note(at.nowMs);
+    if (chain.keys.length === 0) return;
     const { prefixes } = replica;
     const held = prefixes.count(chain);
     this.#sent = { to, held, lastUse: prefixes.lastUse(chain.keys[held - 1]) };

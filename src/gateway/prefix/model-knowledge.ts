@@ -1,5 +1,7 @@
 import { HeldPrefixes } from "./held-prefixes.ts";
 import { ModelFigures } from "./model-figures.ts";
+import { PendingPrefill } from "./pending-prefill.ts";
+import { RecentRate } from "./recent-rate.ts";
 
 /** Weight of the newest answer in how far knowledge is trusted. */
 const NEWEST_WEIGHT = 0.2;
@@ -7,6 +9,8 @@ const NEWEST_WEIGHT = 0.2;
 /** What is known of one replica's caches. */
 export class ReplicaKnowledge {
   readonly prefixes = new HeldPrefixes();
+  readonly pending = new PendingPrefill();
+  readonly rate = new RecentRate();
   #trust = 1;
   #tells = false;
   #isTold = false;

@@ -141,7 +141,13 @@ export class Destination {
     const { neuron, report } = replica;
     const isOurs = this.#parts.fleet.findNeuron(neuron)?.loads === true;
     const cacheTokens = isOurs && report !== undefined ? report.slots * report.context : 0;
-    this.#request.prompt.noteSent({ neuron, cacheTokens, tellsCached: isOurs });
+    this.#request.prompt.noteSent({
+      neuron,
+      cacheTokens,
+      tellsCached: isOurs,
+      prefillTokensPerSecond: report?.prefill_tokens_per_second,
+      nowMs: this.#parts.clock.monotonicMs(),
+    });
   }
 
   #chosen(): RouteChoice {

@@ -31,6 +31,10 @@ export interface Prompt {
   readonly cachedTokens?: ((neuron: string) => number) | undefined;
   /** Tokens of any prompts that a neuron's cache holds: reading another one there may cost some of them. */
   readonly heldTokens?: ((neuron: string) => number) | undefined;
+  /** Seconds that a neuron has yet to read of prompts that were sent there before. */
+  readonly pendingSeconds?: ((neuron: string) => number) | undefined;
+  /** Requests for the model that came to a neuron lately, in a second. */
+  readonly requestsPerSecond?: ((neuron: string) => number) | undefined;
   /** Tokens that its answer will have, which matters where neurons differ in speed; 0 leaves that out. */
   readonly answerTokens?: number;
 }
@@ -38,13 +42,13 @@ export interface Prompt {
 /** What a candidate's predicted seconds are made of. */
 export interface Prediction {
   readonly neuron: string;
-  /** Wait for a slot. */
+  /** Wait for a slot, and for prompts that are read before. */
   readonly queueSeconds: number;
   /** Rest of a load that is on its way, or the whole of one that would have to begin. */
   readonly loadSeconds: number;
   /** Reading what of the prompt is not cached, were nobody else there. */
   readonly prefillSeconds: number;
-  /** What the prefill is multiplied by for those who are there. */
+  /** What the prefill is multiplied by for those who are there, or are expected. */
   readonly crowding: number;
   /** What the answer takes longer than on the fastest neuron, where it is much slower. */
   readonly decodeSeconds: number;
@@ -60,6 +64,8 @@ export interface Prediction {
  * worse (simulated).
  */
 const CROWDING = 6;
+/** Weight of the requests that are expected while the prompt is read: the next turns of those who were there. */
+const EXPECTED = 2;
 /** A speed to start from while nobody has measured one. */
 const PREFILL_TOKENS_PER_SECOND_GUESS = 1_000;
 /** A duration to start from while nobody has measured one. */
@@ -85,10 +91,14 @@ export function predictWarm(
   const cachedTokens = loadingSeconds > 0 ? 0 : Math.max(0, Math.min(known, promptTokens));
   const ahead = inFlight - slots + 1;
   const service = candidate.serviceSeconds ?? SERVICE_SECONDS_GUESS;
-  const queueSeconds = ahead > 0 ? (ahead * service) / slots : 0;
+  const slotSeconds = ahead > 0 ? (ahead * service) / slots : 0;
+  // Whatever speed was believed, nothing is left to read where nobody is.
+  const pendingSeconds = inFlight > 0 ? (prompt.pendingSeconds?.(neuron) ?? 0) : 0;
+  const queueSeconds = slotSeconds + pendingSeconds;
   const prefill = candidate.prefillTokensPerSecond ?? PREFILL_TOKENS_PER_SECOND_GUESS;
   const prefillSeconds = (promptTokens - cachedTokens) / prefill;
-  const crowding = 1 + (CROWDING * inFlight) / slots;
+  const expected = (prompt.requestsPerSecond?.(neuron) ?? 0) * prefillSeconds;
+  const crowding = 1 + (CROWDING * inFlight) / slots + EXPECTED * expected;
   const decodeSeconds = predictDecode(candidate, prompt, options.fastest ?? 0);
   return {
     neuron,

@@ -48,6 +48,8 @@ export interface RouteChoice {
 const COLD_PATIENCE_SECONDS = 2;
 /** From this many candidates on, the better of two drawn ones is as good and spreads several gateways. */
 const DRAW_FROM = 8;
+/** Weight of each request that waits for a slot already, in a decision for a cold replica. */
+const PRESSURE = 2;
 /** A session stays for at most this much more than the best would take. */
 const STICKY_SECONDS_MAX = 1;
 /** Nobody feels this: among neurons that differ by less, the one whose cache has least to lose is better. */
@@ -55,8 +57,8 @@ const TIE_SECONDS = 0.05;
 
 /**
  * Picks the candidate with the least predicted seconds to the first token:
- * 1. queue wait, when more requests are there than slots;
- * 2. uncached prompt tokens / prefill speed x (1 + 6 x in flight / slots);
+ * 1. queue wait, when more requests are there than slots, and what is left to read of prompts before;
+ * 2. uncached prompt tokens / prefill speed x (1 + 6 x in flight / slots + 2 x requests expected meanwhile);
  * 3. where neurons differ in speed, what the answer takes longer than on the fastest;
  * 4. cold: load seconds and eviction regret.
  * Where a measured speed is missing, candidates with clearly more in flight than the least loaded one are left out.
@@ -67,8 +69,18 @@ export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
   const cold = chooseCold(question);
   if (cold === undefined) return warm;
   if (warm === undefined) return toColdChoice(cold);
-  const worthWaiting = warm.seconds <= COLD_PATIENCE_SECONDS + cold.loadSeconds;
-  return worthWaiting || warm.seconds <= cold.seconds ? warm : toColdChoice(cold);
+  const seconds = warm.seconds * pressureOf(question.warm);
+  const worthWaiting = seconds <= COLD_PATIENCE_SECONDS + cold.loadSeconds;
+  return worthWaiting || seconds <= cold.seconds ? warm : toColdChoice(cold);
+}
+
+/** By how much a wait counts more for those who wait as well: another replica would spare them a part of theirs. */
+function pressureOf(warm: readonly WarmCandidate[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { inFlight, slots } of warm) {
+    least = Math.min(least, Math.max(0, inFlight - slots) / slots);
+  }
+  return 1 + PRESSURE * least;
 }
 
 function chooseWarm(question: RouteQuestion): RouteChoice | undefined {

@@ -132,6 +132,30 @@ describe("router", () => {
     expect(route([busy], [cold("cold")], 100)?.neuron).toBe("cold");
   });
 
+  test("loads another replica sooner when many wait for a slot already", () => {
+    const question = (inFlight: number) => [
+      warm("warm", { inFlight, serviceSeconds: 96 / (inFlight - 3) }),
+    ];
+    const load = [cold("cold", { loadSeconds: 35 })];
+    expect(route(question(4), load, 100)?.neuron).toBe("warm");
+    expect(route(question(16), load, 100)?.neuron).toBe("cold");
+  });
+
+  test("counts what is left to read of prompts before, but not where nobody is", () => {
+    const prompt = { promptTokens: 1_000, pendingSeconds: () => 5 };
+    expect(predictWarm(warm("a", { inFlight: 1 }), prompt)).toMatchObject({ queueSeconds: 5 });
+    expect(predictWarm(warm("a"), prompt)).toMatchObject({ queueSeconds: 0, seconds: 1 });
+  });
+
+  test("brings a long prompt where fewer next turns are expected, and minds it little for a short one", () => {
+    const requestsPerSecond = (neuron: string) => (neuron === "a" ? 0.1 : 0);
+    const both = [warm("a"), warm("b")];
+    const long = { promptTokens: 10_000, requestsPerSecond };
+    expect(routeWith({ prompt: long, warm: both })?.neuron).toBe("b");
+    const short = predictWarm(warm("a"), { promptTokens: 100, requestsPerSecond });
+    expect(short.crowding).toBeLessThan(1.1);
+  });
+
   test("counts only what of the prompt is not cached", () => {
     const cachedTokens = (neuron: string) => (neuron === "b" ? 9_000 : 0);
     const prompt = { promptTokens: 10_000, cachedTokens };
