@@ -16,7 +16,6 @@ const REDRAW = "\u001B[H\u001B[J";
 /** `cortex status`: what the gateway sees. */
 export const statusCommand = defineCliCommand({
   name: "status",
-  aliases: ["ps"],
   summary: "Show neurons, devices and loaded models",
   details: [
     "FREE is memory that models may still take. TOK/S is what one request gets while it decodes.\n" +

@@ -33,6 +33,32 @@ export const DryRunSchema = t.Object({
 });
 export type DryRun = Static<typeof DryRunSchema>;
 
+/** A model that is in memory, or on its way there. */
+const RunningModelSchema = t.Object({
+  model: t.String(),
+  neuron: t.String(),
+  state: t.String(),
+  progress: t.Optional(t.Number()),
+  slots: t.Integer(),
+  slots_busy: t.Integer(),
+  in_flight: t.Integer(),
+  waiting: t.Integer(),
+  pinned: t.Boolean(),
+  tokens_per_second: t.Optional(t.Number()),
+  memory_bytes: t.Optional(t.Number()),
+  /** Missing while it is busy, and where nobody has used it yet. */
+  idle_seconds: t.Optional(t.Number()),
+});
+export type RunningModel = Static<typeof RunningModelSchema>;
+
+/** Where a model is ready, and where its pin was changed. */
+const PinSchema = t.Object({
+  model: t.String(),
+  pinned: t.Boolean(),
+  neurons: t.Array(t.String()),
+  changed: t.Array(t.String()),
+});
+
 const FareSchema = t.Object({
   requests: t.Integer(),
   answered: t.Integer(),
@@ -56,9 +82,23 @@ const ReplaySchema = t.Object({
   failures: t.Record(t.String(), t.Integer()),
 });
 
+/** A kind of configuration file and the file; null where the defaults serve. */
+const ConfigFileSchema = t.Object({ kind: t.String(), file: t.Union([t.String(), t.Null()]) });
+
 /** What each command prints with --json beside the envelope's own fields. */
 export const COMMAND_OUTPUTS = {
   status: StatusSchema,
+  ps: t.Object({ running: t.Array(RunningModelSchema) }),
+  show: ModelStatusSchema,
+  pin: t.Union([PinSchema, DryRunSchema]),
+  unpin: t.Union([PinSchema, DryRunSchema]),
+  run: t.Object({
+    model: t.String(),
+    text: t.String(),
+    finish_reason: t.Optional(t.String()),
+    prompt_tokens: t.Optional(t.Integer()),
+    completion_tokens: t.Optional(t.Integer()),
+  }),
   models: t.Object({ models: t.Array(ModelStatusSchema) }),
   load: t.Union([AdminLoadResponseSchema, DryRunSchema]),
   unload: t.Union([AdminUnloadResponseSchema, DryRunSchema]),
@@ -77,6 +117,31 @@ export const COMMAND_OUTPUTS = {
     }),
     DryRunSchema,
   ]),
+  "config init": t.Object({ kind: t.String(), file: t.String() }),
+  "config check": t.Object({
+    files: t.Array(
+      t.Intersect([
+        ConfigFileSchema,
+        t.Object({ errors: t.Array(t.String()), warnings: t.Array(t.String()) }),
+      ]),
+    ),
+  }),
+  "config show": t.Object({
+    files: t.Array(
+      t.Intersect([
+        ConfigFileSchema,
+        t.Object({
+          config: t.Unknown(),
+          /** By key: default, FILE:LINE or a variable. */
+          origins: t.Optional(t.Record(t.String(), t.String())),
+        }),
+      ]),
+    ),
+  }),
+  "config diff": t.Object({
+    /** null where the key is left out. */
+    changes: t.Array(t.Object({ key: t.String(), from: t.Unknown(), to: t.Unknown() })),
+  }),
   version: t.Object({
     version: t.String(),
     build: t.Optional(t.String()),

@@ -59,6 +59,44 @@ test("status --json puts the gateway's answer into the envelope", async () => {
   expect(JSON.parse(stdout)).toEqual({ schema_version: 1, command: "status", ...status });
 });
 
+test("ps lists what is in memory and nothing else", async () => {
+  server.answer("/admin/status", sampleStatus());
+  const { code, stdout } = await run("ps");
+  expect({ code, stdout: stdout.split("\n") }).toEqual({
+    code: 0,
+    stdout: [
+      "MODEL             NEURON  STATE  SLOTS  TOK/S   MEMORY  IDLE",
+      "smollm2 (pinned)  box     ready    2/4   81.3  1.5 GiB  busy",
+      "",
+    ],
+  });
+  server.answer("/admin/status", sampleStatus({ models: [] }));
+  expect((await run("ps")).stdout).toBe("Nothing is loaded\n");
+});
+
+test("show tells of one model by its alias, and which one does not exist", async () => {
+  server.answer("/admin/status", sampleStatus());
+  const { stdout } = await run("show", "small");
+  expect(stdout).toStartWith("smollm2\n");
+  expect(stdout).toMatch(/\n {2}quantization +Q4_1\n/);
+  expect(stdout).toMatch(/\nbox +ready +0 +1\.5 GiB +8192 +2\/4 +- +81\.3 +yes\n/);
+  expect((await run("show", "none")).stderr).toContain("Model 'none' does not exist");
+});
+
+test("unpin takes a pin back where it is, and pin loads nothing", async () => {
+  server.answer("/admin/status", sampleStatus());
+  server.answer("/admin/load", { model: "smollm2", neuron: "box", seconds: 0 });
+  const loads = () => server.asked.filter(({ path }) => path === "/admin/load");
+  expect((await run("pin", "small")).stdout).toBe("smollm2 is pinned on box\n");
+  expect(loads()).toEqual([]);
+  expect((await run("unpin", "small")).stdout).toBe("smollm2 is not pinned any more on box\n");
+  const body = { model: "smollm2", neuron: "box", pinned: false };
+  expect(loads()).toEqual([{ method: "POST", path: "/admin/load", body }]);
+  const { code, stderr } = await run("pin", "other");
+  expect(code).toBe(1);
+  expect(stderr).toContain("cortex load other --pin");
+});
+
 test("models lists what is on disk, too", async () => {
   server.answer("/admin/status", sampleStatus());
   const { stdout } = await run("models");

@@ -27,6 +27,11 @@ afterEach(() => server.stop());
 
 const LINES: readonly (readonly [CommandName, ...string[]])[] = [
   ["status"],
+  ["ps"],
+  ["show", "small"],
+  ["pin", "smollm2"],
+  ["unpin", "smollm2", "--neuron", "box"],
+  ["unpin", "smollm2", "--dry-run"],
   ["models"],
   ["plan", "other"],
   ["load", "smollm2"],
