@@ -4,6 +4,7 @@ import { CortexError } from "../../base/errors.ts";
 import { CONFIG_KIND_NAMES, type ConfigKind } from "../../config/config-kind-names.ts";
 import { defineCliCommand } from "../frame/cli-command.ts";
 import { EXIT } from "../frame/exit-codes.ts";
+import { printAnswer } from "../frame/print-answer.ts";
 import { kindFlag } from "./kind-flag.ts";
 
 /** `cortex config check`: every error of one file or of all of them at once. */
@@ -34,9 +35,9 @@ export const configCheckCommand = defineCliCommand({
     }
     if (args.json === true) {
       const files = results.map(({ kind, file, errors, warnings }) => ({
-        ...{ kind, file: file ?? null, errors, warnings },
+        ...{ kind, file: file ?? null, errors: [...errors], warnings: [...warnings] },
       }));
-      process.stdout.write(`${JSON.stringify({ files })}\n`);
+      printAnswer("config check", { json: true }, { data: { files }, text: "" });
       return results.some(({ error }) => error !== undefined) ? EXIT.usage : EXIT.ok;
     }
     const { joinConfigErrors } = await import("../../config/load-gateway-files.ts");

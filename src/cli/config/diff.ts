@@ -1,6 +1,7 @@
 import type { ConfigKind } from "../../config/config-kind-names.ts";
 import { defineCliCommand } from "../frame/cli-command.ts";
 import { EXIT } from "../frame/exit-codes.ts";
+import { printAnswer } from "../frame/print-answer.ts";
 import { styleFor } from "../frame/style.ts";
 import { formatTable } from "../frame/table.ts";
 import { kindFlag } from "./kind-flag.ts";
@@ -34,7 +35,7 @@ export const configDiffCommand = defineCliCommand({
       await listNamed(kind, after),
     );
     if (json === true) {
-      process.stdout.write(`${JSON.stringify(changes)}\n`);
+      printAnswer("config diff", { json: true }, { data: { changes: [...changes] }, text: "" });
     } else if (changes.length === 0) {
       process.stdout.write("No differences\n");
     } else {

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { CortexError } from "../../base/errors.ts";
 import { defineCliCommand } from "../frame/cli-command.ts";
 import { EXIT } from "../frame/exit-codes.ts";
+import { printAnswer } from "../frame/print-answer.ts";
 import { kindFlag } from "./kind-flag.ts";
 
 /** `cortex config init`: writes a commented example. */
@@ -44,11 +45,8 @@ export const configInitCommand = defineCliCommand({
         hint: `cortex config init ${file} --kind ${kind} --force, which overwrites it`,
       });
     }
-    process.stdout.write(
-      args.json === true
-        ? `${JSON.stringify({ kind, file })}\n`
-        : `${file}: written, with every key and its default\n`,
-    );
+    const written = `${file}: written, with every key and its default\n`;
+    printAnswer("config init", { json: args.json }, { data: { kind, file }, text: written });
     return EXIT.ok;
   },
 });

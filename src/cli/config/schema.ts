@@ -9,19 +9,16 @@ export const configSchemaCommand = defineCliCommand({
   details: [
     'An editor with TOML support completes and checks a file that begins with "#:schema ./cortex.schema.json".',
   ],
-  args: {
-    ...kindFlag,
-    json: { type: "boolean", description: "print it on one line" },
-  },
+  args: kindFlag,
   examples: [
     "config schema > cortex.schema.json",
     "config schema --kind neuron > neuron.schema.json",
   ],
   exits: ["usage"],
-  run: async ({ kind, json }) => {
+  run: async ({ kind }) => {
     const { toJsonSchema } = await import("../../config/json-schema.ts");
     const schema = toJsonSchema(kind ?? "gateway");
-    process.stdout.write(`${JSON.stringify(schema, undefined, json === true ? undefined : 2)}\n`);
+    process.stdout.write(`${JSON.stringify(schema, undefined, 2)}\n`);
     return EXIT.ok;
   },
 });

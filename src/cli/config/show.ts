@@ -2,6 +2,7 @@ import type { ConfigKind } from "../../config/config-kind-names.ts";
 import type { LoadedConfigFile } from "../../config/load-config.ts";
 import { defineCliCommand } from "../frame/cli-command.ts";
 import { EXIT } from "../frame/exit-codes.ts";
+import { printAnswer } from "../frame/print-answer.ts";
 import { type Style, styleFor } from "../frame/style.ts";
 import { kindFlag } from "./kind-flag.ts";
 
@@ -47,7 +48,7 @@ export const configShowCommand = defineCliCommand({
           ? { origins: Object.fromEntries(values.map(({ name, origin }) => [name, origin])) }
           : {}),
       }));
-      process.stdout.write(`${JSON.stringify({ files })}\n`);
+      printAnswer("config show", { json: true }, { data: { files }, text: "" });
       return EXIT.ok;
     }
     const style = styleFor(process.stdout);

@@ -1,7 +1,23 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import {
+  type COMMAND_OUTPUTS,
+  type CommandName,
+  commandOutputSchema,
+} from "../../../src/protocol/command-output.ts";
 import { withFiles } from "../../config/config-text.ts";
 import { runMain } from "../run-main.ts";
+
+/** A line of --json, which must be of its command's published schema. */
+function readAnswer<Name extends CommandName>(command: Name, line: string) {
+  const answer: unknown = JSON.parse(line);
+  expect(answer).toMatchObject({ schema_version: 1, command });
+  const wrong = [...Value.Errors(commandOutputSchema(command), answer)];
+  expect(wrong.map(({ path, message }) => `${path} ${message}`)).toEqual([]);
+  return answer as Static<(typeof COMMAND_OUTPUTS)[Name]>;
+}
 
 const GATEWAY = `[limits]
 queue_max = 7
@@ -23,9 +39,8 @@ test("init writes an example that check accepts, and never overwrites a file", a
     expect(again.code).toBe(1);
     expect(again.stderr).toContain("it exists already");
     expect(await Bun.file(file).text()).toBe("# mine\n");
-    expect((await runMain(["config", "init", file, "--force", "--json"])).stdout).toBe(
-      `${JSON.stringify({ kind: "neuron", file })}\n`,
-    );
+    const forced = await runMain(["config", "init", file, "--force", "--json"]);
+    expect(readAnswer("config init", forced.stdout)).toMatchObject({ kind: "neuron", file });
     expect(await Bun.file(file).text()).toContain("[neuron]");
   });
 });
@@ -50,8 +65,8 @@ test("check names the errors of cortex.toml and of the models.toml beside it, an
     expect(stderr).toContain(`${join(folder, "models.toml")}:2:6: models[0].id is 3`);
     const json = await runMain(["config", "check", file, "--json"]);
     expect(json.code).toBe(2);
-    const report = JSON.parse(json.stdout) as { files: { kind: string; errors: string[] }[] };
-    expect(report.files.map(({ kind, errors }) => [kind, errors.length])).toEqual([
+    const { files: checked } = readAnswer("config check", json.stdout);
+    expect(checked.map(({ kind, errors }) => [kind, errors.length])).toEqual([
       ["gateway", 1],
       ["models", 1],
     ]);
@@ -93,7 +108,7 @@ test("show prints what holds, and where each value comes from", async () => {
       "gateway.log_level",
     );
     const json = await runMain(["config", "show", file, "--origin", "--json"], env);
-    expect(JSON.parse(json.stdout).files[0]).toMatchObject({
+    expect(readAnswer("config show", json.stdout).files[0]).toMatchObject({
       kind: "gateway",
       file,
       config: { limits: { queue_max: 7 } },
@@ -111,7 +126,7 @@ test("diff compares values by the names of tables, not by their places", async (
     async (folder) => {
       const files = [join(folder, "a-cortex.toml"), join(folder, "b-cortex.toml")];
       const { stdout } = await runMain(["config", "diff", ...files, "--json"]);
-      expect(JSON.parse(stdout)).toEqual([
+      expect(readAnswer("config diff", stdout).changes).toEqual([
         { key: "neurons[box].endpoint", from: "http://box:1", to: "http://box:2" },
       ]);
       const one = await runMain(["config", "diff", files[0] ?? "", files[0] ?? ""]);
@@ -123,7 +138,9 @@ test("diff compares values by the names of tables, not by their places", async (
 test("diff with one file compares it with the defaults", async () => {
   await withFiles({ "cortex.toml": "[limits]\nqueue_max = 7\n" }, async (folder) => {
     const { stdout } = await runMain(["config", "diff", join(folder, "cortex.toml"), "--json"]);
-    expect(JSON.parse(stdout)).toEqual([{ key: "limits.queue_max", from: 256, to: 7 }]);
+    expect(readAnswer("config diff", stdout).changes).toEqual([
+      { key: "limits.queue_max", from: 256, to: 7 },
+    ]);
   });
 });
 
