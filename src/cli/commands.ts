@@ -5,6 +5,7 @@ import { configDiffCommand } from "./config/diff.ts";
 import { configInitCommand } from "./config/init.ts";
 import { configSchemaCommand } from "./config/schema.ts";
 import { configShowCommand } from "./config/show.ts";
+import { connectCommand } from "./connect.ts";
 import { drainCommand } from "./drain.ts";
 import type { CliCommand } from "./frame/cli-command.ts";
 import { gatewayCommand } from "./gateway.ts";
@@ -44,6 +45,7 @@ const named: readonly CliCommand[] = [
   modelsCommand,
   showCommand,
   runCommand,
+  connectCommand,
   loadCommand,
   unloadCommand,
   pinCommand,

@@ -99,6 +99,11 @@ export const COMMAND_OUTPUTS = {
     prompt_tokens: t.Optional(t.Integer()),
     completion_tokens: t.Optional(t.Integer()),
   }),
+  connect: t.Object({
+    client: t.String(),
+    model: t.String(),
+    settings: t.Array(t.Object({ where: t.String(), text: t.String() })),
+  }),
   models: t.Object({ models: t.Array(ModelStatusSchema) }),
   load: t.Union([AdminLoadResponseSchema, DryRunSchema]),
   unload: t.Union([AdminUnloadResponseSchema, DryRunSchema]),
