@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { FailoverPhase } from "../../metrics/gateway-metrics.ts";
+import { AGE_HEADER, AGE_MS_MAX } from "../../protocol/priority.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Reply, ReplyEvents } from "../listener/reply.ts";
 import type { FailurePhase } from "../upstream/connection.ts";
@@ -104,7 +105,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     let attempt: Attempt;
     try {
       // Before a load: nothing is loaded for a request that makes no sense.
-      attempt = planAttempt(this.#request, upstream, memory);
+      attempt = planAttempt(this.#aged(), upstream, memory);
     } catch (thrown) {
       this.#fail(this.toError(thrown));
       return;
@@ -118,6 +119,15 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     destination.claim();
     if (destination.choice?.cold === true) void this.#prepareThenSend(() => attempt);
     else this.#send(attempt);
+  }
+
+  /** The request; where it was asked before, with what it has waited, so that it keeps its place among others. */
+  #aged(): ExchangeRequest {
+    const request = this.#request;
+    if (this.#destination.attempts <= 1) return request;
+    const waitedMs = Math.floor(this.#parts.clock.monotonicMs() - request.startMs);
+    const ageMs = Math.min(AGE_MS_MAX, Math.max(0, waitedMs));
+    return { ...request, priority: `${request.priority}${AGE_HEADER}: ${ageMs}\r\n` };
   }
 
   /** Sends what is planned once the model is ready. */

@@ -4,7 +4,7 @@ import { takeRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import { PREFIX_HEADER, parsePrefixHeader } from "../../protocol/prefixes.ts";
-import { PRIORITY_HEADER } from "../../protocol/priority.ts";
+import { AGE_HEADER, PRIORITY_HEADER } from "../../protocol/priority.ts";
 import { fetchImages, hasRemoteImages } from "../media/remote-images.ts";
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
@@ -96,6 +96,7 @@ export class InferenceHandler {
       embeddingLength: model.entry.description.embeddingLength,
       capabilities: model.capabilities,
       priority: request.headers.get(PRIORITY_HEADER),
+      age: request.headers.get(AGE_HEADER),
     });
     const chain = parsePrefixHeader(request.headers.get(PREFIX_HEADER));
     const lease = this.#registry.lease(model, checked);

@@ -1,4 +1,10 @@
-import { PRIORITIES, PRIORITY_HEADER, type Priority } from "../../protocol/priority.ts";
+import {
+  AGE_HEADER,
+  AGE_MS_MAX,
+  PRIORITIES,
+  PRIORITY_HEADER,
+  type Priority,
+} from "../../protocol/priority.ts";
 import { invalid, showValue } from "./json-body.ts";
 
 /** What OpenAI's `service_tier` means here. */
@@ -32,6 +38,17 @@ export function readPriority(header: string | null, tier: unknown): Priority {
     );
   }
   return typeof tier === "string" ? (SERVICE_TIERS[tier] ?? "normal") : "normal";
+}
+
+/** What a request has waited elsewhere, in milliseconds. @throws CortexError for a header that is no such number */
+export function readAge(header: string | null): number {
+  if (header === null) return 0;
+  const ageMs = /^[0-9]{1,9}$/.test(header) ? Number(header) : Number.NaN;
+  if (ageMs <= AGE_MS_MAX) return ageMs;
+  throw invalid(
+    AGE_HEADER,
+    `Header '${AGE_HEADER}' is ${showValue(header)}, must be 0 to ${AGE_MS_MAX} milliseconds`,
+  );
 }
 
 /** For the engine's `queue_age_ms`, and for whoever foresees its order. */

@@ -16,7 +16,7 @@ import {
 import { grammarRule } from "./grammar-rule.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 import { messagesRule } from "./message-rules.ts";
-import { queueAgeMs, readPriority, SERVICE_TIERS } from "./priority.ts";
+import { queueAgeMs, readAge, readPriority, SERVICE_TIERS } from "./priority.ts";
 import { cleanSchema } from "./schema-rules.ts";
 import { checkToolChoice, responseFormatRule, toolChoiceRule, toolsRule } from "./tool-rules.ts";
 
@@ -222,6 +222,7 @@ export function checkRequest(
     readonly capabilities: readonly string[];
     /** The header's value, which goes before the body's. */
     readonly priority?: string | null;
+    readonly age?: string | null;
   },
 ): CheckedRequest {
   const { kind, model } = options;
@@ -243,7 +244,8 @@ export function checkRequest(
     picked["reasoning_budget_tokens"] = picked["reasoning_budget"];
     delete picked["reasoning_budget"];
   }
-  const ageMs = queueAgeMs(readPriority(options.priority ?? null, picked["service_tier"]));
+  const priority = readPriority(options.priority ?? null, picked["service_tier"]);
+  const ageMs = queueAgeMs(priority) + readAge(options.age ?? null);
   const slotAgeMs = SLOTLESS.has(kind) ? undefined : ageMs;
   delete picked["service_tier"];
   if (slotAgeMs !== undefined && slotAgeMs !== 0) picked["queue_age_ms"] = slotAgeMs;

@@ -112,6 +112,27 @@ describe("exchange", () => {
     expect(await (await gateway.chat("m", { stream: true })).text()).toBe(broken);
   });
 
+  test("a request that is asked again says how long it has waited", async () => {
+    const neurons = [0, 1].map(() => fakeNeuron().addModel("a", { state: "ready" }));
+    const gateway = await gatewayOver(neurons);
+    let first = true;
+    const ages: (string | undefined)[] = [];
+    for (const neuron of neurons) {
+      const good = neuron.answer;
+      neuron.answer = async (request) => {
+        ages.push(neuron.requests.at(-1)?.headers["x-cortex-age-ms"]);
+        if (!first) return await good(request);
+        first = false;
+        return failure(503, "unavailable", "Busy");
+      };
+    }
+    const response = await gateway.post("/v1/chat/completions", { model: "a", messages: [] });
+    expect(response.status).toBe(200);
+    expect(ages[0]).toBeUndefined();
+    expect(Number(ages[1])).toBeGreaterThanOrEqual(0);
+    expect(ages.length).toBe(2);
+  });
+
   test("a priority is told to the neuron, and one that is none is a 400 with those that there are", async () => {
     const neuron = fakeNeuron().addModel("m", { state: "ready" });
     const gateway = await gatewayOver([neuron]);

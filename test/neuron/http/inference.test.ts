@@ -320,6 +320,23 @@ describe("the priority of a request", () => {
     expect(told).toEqual([-120_000, 30_000, undefined]);
   });
 
+  test("counts what a gateway says of its waiting elsewhere; what is no such time is a 400", async () => {
+    const ask = (age: string) =>
+      fetch(`${fixture.neuron.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "x-cortex-age-ms": age, "x-cortex-priority": "interactive" },
+        body: JSON.stringify({ model: "alpha", messages }),
+      });
+    await ask("1500");
+    const submitted = fixture.engine.calls.filter(({ name }) => name === "submit").at(-1);
+    expect(submitted?.detail["body"]).toMatchObject({ queue_age_ms: 31_500 });
+    for (const wrong of ["-1", "600001", "soon"]) {
+      const error = await errorOf(await ask(wrong));
+      expect(error).toMatchObject({ status: 400, param: "x-cortex-age-ms" });
+      expect(error.message).toContain("must be 0 to 600000 milliseconds");
+    }
+  });
+
   test("that is none is a 400 with those that there are", async () => {
     const header = await errorOf(
       await fetch(`${fixture.neuron.url}/v1/chat/completions`, {
