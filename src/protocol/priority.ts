@@ -2,8 +2,8 @@
 export const PRIORITY_HEADER = "x-cortex-priority";
 
 /**
- * Milliseconds that a request has waited elsewhere already: a gateway that asks again says so, or the request would begin
- * at the end of every queue that it comes to.
+ * Milliseconds that a request has waited elsewhere already: a gateway that asks again says so, or the request would
+ * begin at the end of every queue that it comes to.
  */
 export const AGE_HEADER = "x-cortex-age-ms";
 /** Nobody waits longer for an answer to begin. */
