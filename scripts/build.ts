@@ -38,7 +38,7 @@ export async function build(options: BuildOptions = {}): Promise<string> {
   const folder = await mkdtemp(join(dirname(outfile), ".build-"));
   const fresh = join(folder, basename(outfile));
   try {
-    const dashboard = await writeDashboard(folder);
+    const dashboard = await writeDashboard();
     await compile(fresh, { library, dashboard, label: options.label });
     await checkRuns(fresh, { hasLibrary: library !== undefined });
     await rename(fresh, outfile);
@@ -48,11 +48,16 @@ export async function build(options: BuildOptions = {}): Promise<string> {
   return outfile;
 }
 
-/** Bundles the dashboard's page into one file; src/gateway/http/dashboard-assets.ts looks for it by this name. */
-async function writeDashboard(folder: string): Promise<string> {
-  const path = join(folder, "dashboard-bundle.gz");
+/**
+ * Bundles the dashboard's page into one file; src/gateway/http/dashboard-assets.ts looks for it by this name. Its place
+ * is always the same, for the executable holds the path and must not differ from build to build.
+ */
+async function writeDashboard(): Promise<string> {
+  const path = join(ROOT, "dist/dashboard-bundle.gz");
+  const fresh = `${path}.${process.pid}`;
   const text = JSON.stringify(await bundleDashboard());
-  await Bun.write(path, Bun.gzipSync(new TextEncoder().encode(text), { level: 9 }));
+  await Bun.write(fresh, Bun.gzipSync(new TextEncoder().encode(text), { level: 9 }));
+  await rename(fresh, path);
   return path;
 }
 
