@@ -16,7 +16,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildLlamaServer } from "../../scripts/build-native.ts";
-import { CortexProcess, findFreePort, waitUntil } from "../e2e/processes.ts";
+import { answers, CortexProcess, findFreePort, loadModel, waitUntil } from "../e2e/processes.ts";
 import { startMistralRs } from "./mistral-rs.ts";
 import { formatTable, median, spreadOf } from "./statistics.ts";
 
@@ -143,7 +143,7 @@ async function benchTwoModels(): Promise<void> {
   const second = await startLlamaServer(SECOND_MODEL);
   const [first, neuron] = servers;
   if (first === undefined || neuron === undefined) throw new Error("No servers");
-  await postLoad(neuron.url, SECOND_MODEL);
+  await loadModel(neuron.url, SECOND_MODEL);
   const contenders = [
     { name: "two llama-servers", urls: [first.url, second.url], rates: [] as number[] },
     { name: "one neuron", urls: [neuron.url, neuron.url], rates: [] as number[] },
@@ -348,7 +348,7 @@ async function startCortex(): Promise<Server[]> {
   const startedMs = performance.now();
   const neuron = new CortexProcess(["neuron", "--config", neuronToml]);
   await waitUntil(() => answers(`${neuronUrl}/health`), { what: () => neuron.output });
-  await postLoad(neuronUrl, MODEL);
+  await loadModel(neuronUrl, MODEL);
   await ask(neuronUrl, "First.", { maxTokens: 1 });
   const readySeconds = (performance.now() - startedMs) / 1000;
 
@@ -378,22 +378,6 @@ async function startCortex(): Promise<Server[]> {
       stop: async () => void (await gateway.end("SIGKILL")),
     },
   ];
-}
-
-async function postLoad(neuronUrl: string, model: string): Promise<void> {
-  const response = await fetch(`${neuronUrl}/models/load`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model }),
-  });
-  if (!response.ok) throw new Error(`load: ${response.status} ${await response.text()}`);
-}
-
-async function answers(url: string): Promise<boolean> {
-  return await fetch(url).then(
-    (response) => response.ok,
-    () => false,
-  );
 }
 
 function rssBytes(pid: number): number {

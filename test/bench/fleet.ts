@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { answers } from "../e2e/processes.ts";
 import { readCpuMs, readRssMb } from "./gateway/contenders.ts";
 
 const NEURONS = Number(process.env["BENCH_NEURONS"] ?? 200);
@@ -108,15 +109,6 @@ async function countUp(url: string): Promise<number> {
   } catch {
     // It does not listen yet.
     return 0;
-  }
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url)).ok;
-  } catch {
-    // Nobody listens yet.
-    return false;
   }
 }
 

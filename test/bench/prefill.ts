@@ -11,7 +11,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildLlamaServer } from "../../scripts/build-native.ts";
-import { CortexProcess, findFreePort, waitUntil } from "../e2e/processes.ts";
+import { answers, CortexProcess, findFreePort, loadModel, waitUntil } from "../e2e/processes.ts";
 import { formatTable, median } from "./statistics.ts";
 
 const { values: flags } = parseArgs({
@@ -203,26 +203,10 @@ async function startNeuron(): Promise<Server[]> {
   started.push({ stop });
   await waitUntil(() => answers(`${url}/health`), { what: () => neuron.output });
   const models = flags.other === "" ? [MODEL] : [MODEL, OTHER];
-  for (const model of models) await load(url, model);
+  for (const model of models) await loadModel(url, model);
   const servers = [{ name: "neuron", url, streamModel: MODEL, stop }];
   if (flags.other !== "") {
     servers.push({ name: "neuron, other model", url, streamModel: OTHER, stop });
   }
   return servers;
-}
-
-async function load(url: string, model: string): Promise<void> {
-  const response = await fetch(`${url}/models/load`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model }),
-  });
-  if (!response.ok) throw new Error(`load: ${response.status} ${await response.text()}`);
-}
-
-async function answers(url: string): Promise<boolean> {
-  return await fetch(url).then(
-    (response) => response.ok,
-    () => false,
-  );
 }

@@ -11,7 +11,7 @@ import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { CortexProcess, findFreePort, waitUntil } from "../e2e/processes.ts";
+import { answers, CortexProcess, findFreePort, loadModel, waitUntil } from "../e2e/processes.ts";
 import { formatTable, median } from "./statistics.ts";
 
 const { values: flags } = parseArgs({
@@ -139,7 +139,7 @@ async function post(url: string, body: object): Promise<Response> {
 /** Loads the model anew, and reads a word so that its speed is known. */
 async function empty(neuron: string): Promise<void> {
   await post(`${neuron}/models/unload`, { model: MODEL });
-  await post(`${neuron}/models/load`, { model: MODEL });
+  await loadModel(neuron, MODEL);
   await (await post(`${neuron}/v1/completions`, { model: MODEL, prompt: WORD.repeat(64) })).text();
 }
 
@@ -153,7 +153,7 @@ async function startNeuron(index: number): Promise<string> {
   );
   const url = `http://127.0.0.1:${port}`;
   await serve(new CortexProcess(["neuron", "--config", toml]), url);
-  await post(`${url}/models/load`, { model: MODEL });
+  await loadModel(url, MODEL);
   return url;
 }
 
@@ -206,11 +206,4 @@ http { access_log off; ${temps}
   });
   await waitUntil(() => answers(`http://127.0.0.1:${port}/health`));
   return { name, url: `http://127.0.0.1:${port}` };
-}
-
-async function answers(url: string): Promise<boolean> {
-  return await fetch(url).then(
-    (response) => response.ok,
-    () => false,
-  );
 }

@@ -133,7 +133,8 @@ export async function runCortex(
   return { code, stdout, stderr };
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Whether somebody serves there by now. */
+export async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1_000) });
     await response.body?.cancel();
@@ -226,6 +227,12 @@ export async function postJson(
     body: typeof body === "string" ? body : JSON.stringify(body),
     ...(signal === undefined ? {} : { signal }),
   });
+}
+
+/** Has a neuron load a model, and waits until it is ready. */
+export async function loadModel(neuronUrl: string, model: string): Promise<void> {
+  const response = await postJson(`${neuronUrl}/models/load`, { model });
+  if (!response.ok) throw new Error(`load: ${response.status} ${await response.text()}`);
 }
 
 /** A gateway over neurons, in a folder that goes with it. */

@@ -1,20 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { NativeError } from "../../cuda/engine.ts";
+import { SeededRandom } from "../../src/simulation/seeded-random.ts";
 import { eventually, type Running, SKIP_REASON, TestDevice, tinyModel } from "./harness.ts";
 
 const SECONDS = Number(process.env["CORTEX_CHURN_SECONDS"] ?? 3);
 const SEED = Number(process.env["CORTEX_CHURN_SEED"] ?? Date.now() % 1_000_000);
-
-/** mulberry32: small, seeded, good enough to mix orders of events. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 describe.skipIf(SKIP_REASON !== undefined)(`churn (CORTEX_CHURN_SEED=${SEED})`, () => {
   let device: TestDevice;
@@ -32,7 +22,7 @@ describe.skipIf(SKIP_REASON !== undefined)(`churn (CORTEX_CHURN_SEED=${SEED})`, 
   test(
     "submits, cancels, loads, unloads and faults in any order end every request once",
     async () => {
-      const random = randomFrom(SEED);
+      const random = new SeededRandom(SEED).next;
       const pick = (count: number) => Math.floor(random() * count);
       const open = new Set<Running>();
       let ended = 0;

@@ -1,20 +1,10 @@
 import { expect, test } from "bun:test";
+import { SeededRandom } from "../../src/simulation/seeded-random.ts";
 import { chunk, type FakeNeuron, failure, HeldStream, STREAM_END } from "../fakes/fake-neuron.ts";
 import { fakeNeuron, gatewayOver, type TestGateway } from "../gateway/fixture.ts";
 
 const CLIENTS = 200;
 const REQUESTS_PER_CLIENT = 4;
-
-/** A small generator of numbers in [0, 1) from a seed (mulberry32), so that a failure can be run again. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** A neuron that answers well, badly, partly, or by dying. */
 function misbehave(neuron: FakeNeuron, random: () => number): void {
@@ -75,7 +65,7 @@ function judge(response: Response, text: string): string | undefined {
 test("whatever neurons do, every client gets a whole answer or a plain error, and nothing is left over", async () => {
   const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   process.stdout.write(`SEED=${seed}\n`);
-  const random = randomFrom(seed);
+  const random = new SeededRandom(seed).next;
   const neurons = [0, 1, 2].map(() => {
     const neuron = fakeNeuron().addModel("a", { state: "ready" }).addModel("b");
     misbehave(neuron, random);
