@@ -5,6 +5,8 @@ export interface StepResult {
   readonly failed: number;
   /** Tests that did not run although everything for them should be there. */
   readonly skipped: number;
+  /** What failed or did not run, with its place and its message; said again at the end of a long run. */
+  readonly failures?: readonly string[];
 }
 
 /** Runs a command with its output shown; its success counts as one passed check, anything else as one failed. */
@@ -32,6 +34,9 @@ export function summarize(steps: readonly StepResult[]): boolean {
   const sum = (key: "passed" | "failed" | "skipped") =>
     steps.reduce((total, step) => total + step[key], 0);
   process.stdout.write("\n");
+  for (const { name, failures = [] } of steps) {
+    for (const failure of failures) process.stdout.write(`FAIL ${name}: ${failure}\n`);
+  }
   for (const { name, passed, failed, skipped } of steps) {
     const mark = failed + skipped === 0 ? "ok  " : "FAIL";
     const left = skipped === 0 ? "" : `, ${skipped} skipped, which counts as failed`;

@@ -5,6 +5,14 @@ import type { StepResult } from "./run-step.ts";
 
 /** Folders whose tests need a device, a network, a model or much time. */
 const SPECIAL = new Set(["native", "e2e", "bench"]);
+const ENTITIES: Readonly<Record<string, string>> = {
+  "#10": "\n",
+  quot: '"',
+  lt: "<",
+  gt: ">",
+  apos: "'",
+  amp: "&",
+};
 
 /** The test files that need nothing but Bun, or those of one special folder; relative to the root. */
 export async function listTests(
@@ -79,5 +87,26 @@ export function toResult(
   const count = (key: string) => Number(new RegExp(`\\b${key}="(\\d+)"`).exec(root)?.[1] ?? 0);
   const [tests, reported, skipped] = [count("tests"), count("failures"), count("skipped")];
   const failed = run.code !== 0 && reported === 0 ? 1 : reported;
-  return { name, passed: Math.max(0, tests - reported - skipped), failed, skipped };
+  const passed = Math.max(0, tests - reported - skipped);
+  return { name, passed, failed, skipped, failures: listFailures(run.text) };
+}
+
+/** Each test case of a JUnit report that failed or did not run: its file, name and message, or "skipped". */
+function listFailures(report: string): string[] {
+  const cases = report.matchAll(
+    /<testcase ([^>]*[^/>])>\s*<(?:failure ([^>]*)|skipped)[\s\S]*?<\/testcase>/g,
+  );
+  return Array.from(cases, ([, head = "", failure]) => {
+    const names = [attribute(head, "classname"), attribute(head, "name")].filter(Boolean);
+    const cause = failure === undefined ? "skipped" : attribute(failure, "message");
+    return `${attribute(head, "file")}: ${names.join(" > ")}\n${cause.trim().replace(/^/gm, "    ")}`;
+  });
+}
+
+function attribute(tag: string, name: string): string {
+  const value = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(tag)?.[1] ?? "";
+  return value.replace(
+    /&(#10|quot|lt|gt|apos|amp);/g,
+    (_, entity: string) => ENTITIES[entity] ?? "",
+  );
 }

@@ -11,7 +11,27 @@ test("a report's counts become a result", () => {
     passed: 5,
     failed: 2,
     skipped: 3,
+    failures: [],
   });
+});
+
+test("what failed or was skipped is named with its file and message", () => {
+  const text = `${report(4, 2, 1)}
+    <testcase name="ok" classname="" file="a.test.ts" line="1" assertions="1" />
+    <testcase name="is &lt;new&gt;" classname="a model" file="a.test.ts" line="2">
+      <failure type="AssertionError" message="Expected: &quot;b&quot;&#10;Received: 1&#10;">at a.test.ts</failure>
+    </testcase>
+    <testcase name="hangs" classname="" file="b.test.ts" line="2">
+      <failure type="TimeoutError" message="test timed out" />
+    </testcase>
+    <testcase name="needs more" classname="" file="b.test.ts" line="2">
+      <skipped />
+    </testcase>`;
+  expect(toResult("x", { text, code: 1 }).failures).toEqual([
+    'a.test.ts: a model > is <new>\n    Expected: "b"\n    Received: 1',
+    "b.test.ts: hangs\n    test timed out",
+    "b.test.ts: needs more\n    skipped",
+  ]);
 });
 
 test("a process that dies or fails outside a test is one failure", () => {
