@@ -1,6 +1,7 @@
 import { AdminLoadResponseSchema, AdminPlanResponseSchema } from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { type Change, dryRunFlag, printDryRun } from "./client/dry-run.ts";
+import { followLoad } from "./client/follow-load.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { type PrintFlags, printAnswer } from "./frame/print-answer.ts";
@@ -10,8 +11,8 @@ export const loadCommand = defineCliCommand({
   name: "load",
   summary: "Load a model and wait until it is ready",
   details: [
-    "Models load by themselves with their first request; this does it beforehand. --dry-run reckons with\n" +
-      "the context and the slots of the profile.",
+    "Models load by themselves with their first request; this does it beforehand, and shows how far it is\n" +
+      "on a terminal. --dry-run reckons with the context and the slots of the profile.",
   ],
   args: {
     model: { type: "positional", required: true, description: "its id or an alias" },
@@ -35,7 +36,15 @@ export const loadCommand = defineCliCommand({
       ...(slots === undefined ? {} : { slots }),
       ...(args.pin === undefined ? {} : { pinned: args.pin }),
     };
-    const answer = await openClient(args).post("/admin/load", body, AdminLoadResponseSchema);
+    const client = openClient(args);
+    const asked = client.post("/admin/load", body, AdminLoadResponseSchema);
+    const answer =
+      args.quiet === true
+        ? await asked
+        : await followLoad(client, {
+            ...{ model: args.model, neuron: args.neuron },
+            ...{ answer: asked, output: process.stderr },
+          });
     const { model, neuron, seconds } = answer;
     const text = `${model} is ready on ${neuron} after ${seconds.toFixed(1)} s\n`;
     printAnswer("load", args, { data: answer, text });

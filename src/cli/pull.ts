@@ -11,8 +11,8 @@ import { overrideWith } from "./config-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
+import { ProgressView } from "./frame/progress-view.ts";
 import { styleFor } from "./frame/style.ts";
-import { PullProgressView } from "./pull-progress.ts";
 
 /** `cortex pull SOURCE`: downloads a model to where this host's neuron finds it. */
 export const pullCommand = defineCliCommand({
@@ -112,10 +112,11 @@ async function pull(
   const { store } = modelFolders(config, process.env);
   const clock = systemClock;
   const connection: HubConnection = { settings: await readHubSettings(process.env), clock };
-  const view = new PullProgressView({
+  const view = new ProgressView({
     output: process.stderr,
     style: styleFor(process.stderr),
     nowMs: () => clock.monotonicMs(),
+    unit: "bytes",
   });
   let last: PullProgress | undefined;
   const interrupt = await watchInterrupt(() => last);
@@ -135,7 +136,8 @@ async function pull(
       onNote: note,
       onProgress: (progress) => {
         last = progress;
-        if (!quiet) view.show(progress);
+        const { file: label, doneBytes: done, totalBytes: total } = progress;
+        if (!quiet) view.show({ label, done, total });
       },
     });
   } finally {

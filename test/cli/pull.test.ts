@@ -2,8 +2,6 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { styleFor } from "../../src/cli/frame/style.ts";
-import { PullProgressView } from "../../src/cli/pull-progress.ts";
 import { cdnPath, FakeHub, patternBytes, sha256 } from "../fakes/fake-hub.ts";
 import { runMain } from "./run-main.ts";
 
@@ -166,25 +164,4 @@ describe("cortex pull", () => {
     expect(many.stderr).toContain("org/many has 2 models: name one");
     expect(many.stderr).toContain("try: cortex pull hf:org/many:Q4_K_M");
   });
-});
-
-test("on a terminal one line moves, no wider than the terminal, and goes away", () => {
-  let nowMs = 0;
-  const written: string[] = [];
-  const output = { isTTY: true, columns: 70, write: (text: string) => written.push(text) };
-  const view = new PullProgressView({ output, style: styleFor({}), nowMs: () => nowMs });
-  for (let step = 0; step <= 1000; step += 1) {
-    view.show({
-      file: "a-long-name-of-a-model-Q4_K_M.gguf",
-      doneBytes: step * MIB,
-      totalBytes: 1000 * MIB,
-    });
-    nowMs += 10;
-  }
-  view.clear();
-  // Ten times a second for ten seconds, the end and the clearing.
-  expect(written.length).toBeLessThanOrEqual(103);
-  for (const text of written) expect(Bun.stringWidth(text)).toBeLessThanOrEqual(69);
-  expect(written[50]).toContain("50 %  500 MiB of 1.0 GiB  100 MiB/s  5 s left");
-  expect(written.at(-1)).toBe("\r\u001B[K");
 });

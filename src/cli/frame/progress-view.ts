@@ -1,6 +1,16 @@
-import { formatBytes } from "../base/units.ts";
-import type { PullProgress } from "../hub/pull-model.ts";
-import type { Style } from "./frame/style.ts";
+import { formatBytes } from "../../base/units.ts";
+import type { Style } from "./style.ts";
+
+/** How far something is. */
+export interface Progress {
+  /** What is under way, such as a file's name. */
+  readonly label: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What its numbers are: bytes are told with their speed, a share is told with the time that has passed. */
+export type ProgressUnit = "bytes" | "share";
 
 /** Where progress is written; standard error outside tests. */
 export interface ProgressOutput {
@@ -20,8 +30,8 @@ const BAR_WIDTH = 24;
 const COLUMNS_DEFAULT = 80;
 const ERASE_LINE = "\r\u001B[K";
 
-/** Shows a pull's progress: one moving line on a terminal, now and then a line elsewhere. */
-export class PullProgressView {
+/** Shows progress: one moving line on a terminal, now and then a line elsewhere. */
+export class ProgressView {
   readonly #output: ProgressOutput;
   readonly #style: Style;
   readonly #nowMs: () => number;
@@ -30,15 +40,19 @@ export class PullProgressView {
   #isDrawn = false;
   #sample: { readonly atMs: number; readonly bytes: number } | undefined;
   #speed: number | undefined;
+  readonly #unit: ProgressUnit;
+  #startedMs: number | undefined;
 
   constructor(options: {
     readonly output: ProgressOutput;
     readonly style: Style;
     readonly nowMs: () => number;
+    readonly unit: ProgressUnit;
   }) {
     this.#output = options.output;
     this.#style = options.style;
     this.#nowMs = options.nowMs;
+    this.#unit = options.unit;
   }
 
   /** A line of its own above the bar. */
@@ -47,12 +61,13 @@ export class PullProgressView {
     this.#output.write(`${text}\n`);
   }
 
-  show(progress: PullProgress): void {
+  show(progress: Progress): void {
     const atMs = this.#nowMs();
-    const isEnd = progress.doneBytes >= progress.totalBytes;
+    this.#startedMs ??= atMs;
+    const isEnd = progress.done >= progress.total;
     if (this.#output.isTTY === true) {
       if (atMs - this.#shownMs < DRAW_MS && !isEnd) return;
-      this.#measure(atMs, progress.doneBytes);
+      this.#measure(atMs, progress.done);
       this.#shownMs = atMs;
       const columns = Math.max(20, (this.#output.columns || COLUMNS_DEFAULT) - 1);
       this.#output.write(ERASE_LINE + this.#line(progress, columns));
@@ -62,7 +77,7 @@ export class PullProgressView {
     const percent = percentOf(progress);
     const step = percent - (percent % LINE_PERCENT);
     if (step <= this.#shownPercent) return;
-    this.#measure(atMs, progress.doneBytes);
+    this.#measure(atMs, progress.done);
     const isFirst = this.#shownPercent < 0;
     this.#shownPercent = step;
     if (!isFirst || step > 0) this.#output.write(`${this.#figures(progress)}\n`);
@@ -74,26 +89,31 @@ export class PullProgressView {
     this.#isDrawn = false;
   }
 
-  #line(progress: PullProgress, columns: number): string {
+  #line(progress: Progress, columns: number): string {
     const filled = Math.round((percentOf(progress) / 100) * BAR_WIDTH);
     const bar = `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)}`;
     const figures = this.#figures(progress);
     const room = columns - BAR_WIDTH - figures.length - 3;
-    const name = progress.file.length > room ? `…${progress.file.slice(-room + 1)}` : progress.file;
+    const name =
+      progress.label.length > room ? `…${progress.label.slice(-room + 1)}` : progress.label;
     if (room < 8) return figures.slice(0, columns);
     return `${this.#style.green(bar)}  ${figures} ${this.#style.dim(name)}`;
   }
 
-  /** `43 %  1.2 GiB of 2.8 GiB  85 MiB/s  19 s left`. */
-  #figures(progress: PullProgress): string {
-    const { doneBytes, totalBytes } = progress;
+  /** `43 %  1.2 GiB of 2.8 GiB  85 MiB/s  19 s left`, or `43 %  14 s  19 s left`. */
+  #figures(progress: Progress): string {
+    const { done, total } = progress;
+    const isBytes = this.#unit === "bytes";
+    const passedMs = this.#nowMs() - (this.#startedMs ?? this.#nowMs());
     const parts = [
       `${percentOf(progress)} %`,
-      `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`,
+      isBytes
+        ? `${formatBytes(done)} of ${formatBytes(total)}`
+        : formatSeconds(Math.floor(passedMs / 1000)),
     ];
     if (this.#speed !== undefined && this.#speed > 0) {
-      parts.push(`${formatBytes(this.#speed)}/s`);
-      const leftSeconds = Math.ceil((totalBytes - doneBytes) / this.#speed);
+      if (isBytes) parts.push(`${formatBytes(this.#speed)}/s`);
+      const leftSeconds = Math.ceil((total - done) / this.#speed);
       if (leftSeconds > 0) parts.push(`${formatSeconds(leftSeconds)} left`);
     }
     return parts.join("  ");
@@ -111,8 +131,8 @@ export class PullProgressView {
   }
 }
 
-function percentOf({ doneBytes, totalBytes }: PullProgress): number {
-  return totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
+function percentOf({ done, total }: Progress): number {
+  return total === 0 ? 100 : Math.floor((done / total) * 100);
 }
 
 function formatSeconds(seconds: number): string {
