@@ -75,6 +75,7 @@ export class SimulatedGateway {
       expectsContinue: false,
       body,
       peerAddress: "simulated",
+      localAddress: "simulated",
     };
     try {
       this.core.dataPlane.handle(request, client, { endpoint, requestId: `req_${ask.id}` });

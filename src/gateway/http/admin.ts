@@ -7,21 +7,22 @@ import {
 } from "../../protocol/status.ts";
 import type { Drainer } from "../operations/drainer.ts";
 import type { Operations } from "../operations/operations.ts";
-import { assertLoopback } from "./loopback.ts";
+import { assertOwnMachine, type Caller } from "./own-machine.ts";
 
 export interface AdminRoutesOptions {
   readonly operations: Operations;
   readonly drainer: Drainer;
-  /** The peer's address. */
-  readonly addressOf: (request: Request) => string | undefined;
+  readonly callerOf: (request: Request) => Caller | undefined;
 }
 
-/** The operator's routes. Those that change state, or make neurons work, answer to loopback alone. */
+/** The operator's routes. Those that change state, or make neurons work, answer to the machine alone. */
 export function adminRoutes(options: AdminRoutesOptions) {
-  const { operations, drainer, addressOf } = options;
+  const { operations, drainer, callerOf } = options;
+  const guard = ({ request }: { readonly request: Request }) =>
+    assertOwnMachine(callerOf(request), "Routes that change state answer");
   return new Elysia({ name: "admin", prefix: "/admin" })
     .get("/status", ({ query }) => operations.status({ loadedOnly: query["models"] === "loaded" }))
-    .guard({ beforeHandle: ({ request }) => assertLoopback(addressOf(request)) }, (guarded) =>
+    .guard({ transform: guard }, (guarded) =>
       guarded
         .post("/load", ({ body, request }) => operations.load(body, request.signal), {
           body: AdminLoadRequestSchema,

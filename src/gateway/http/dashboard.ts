@@ -2,11 +2,10 @@ import { Elysia } from "elysia";
 import { CortexError } from "../../base/errors.ts";
 import { SSE_HEADERS } from "../../base/sse.ts";
 import { type DashboardAsset, getDashboardAssets } from "./dashboard-assets.ts";
-import { isLoopback } from "./loopback.ts";
+import { assertOwnMachine, type Caller } from "./own-machine.ts";
 
 export interface DashboardRoutesOptions {
-  /** The peer's address. */
-  readonly addressOf: (request: Request) => string | undefined;
+  readonly callerOf: (request: Request) => Caller | undefined;
 }
 
 /** Where the page's events come from; the framework would collect the whole stream before it sends any of it. */
@@ -34,9 +33,9 @@ export const FEED_HEADERS = Object.entries({ ...SECURITY_HEADERS, ...SSE_HEADERS
   .join("");
 
 /** The dashboard's page and its files, for the machine itself alone. */
-export function dashboardRoutes({ addressOf }: DashboardRoutesOptions) {
+export function dashboardRoutes({ callerOf }: DashboardRoutesOptions) {
   return new Elysia({ name: "dashboard", prefix: "/ui" }).guard(
-    { beforeHandle: ({ request }) => assertMayLook(addressOf(request)) },
+    { beforeHandle: ({ request }) => assertMayLook(callerOf(request)) },
     (guarded) =>
       guarded
         .get("/", ({ request }) => answerPage(request))
@@ -55,13 +54,8 @@ export function dashboardRoutes({ addressOf }: DashboardRoutesOptions) {
  * Lets only the machine itself pass, as for the routes that change state: the page is made for those, and shows the
  * log and who asks for what.
  */
-export function assertMayLook(address: string | undefined): void {
-  if (address !== undefined && isLoopback(address)) return;
-  throw new CortexError(
-    "forbidden",
-    `The dashboard answers to this machine alone, not to ${address ?? "unknown"}; ` +
-      "from elsewhere: ssh -L 31313:localhost:31313 HOST",
-  );
+export function assertMayLook(caller: Caller | undefined): void {
+  assertOwnMachine(caller, "The dashboard answers");
 }
 
 async function answerPage(request: Request): Promise<Response> {

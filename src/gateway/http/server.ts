@@ -17,6 +17,7 @@ import type { StoredResponses } from "../stored-responses/stored-responses.ts";
 import { createApp, notFound } from "./app.ts";
 import { assertMayLook, FEED_HEADERS, FEED_PATH } from "./dashboard.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
+import type { Caller } from "./own-machine.ts";
 
 export interface ServerOptions {
   readonly address: string;
@@ -37,10 +38,10 @@ const OWN_HEADERS = new Set(["connection", "content-length", "date", "transfer-e
 
 /** Who asks, and how errors are told. */
 interface Asked extends ErrorAddress {
-  readonly peerAddress: string | undefined;
+  readonly caller: Caller | undefined;
 }
 
-const NOBODY: Asked = { dialect: "chat", requestId: "", peerAddress: undefined };
+const NOBODY: Asked = { dialect: "chat", requestId: "", caller: undefined };
 
 /** Serves clients: hot paths at once, everything else through Elysia. Throws `invalid_config` when it cannot listen. */
 export function serveClients(options: ServerOptions): Listener {
@@ -59,7 +60,7 @@ class ClientHandler implements RequestHandler {
     this.#options = options;
     this.#app = createApp({
       ...options,
-      addressOf: (request) => this.#asked.get(request)?.peerAddress,
+      callerOf: (request) => this.#asked.get(request)?.caller,
       answerError: (thrown, request) => {
         const asked = this.#asked.get(request) ?? NOBODY;
         this.#logBug(thrown, asked.requestId);
@@ -98,9 +99,9 @@ class ClientHandler implements RequestHandler {
   }
 
   /** The dashboard's feed: the framework would collect the whole stream before it sends any of it. */
-  #follow({ peerAddress }: ClientRequest, reply: Reply, requestId: string): void {
+  #follow(request: ClientRequest, reply: Reply, requestId: string): void {
     try {
-      assertMayLook(peerAddress);
+      assertMayLook(request);
       this.#options.dashboard.follow(reply, `X-Request-Id: ${requestId}\r\n${FEED_HEADERS}`);
     } catch (thrown) {
       this.#sendError(reply, thrown, { dialect: "chat", requestId });
@@ -117,7 +118,7 @@ class ClientHandler implements RequestHandler {
     });
     try {
       const asked = toWebRequest(request, left.signal);
-      this.#asked.set(asked, { ...address, peerAddress: request.peerAddress });
+      this.#asked.set(asked, { ...address, caller: request });
       const response = await this.#app.fetch(asked);
       let headers = `X-Request-Id: ${requestId}\r\nRequest-Id: ${requestId}\r\n`;
       for (const [name, value] of response.headers) {

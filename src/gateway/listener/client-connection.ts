@@ -3,7 +3,7 @@ import { CortexError } from "../../base/errors.ts";
 import { findHeadEnd } from "../../base/header-lines.ts";
 import { byteCountOf, joinParts, type WriteParts, writeJoined } from "../../base/write-joined.ts";
 import { ChunkedBody } from "./chunked-body.ts";
-import type { Reply, ReplyEvents, RequestHandler } from "./reply.ts";
+import type { ClientRequest, Reply, ReplyEvents, RequestHandler } from "./reply.ts";
 import { formatChunkHead, formatReplyHead, formatWholeHead, LAST_CHUNK } from "./reply-format.ts";
 import {
   HEAD_BYTES_MAX,
@@ -52,14 +52,14 @@ export class ClientConnection implements Reply {
   /** The next answer whose head is still to be written is the last one. */
   #endsAfterNext = false;
   #dead = false;
-  readonly #peerAddress: string;
+  readonly #addresses: Pick<ClientRequest, "peerAddress" | "localAddress">;
   readonly #lastLine = new LastRequestLine();
 
   constructor(socket: ClientSocket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#sinceSeconds = options.nowSeconds();
-    this.#peerAddress = socket.remoteAddress;
+    this.#addresses = { peerAddress: socket.remoteAddress, localAddress: socket.localAddress };
   }
 
   get state(): ConnectionState {
@@ -155,7 +155,7 @@ export class ClientConnection implements Reply {
     this.#bodyBytes = 0;
     this.#chunked = undefined;
     this.#enter("busy");
-    this.#options.handler.handle({ ...head, body, peerAddress: this.#peerAddress }, this);
+    this.#options.handler.handle({ ...head, body, ...this.#addresses }, this);
   }
 
   #refuse(error: Error): void {

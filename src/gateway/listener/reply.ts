@@ -5,6 +5,8 @@ import type { RequestHead } from "./request-parser.ts";
 export interface ClientRequest extends RequestHead {
   readonly body: ByteSpan;
   readonly peerAddress: string;
+  /** At which of the machine's addresses the connection was taken. */
+  readonly localAddress: string;
 }
 
 /** What a client's connection tells whoever answers on it. */
