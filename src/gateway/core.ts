@@ -16,6 +16,7 @@ import { Poller } from "./poller/poller.ts";
 import type { AnswerMemory } from "./proxy/answer-memory.ts";
 import { DataPlane } from "./proxy/data-plane.ts";
 import { type RequestObserver, UNOBSERVED } from "./proxy/ended-request.ts";
+import { HangWatch } from "./proxy/hang-watch.ts";
 import { LiveRequests } from "./proxy/live-requests.ts";
 import { RetryBudget } from "./proxy/retry-budget.ts";
 import type { NeuronApi } from "./upstream/neuron-api.ts";
@@ -50,6 +51,7 @@ export interface GatewayCore {
   readonly defragmenter: Defragmenter;
   readonly dataPlane: DataPlane;
   readonly live: LiveRequests;
+  readonly hangs: HangWatch;
   readonly operations: Operations;
   readonly drainer: Drainer;
   /**
@@ -100,6 +102,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
   const live = new LiveRequests();
+  const hangs = new HangWatch({ fleet, live, clock, log });
   const dataPlane = new DataPlane({
     ...{ fleet, upstreams, loads, metrics, live, requests, random, memory, clock, log },
     errors: ERROR_FORMATS,
@@ -127,7 +130,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     poller.update();
   };
   return {
-    ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, live },
+    ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, live, hangs },
     ...{ operations, drainer },
     configure,
   };
@@ -135,10 +138,12 @@ export function assembleCore(options: CoreOptions): GatewayCore {
 
 /** Starts what works by itself, and says how each of it is stopped. */
 export function startCore(core: GatewayCore, lifecycle: Pick<Lifecycle, "add">): void {
-  const { leases, poller, placement, defragmenter, drainer } = core;
+  const { leases, poller, hangs, placement, defragmenter, drainer } = core;
   lifecycle.add("leases", () => leases.stop());
   poller.start();
   lifecycle.add("poller", () => poller.stop());
+  hangs.start();
+  lifecycle.add("hang watch", () => hangs.stop());
   void placement.run();
   lifecycle.add("placement", () => placement.stop());
   void defragmenter.run();

@@ -7,6 +7,7 @@ import type { Health } from "../../protocol/health.ts";
 import type { Model } from "../../protocol/models.ts";
 import { PrefixKnowledge } from "../prefix/prefix-knowledge.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/predict.ts";
+import type { FailureKind } from "../upstream/json-call.ts";
 import { findCold, findRejected, findWarm, type Rejection } from "./candidates.ts";
 import { Catalogue, type CatalogueEntry } from "./catalogue.ts";
 import { explainNone } from "./explain-none.ts";
@@ -230,13 +231,17 @@ export class Fleet {
     this.#tell({ neuron: name });
   }
 
-  /** A neuron did not answer. `sure` says that nobody listens there, which needs no second try. */
-  noteFailure(name: string, cause: string, sure: boolean): void {
+  /** A neuron did not answer as it should. Where it refuses, nobody listens, which needs no second try. */
+  noteFailure(name: string, cause: string, kind: FailureKind): void {
     const neuron = this.#neurons.get(name);
-    if (neuron?.noteFailure(cause, sure) !== true) return;
-    this.#log.warn("Neuron is down", { neuron: name, endpoint: neuron.endpoint, cause });
-    this.#markDuplicates();
-    this.#tell({ neuron: name });
+    if (neuron === undefined) return;
+    const wasSilent = neuron.isSilent;
+    const wentOut = neuron.noteFailure(cause, kind);
+    if (wentOut) {
+      this.#log.warn("Neuron is down", { neuron: name, endpoint: neuron.endpoint, cause });
+      this.#markDuplicates();
+    }
+    if (wentOut || neuron.isSilent !== wasSilent) this.#tell({ neuron: name });
   }
 
   applySnapshot(name: string, health: Health, models: readonly Model[]): void {

@@ -2,6 +2,7 @@ import type { ModelFigures } from "../../protocol/figures.ts";
 import type { Device, Health } from "../../protocol/health.ts";
 import type { Model } from "../../protocol/models.ts";
 import type { UpstreamKind } from "../../translate/dialects.ts";
+import type { FailureKind } from "../upstream/json-call.ts";
 import { Replica } from "./replica.ts";
 
 /** What a record tells of its replicas' coming and going. */
@@ -67,6 +68,7 @@ export class NeuronRecord {
   readonly #nonsense = new Set<string>();
   #failures = 0;
   #successes = 0;
+  #lastFailure: FailureKind = "wrong";
 
   constructor({ name, endpoint, kind }: NeuronAddress, observer: ReplicaObserver) {
     this.name = name;
@@ -106,6 +108,11 @@ export class NeuronRecord {
     return "is draining";
   }
 
+  /** Whether it is down because nothing comes from it: perhaps nothing will, of requests that it has, either. */
+  get isSilent(): boolean {
+    return this.reachability === "down" && this.#lastFailure === "silent";
+  }
+
   /** Requests of this gateway on all its models. */
   get inFlight(): number {
     let sum = 0;
@@ -141,11 +148,13 @@ export class NeuronRecord {
     return true;
   }
 
-  /** Returns whether this took the neuron out. `sure` needs no second failure: nobody listens there. */
-  noteFailure(cause: string, sure: boolean): boolean {
+  /** Returns whether this took the neuron out. A refusal needs no second failure: nobody listens there. */
+  noteFailure(cause: string, kind: FailureKind): boolean {
     this.#successes = 0;
     this.#failures += 1;
+    this.#lastFailure = kind;
     this.cause = cause;
+    const sure = kind === "refused";
     if (this.reachability === "down") return false;
     if (!sure && this.#failures < FAILURES_OUT && this.reachability === "up") return false;
     this.reachability = "down";

@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { describeError, isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import { isRefused } from "../upstream/json-call.ts";
+import { classifyFailure } from "../upstream/json-call.ts";
 
 /** What all pollers work with. */
 export interface PollParts {
@@ -98,7 +98,7 @@ export class PollLoop {
     } catch (thrown) {
       if (this.#stop.signal.aborted) return false;
       log.debug("Poll failed", { neuron: name, cause: describeError(thrown) });
-      fleet.noteFailure(name, describeError(thrown), isRefused(thrown));
+      fleet.noteFailure(name, describeError(thrown), classifyFailure(thrown));
       return false;
     }
   }

@@ -1,6 +1,7 @@
 import { formatPrefixHeader } from "../../protocol/prefixes.ts";
 import type { Prompt } from "../router/predict.ts";
 import type { ModelKnowledge } from "./model-knowledge.ts";
+import type { PendingPrefill, ReadingTime } from "./pending-prefill.ts";
 import { endOfBeginning, formatKey, type PromptChain } from "./prompt-chain.ts";
 import { toSessionKey } from "./session-key.ts";
 import type { Sessions } from "./sessions.ts";
@@ -59,6 +60,9 @@ interface Sent {
   readonly held: number;
   /** When the longest of them had been used last. */
   readonly lastUse: number;
+  /** Where it stands among what the neuron has yet to read. */
+  readonly pending: PendingPrefill;
+  readonly reading: ReadingTime;
 }
 
 /**
@@ -132,15 +136,17 @@ export class KnownPrompt implements Prompt {
   noteSent(to: SentTo): void {
     const { model, chain, session, sessions, nowMs } = this.#source;
     if (session !== undefined) sessions.note(session, to.neuron, nowMs);
-    this.#sent = { to, held: 0, lastUse: 0 };
     const replica = model.ensure(to.neuron);
     const at = { nowMs: to.nowMs ?? nowMs, tokensPerSecond: to.prefillTokensPerSecond };
-    replica.pending.add(Math.max(0, this.promptTokens - this.cachedTokens(to.neuron)), at);
+    const uncached = Math.max(0, this.promptTokens - this.cachedTokens(to.neuron));
+    const { pending, prefixes } = replica;
+    const reading = pending.add(uncached, at);
+    this.#sent = { to, held: 0, lastUse: 0, pending, reading };
     replica.rate.note(at.nowMs);
     if (chain.keys.length === 0) return;
-    const { prefixes } = replica;
     const held = prefixes.count(chain);
-    this.#sent = { to, held, lastUse: prefixes.lastUse(chain.keys[held - 1]) };
+    const lastUse = prefixes.lastUse(chain.keys[held - 1]);
+    this.#sent = { to, held, lastUse, pending, reading };
     const tokensMax = to.cacheTokens > 0 ? to.cacheTokens : CACHE_TOKENS_UNKNOWN;
     replica.use(chain.keys, tokensMax * model.figures.bytesPerToken);
   }
@@ -160,13 +166,22 @@ export class KnownPrompt implements Prompt {
     if (part < LOST_PART) replica.prefixes.removeUntil(sent.lastUse);
   }
 
-  /** It failed before anything was answered: what it would have left in a cache is not there. */
-  noteFailed(): void {
+  /**
+   * It failed before anything was answered, or its client left: what it would have left in a cache is not there, and
+   * nobody reads it any more.
+   */
+  noteFailed(nowMs: number): void {
     const { model, chain } = this.#source;
     const sent = this.#sent;
+    this.noteEnded(nowMs);
     this.#sent = undefined;
     if (sent === undefined) return;
     model.find(sent.to.neuron)?.prefixes.remove(chain.keys.slice(sent.held));
+  }
+
+  /** It is over there, however it went: the neuron has nothing of it to read. */
+  noteEnded(nowMs: number): void {
+    this.#sent?.pending.withdraw(this.#sent.reading, nowMs);
   }
 
   /** Its answer has a name by which the client may go on: where, is remembered. */

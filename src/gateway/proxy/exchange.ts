@@ -5,7 +5,7 @@ import { AGE_HEADER, AGE_MS_MAX } from "../../protocol/priority.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Reply, ReplyEvents } from "../listener/reply.ts";
 import type { FailurePhase } from "../upstream/connection.ts";
-import { isRefused } from "../upstream/json-call.ts";
+import { classifyFailure } from "../upstream/json-call.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import { keepResponse } from "./answer-memory.ts";
 import type { ExchangeRequest } from "./ask.ts";
@@ -22,6 +22,7 @@ import { type AnswerEnd, type AnswerEvents, UpstreamAnswer } from "./upstream-an
 import {
   formatPassedEvent,
   formatPassedHeaders,
+  isSuspicious,
   isUpstreamsFault,
   mayGoElsewhere,
   needsReload,
@@ -84,6 +85,16 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
       phase: firstByteMs > 0 ? "answering" : before,
       tokens: this.#relay?.tokens ?? 0,
     };
+  }
+
+  endIfSilent(neuron: string, cause: string): boolean {
+    const answer = this.#answer;
+    if (this.#done || answer === undefined || this.#destination.choice?.neuron !== neuron) {
+      return false;
+    }
+    if (answer.takeLife()) return false;
+    answer.giveUp(new CortexError("neuron_failed", `it does not answer any more (${cause})`));
+    return true;
   }
 
   // 1. Where to.
@@ -164,7 +175,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   #elsewhere(error: CortexError): void {
     const destination = this.#destination;
     destination.release();
-    this.#request.prompt.noteFailed();
+    this.#request.prompt.noteFailed(this.#parts.clock.monotonicMs());
     this.#answer = undefined;
     this.#lastError = error;
     if (destination.isExhausted) {
@@ -215,8 +226,9 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     const phase = how === "unusable" ? "answer" : how;
     if (how !== "unusable") destination.noteLost();
     const neuron = destination.choice?.neuron ?? "";
-    const refused = isRefused(error);
-    if (phase === "connect" || refused) fleet.noteFailure(neuron, error.message, refused);
+    const kind = classifyFailure(error);
+    const refused = kind === "refused";
+    if (phase === "connect" || refused) fleet.noteFailure(neuron, error.message, kind);
     if (this.#resumption?.wasContradicted === true) destination.noteSeen();
     else if (phase !== "connect") destination.noteFailed();
     if (this.#firstByteMs > 0) {
@@ -284,7 +296,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
 
   /** The upstream would not or could not: another may. */
   onRefused(refusal: Refusal, head: ResponseHead): void {
-    const { fleet, metrics, poke } = this.#parts;
+    const { fleet, metrics, poke, retries, clock } = this.#parts;
     const attempt = this.#attempt;
     if (attempt === undefined) throw new Error("A refusal without an attempt");
     const { upstream } = attempt;
@@ -298,13 +310,16 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     const reload = needsReload(code);
     if (reload) this.#noteGone(code);
     else if (replica !== undefined) {
-      if (isUpstreamsFault(status)) fleet.noteRequestFailed(replica);
+      if (isSuspicious(status)) this.#destination.noteFailed();
+      else if (isUpstreamsFault(status)) fleet.noteRequestFailed(replica);
       const pauseSeconds = Number(refusal.retryAfter);
       if (pauseSeconds > 0 && upstream.kind !== "neuron") fleet.noteBusy(replica, pauseSeconds);
     }
     poke(upstream.name);
     const { isExhausted, hasOthers } = this.#destination;
-    if (isExhausted || (!reload && !hasOthers)) {
+    // What is loaded again costs nobody a second answer; all else is asked twice within the budget alone.
+    const isGranted = () => reload || (hasOthers && retries.take(clock.monotonicMs()));
+    if (isExhausted || !isGranted()) {
       this.#deliverRefusal(attempt, { refusal, head });
       return;
     }

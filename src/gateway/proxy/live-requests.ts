@@ -20,6 +20,11 @@ export interface LiveView {
 /** A request that can say how it is. */
 export interface LiveRequest {
   describe(): LiveView;
+  /**
+   * Gives the neuron up when the request is there and nothing came from it since the last call of this. Returns
+   * whether it did.
+   */
+  endIfSilent(neuron: string, cause: string): boolean;
 }
 
 /** The requests that are under way, the oldest first; they come and go by themselves. */

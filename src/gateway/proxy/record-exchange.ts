@@ -58,7 +58,8 @@ export function recordExchange(parts: DataPlaneParts, ended: ExchangeOutcome): v
     promptTokens: usage?.promptTokens ?? Math.round(prompt.promptTokens),
   });
   if (status === 200) prompt.noteAnswered(usage);
-  else if (firstByteMs === 0) prompt.noteFailed();
+  else if (firstByteMs === 0) prompt.noteFailed(nowMs);
+  prompt.noteEnded(nowMs);
   if (status === 200 && ended.replica !== undefined) {
     parts.fleet.noteRequestServed(ended.replica, (nowMs - sentMs) / 1_000);
   }

@@ -58,6 +58,9 @@ export class UpstreamAnswer implements UpstreamSink {
   #relay: StreamRelay | undefined;
   #buffer: BodyBuffer | undefined;
   #firstByteMs = 0;
+  /** Something came since somebody looked, or it has just been sent. */
+  #isAlive = true;
+  #isPaused = false;
 
   constructor(
     attempt: Attempt,
@@ -98,15 +101,37 @@ export class UpstreamAnswer implements UpstreamSink {
     this.#call?.abort();
   }
 
+  /**
+   * Whether anything has come since the last call of this, or since it was sent; while a slow reader keeps more from
+   * coming nobody can say.
+   */
+  takeLife(): boolean {
+    const isAlive = this.#isAlive || this.#isPaused;
+    this.#isAlive = false;
+    return isAlive;
+  }
+
+  /** Waits no longer: the attempt ends as when its connection is lost. */
+  giveUp(error: CortexError): void {
+    if (this.#call === undefined) return;
+    this.#call.abort();
+    this.onFailure(error, this.#head === undefined ? "request" : "answer");
+  }
+
   pause(): void {
+    this.#isPaused = true;
     this.#call?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
+    // What comes from now on has to have its time.
+    this.#isAlive = true;
     this.#call?.resume();
   }
 
   onHead(head: ResponseHead): void {
+    this.#isAlive = true;
     this.#head = head;
     if (head.status !== 200 || !head.contentType.startsWith("text/event-stream")) return;
     if (this.#attempt.answer === undefined || this.#stream) this.#relay = this.#openRelay();
@@ -126,6 +151,7 @@ export class UpstreamAnswer implements UpstreamSink {
   }
 
   onBody(bytes: ByteSpan): void {
+    this.#isAlive = true;
     const relay = this.#relay;
     if (relay === undefined) {
       this.#keep(bytes);

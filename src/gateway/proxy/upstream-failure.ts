@@ -12,24 +12,38 @@ export interface Refusal {
   readonly bytes: ByteSpan;
 }
 
-/** Whether another upstream may do what this one would not: it is overloaded, broken, or refuses the gateway itself. */
+/** Statuses below 500 that say more of an upstream than of the request. */
+const ELSEWHERE: ReadonlySet<number> = new Set([401, 403, 404, 408, 429]);
+/** What a neuron says of a model that cannot do what is asked, wherever it is. */
+const UNSUPPORTED = 501;
+
+/**
+ * Whether another upstream may do what this one would not.
+ * 1. It failed: any status from 500 on. But a neuron's 501: the model is the same everywhere.
+ * 2. It does not know the gateway (401, 403) or, any more, the model (404), is late (408) or has enough to do (429).
+ * 3. Everything else the client did wrong, and it is wrong everywhere.
+ */
 export function mayGoElsewhere(kind: UpstreamKind, status: number): boolean {
-  if (status === 429 || status === 502 || status === 503) return true;
-  if (kind === "neuron") return false;
-  return status >= 500 || isRefusedKey(kind, status) || status === 404 || status === 408;
+  if (status >= 500) return kind !== "neuron" || status !== UNSUPPORTED;
+  return ELSEWHERE.has(status);
 }
 
 /** A missing model, a limit or a late client say nothing of the next request. */
 export function isUpstreamsFault(status: number): boolean {
-  return status >= 500 || status === 401 || status === 403;
+  return status >= 500 || isRefusedKey(status);
+}
+
+/** Whether it may be the request that made the upstream fail; one that is unavailable has not looked at it. */
+export function isSuspicious(status: number): boolean {
+  return status >= 500 && status !== 503;
 }
 
 /** An upstream's error as one of ours, told in its own words. */
 export function readRefusal(upstream: Upstream, refusal: Refusal): CortexError {
   const { status, retryAfter, bytes } = refusal;
-  if (isRefusedKey(upstream.kind, status)) {
+  if (isRefusedKey(status)) {
     // The client's own key is not at fault: it must not go looking for another.
-    const text = `${upstream.name} refuses the gateway's key (${status})`;
+    const text = `${upstream.name} refuses the gateway's ${upstream.kind === "neuron" ? "token" : "key"} (${status})`;
     return new CortexError("neuron_failed", text);
   }
   return readUpstreamFailure({ status, body: bytes.toString(), retryAfter });
@@ -41,8 +55,8 @@ export function passesAsIs(
   options: { readonly kind: UpstreamKind; readonly refusal: Refusal },
 ): boolean {
   const { kind, refusal } = options;
+  if (isRefusedKey(refusal.status)) return false;
   if (kind === "neuron") return true;
-  if (isRefusedKey(kind, refusal.status)) return false;
   const body = parse(refusal.bytes) as { type?: unknown; error?: { message?: unknown } } | null;
   if (typeof body?.error?.message !== "string") return false;
   return dialect !== "messages" || body.type === "error";
@@ -61,8 +75,8 @@ export function formatPassedHeaders(refusal: Refusal, contentType: string): stri
   return `Content-Type: ${contentType}\r\n${wait}`;
 }
 
-function isRefusedKey(kind: UpstreamKind, status: number): boolean {
-  return kind !== "neuron" && (status === 401 || status === 403);
+function isRefusedKey(status: number): boolean {
+  return status === 401 || status === 403;
 }
 
 /** A whole answer's JSON object. Throws `neuron_failed` for anything else. */

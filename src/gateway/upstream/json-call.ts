@@ -76,6 +76,21 @@ export function callJson(
   });
 }
 
+/**
+ * What a failure says of a peer: nobody listens there; nothing comes from it, so that nothing of what was asked before
+ * may come either; or it is there, and does not answer as it should.
+ */
+export type FailureKind = "refused" | "silent" | "wrong";
+
+/** Which of them an error is, of a call of the control plane or of a connection that was lost. */
+export function classifyFailure(error: unknown): FailureKind {
+  if (isRefused(error)) return "refused";
+  if (!(error instanceof CortexError)) return "wrong";
+  // What keeps a connection from being made has a cause beside its text; an answer of status 503 has none.
+  const unreachable = error.code === "unavailable" && typeof error.figures?.["cause"] === "string";
+  return error.code === "timeout" || unreachable ? "silent" : "wrong";
+}
+
 /** Whether the error says that nobody listens at the address, so that trying again at once is vain. */
 export function isRefused(error: unknown): boolean {
   return error instanceof CortexError && error.figures?.["cause"] === "ECONNREFUSED";

@@ -73,7 +73,7 @@ describe("candidates", () => {
     fleet.noteBusy(replica("a"), 7);
     expect(warm()).toEqual(["b"]);
     expect(why("a")).toBe("asked for a pause of 7 s");
-    fleet.noteFailure("b", "refused", true);
+    fleet.noteFailure("b", "refused", "refused");
     expect(warm()).toEqual(["a"]);
     expect(why("b")).toBe("is down (refused)");
   });
@@ -91,7 +91,7 @@ describe("candidates", () => {
 
   test("what a profile forbids is told before anything else", () => {
     const { fleet, warm, cold, why } = fleetOf(["ready", "absent", "ready"], { neurons: ["a"] });
-    fleet.noteFailure("c", "refused", true);
+    fleet.noteFailure("c", "refused", "refused");
     expect([warm(), cold()]).toEqual([["a"], []]);
     expect(why("b")).toBe("is not among the neurons of 'm'");
     expect(why("c")).toBe("is not among the neurons of 'm'");

@@ -71,7 +71,7 @@ describe("a fleet that changes", () => {
     expect(serving()).toEqual(["a"]);
     expect(lines.filter((line) => line === "Neuron is left out")).toHaveLength(1);
     expect(fleet.neuron("b").refusal).toBe("is the same daemon as a");
-    fleet.noteFailure("a", "refused", true);
+    fleet.noteFailure("a", "refused", "refused");
     expect(serving()).toEqual(["b"]);
     fleet.noteSuccess("a");
     fleet.noteSuccess("a");
@@ -110,7 +110,7 @@ describe("a fleet that changes", () => {
     configure(addressOf("b"));
     report("a");
     fleet.applyEvent("a", { type: "model", model: ready });
-    fleet.noteFailure("a", "refused", true);
+    fleet.noteFailure("a", "refused", "refused");
     fleet.noteLoadFailed("a", "m", "no memory");
     expect([...fleet.neurons].map(({ name }) => name)).toEqual(["b"]);
     expect(fleet.placed("m")).toHaveLength(1);

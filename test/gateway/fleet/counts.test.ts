@@ -81,7 +81,7 @@ class Counted {
         fleet.applyHealth(step.neuron, healthOf(`${step.neuron} ${this.#instances}`));
         break;
       case "down":
-        fleet.noteFailure(step.neuron, "refused", true);
+        fleet.noteFailure(step.neuron, "refused", "refused");
         break;
       case "up":
         fleet.noteSuccess(step.neuron);

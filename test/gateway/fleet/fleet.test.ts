@@ -28,7 +28,7 @@ describe("fleet", () => {
     const { fleet, entry } = fleetOf(["a"]);
     const isIn = () => fleet.warmCandidates(entry, undefined).length === 1;
     for (const expected of [true, true, false]) {
-      fleet.noteFailure("a", "no answer", false);
+      fleet.noteFailure("a", "no answer", "silent");
       expect(isIn()).toBe(expected);
     }
     fleet.noteSuccess("a");
@@ -39,7 +39,7 @@ describe("fleet", () => {
 
   test("a refused connection takes a neuron out at once", () => {
     const { fleet, entry } = fleetOf(["a"]);
-    fleet.noteFailure("a", "ECONNREFUSED", true);
+    fleet.noteFailure("a", "ECONNREFUSED", "refused");
     expect(fleet.warmCandidates(entry, undefined)).toEqual([]);
     expect(fleet.explainNone(entry)).toMatchObject({ code: "unavailable", retryAfterSeconds: 2 });
   });

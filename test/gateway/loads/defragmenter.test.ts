@@ -142,7 +142,7 @@ test("a device is opened again when the other neuron goes while it is drained", 
   const lease = acquire("large");
   const done = defragmenter.defragmentDue();
   await settle();
-  fleet.noteFailure("b", "gone", true);
+  fleet.noteFailure("b", "gone", "refused");
   await clock.advance(1_000);
   await done;
   expect(servers("large")).toEqual(["a"]);

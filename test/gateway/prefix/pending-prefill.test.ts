@@ -12,6 +12,21 @@ describe("pending prefill", () => {
     expect(pending.seconds(9_000)).toBe(0);
   });
 
+  test("of a prompt that is withdrawn only the rest is taken back, and once it is read nothing", () => {
+    const pending = new PendingPrefill();
+    const at = { nowMs: 0, tokensPerSecond: 1_000 };
+    const first = pending.add(4_000, at);
+    const second = pending.add(2_000, at);
+    pending.withdraw(first, 1_000);
+    expect(pending.seconds(1_000)).toBe(2);
+    pending.withdraw(second, 1_000);
+    expect(pending.seconds(1_000)).toBe(0);
+    const third = pending.add(1_000, { nowMs: 10_000, tokensPerSecond: 1_000 });
+    pending.add(1_000, { nowMs: 11_500, tokensPerSecond: 1_000 });
+    pending.withdraw(third, 11_500);
+    expect(pending.seconds(11_500)).toBe(1);
+  });
+
   test("an idle while is no credit for later prompts", () => {
     const pending = new PendingPrefill();
     pending.add(1_000, { nowMs: 0, tokensPerSecond: undefined });

@@ -50,10 +50,29 @@ describe("prefix knowledge", () => {
     const failed = read(knowledge, [TURN, TURN]);
     failed.noteSent(to("a"));
     expect(read(knowledge, [TURN, TURN]).cachedTokens("a")).toBeGreaterThan(18_000);
-    failed.noteFailed();
-    failed.noteFailed();
+    failed.noteFailed(0);
+    failed.noteFailed(0);
     expect(read(knowledge, [TURN, TURN]).cachedTokens("a")).toBeLessThanOrEqual(10_000);
     expect(read(knowledge, [TURN, TURN]).cachedTokens("a")).toBeGreaterThan(9_300);
+  });
+
+  test("a prompt that failed, or whose request is over, is no longer one that the neuron has yet to read", () => {
+    const knowledge = new PrefixKnowledge();
+    const [failed, ended, stays] = ["one", "two", "three"].map((name) => {
+      const prompt = read(knowledge, [name + TURN]);
+      prompt.noteSent(to("a", { prefillTokensPerSecond: 1_000 }));
+      return prompt;
+    });
+    const pending = () => read(knowledge, [TURN]).pendingSeconds("a");
+    expect(pending()).toBeCloseTo(30, 1);
+    failed?.noteFailed(0);
+    failed?.noteEnded(0);
+    expect(pending()).toBeCloseTo(20, 1);
+    ended?.noteAnswered(undefined);
+    ended?.noteEnded(0);
+    expect(pending()).toBeCloseTo(10, 1);
+    stays?.noteEnded(0);
+    expect(pending()).toBe(0);
   });
 
   test("no more is believed than the caches have room for", () => {

@@ -216,6 +216,78 @@ describe("exchange", () => {
     expect(await gateway.metrics()).toContain('cortex_failovers_total{phase="answer"} 1');
   });
 
+  for (const status of [401, 403, 404, 408, 429, 500, 502, 503, 504, 507]) {
+    test(`a neuron's ${status} before the first token is not the last word`, async () => {
+      const first = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 9_000 });
+      first.answer = () => failure(status, "internal", "Says why");
+      const second = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 1 });
+      const gateway = await gatewayOver([first, second]);
+      for (const stream of [false, true]) {
+        const response = await gateway.chat("m", { stream });
+        expect(response.status).toBe(200);
+        expect(await response.text()).toContain(stream ? "[DONE]" : "Hello");
+      }
+      expect(first.count("/v1/chat/completions")).toBe(2);
+    });
+  }
+
+  for (const status of [400, 405, 409, 413, 422, 501]) {
+    test(`a neuron's ${status} is the last word, and passes as it is`, async () => {
+      const neurons = [0, 1].map(() => fakeNeuron().addModel("m", { state: "ready" }));
+      for (const neuron of neurons)
+        neuron.answer = () => failure(status, "unsupported", "Says why");
+      const gateway = await gatewayOver(neurons);
+      const response = await gateway.chat("m");
+      expect(response.status).toBe(status);
+      expect((await errorOf(response)).message).toBe("Says why");
+      const seen = neurons.reduce((sum, neuron) => sum + neuron.count("/v1/chat/completions"), 0);
+      expect(seen).toBe(1);
+    });
+  }
+
+  test("three answers of status 500 in a row keep requests away from that model of that neuron", async () => {
+    const first = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 9_000 });
+    first.answer = () => failure(500, "internal", "The neuron failed to handle this request");
+    const second = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 1 });
+    const gateway = await gatewayOver([first, second]);
+    for (let request = 0; request < 6; request += 1) {
+      expect((await gateway.chat("m")).status).toBe(200);
+    }
+    expect(first.count("/v1/chat/completions")).toBe(3);
+  });
+
+  test("a request at which every neuron fails goes to few of them, and its client hears the last one", async () => {
+    const neurons = [0, 1, 2, 3].map(() => {
+      const neuron = fakeNeuron().addModel("m", { state: "ready" });
+      neuron.answer = () => failure(500, "internal", "The neuron failed to handle this request");
+      return neuron;
+    });
+    const gateway = await gatewayOver(neurons);
+    const response = await gateway.chat("m");
+    expect(response.status).toBe(500);
+    expect(await errorOf(response)).toMatchObject({ code: "internal", source: "neuron" });
+    const seen = neurons.reduce((sum, neuron) => sum + neuron.count("/v1/chat/completions"), 0);
+    expect(seen).toBe(2);
+  });
+
+  test("refusals are asked elsewhere within the budget alone", async () => {
+    const full = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 9_000 });
+    full.answer = () => failure(429, "queue_full", "Queue is full");
+    const free = fakeNeuron().addModel("m", { state: "ready", prefillTokensPerSecond: 1 });
+    const gateway = await gatewayOver([full, free]);
+    const statuses: number[] = [];
+    for (let request = 0; request < 400; request += 1) {
+      const response = await gateway.chat("m");
+      await response.body?.cancel();
+      statuses.push(response.status);
+    }
+    expect(full.count("/v1/chat/completions")).toBe(400);
+    // Three hundred, and a fifth of the requests.
+    const answered = statuses.filter((status) => status === 200).length;
+    expect(Math.abs(answered - 380)).toBeLessThanOrEqual(1);
+    expect(statuses.slice(0, 300)).not.toContain(429);
+  });
+
   test("a model that the neuron has dropped meanwhile is loaded again", async () => {
     const neuron = fakeNeuron().addModel("m", { state: "ready" });
     const gateway = await gatewayOver([neuron]);
