@@ -1,5 +1,5 @@
 import { CortexError } from "../base/errors.ts";
-import { type DeviceRoom, planLoad, type Resident } from "../neuron/models/plan.ts";
+import { type DeviceRoom, planLoad, type Resident, rankPlan } from "../neuron/models/plan.ts";
 import type { Device } from "../protocol/health.ts";
 import type { ModelLease } from "../protocol/leases.ts";
 import {
@@ -28,10 +28,7 @@ export function planPlace(
     .map(({ index }) =>
       planLoad({ ...need, devices: [{ index, bytes }] }, { rooms, residents, rules: RULES }),
     );
-  const best =
-    plans.find(({ fits }) => fits === "now") ??
-    plans.find(({ fits }) => fits === "after") ??
-    plans[0];
+  const [best] = plans.toSorted((a, b) => rankPlan(a) - rankPlan(b));
   if (best === undefined) throw new CortexError("unavailable", "There is no device");
   return best;
 }

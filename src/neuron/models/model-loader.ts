@@ -13,7 +13,14 @@ import type { LearnedPlans, LoadKey } from "./learned-plans.ts";
 import { chooseLoad, type LoadChoice, limitContext, optionsKey } from "./load-choice.ts";
 import type { Loaded, Model, Placement } from "./model.ts";
 import { type LoadShape, nativeLoadJob } from "./native-load-job.ts";
-import { type Estimate, freeForModels, type MemoryRules, planLoad, type Resident } from "./plan.ts";
+import {
+  type Estimate,
+  freeForModels,
+  type MemoryRules,
+  planLoad,
+  type Resident,
+  rankPlan,
+} from "./plan.ts";
 import { promptCacheBytes } from "./prompt-cache.ts";
 import { realBytes } from "./real-bytes.ts";
 
@@ -228,7 +235,7 @@ export class ModelLoader {
       if (there.plan.fits === "now") return there;
       placed.push(there);
     }
-    const best = placed.toSorted((a, b) => rankOf(a.plan) - rankOf(b.plan))[0];
+    const best = placed.toSorted((a, b) => rankPlan(a.plan) - rankPlan(b.plan))[0];
     if (best === undefined) {
       throw new CortexError("unavailable", "No device of this neuron takes new models");
     }
@@ -389,10 +396,6 @@ function placementOf({
 /** The engine's caches fit any context, but only as many slots as they were saved from. */
 function kvKeyOf(model: Model, { options, slots }: Placement): KvKey {
   return { model: model.id, digest: model.entry.digest, options: `${slots}/${options}` };
-}
-
-function rankOf(plan: PlanResponse): number {
-  return { now: 0, after: 1, never: 2 }[plan.fits];
 }
 
 function cancelled(model: Model): CortexError {

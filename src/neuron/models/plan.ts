@@ -120,6 +120,37 @@ export function planLoad(
   };
 }
 
+/**
+ * How good a place is by who would have to go there, the lower the better. The emptiest device is of no use while what
+ * it holds must stay:
+ * 0. nobody;
+ * 1. models that nobody uses or waits for;
+ * 2. also such as are in use, being loaded or waited for;
+ * 3. also pinned ones;
+ * 4. that would not be enough.
+ */
+export function rankPlan(plan: PlanResponse): number {
+  if (plan.fits === "now") return 0;
+  if (plan.fits === "never") return 4;
+  const isIdle = ({ pinned, busy, leases }: Unload) => !pinned && !busy && leases === undefined;
+  if (wouldFit(plan, isIdle)) return 1;
+  return wouldFit(plan, ({ pinned }) => !pinned) ? 2 : 3;
+}
+
+type Unload = PlanResponse["unloads"][number];
+
+/** Whether every device has room once those have gone. */
+function wouldFit({ devices, unloads }: PlanResponse, goes: (unload: Unload) => boolean): boolean {
+  const gone = unloads.filter(goes);
+  return devices.every(({ index, needed_bytes, free_bytes }) => {
+    let bytes = free_bytes;
+    for (const { devices: held } of gone) {
+      for (const device of held) if (device.index === index) bytes += device.bytes;
+    }
+    return needed_bytes <= bytes;
+  });
+}
+
 function capacityForModels(room: DeviceRoom, rules: MemoryRules): number {
   const usable = room.totalBytes - rules.marginBytes;
   return rules.limitBytes === 0 ? usable : Math.min(usable, rules.limitBytes);
