@@ -18,8 +18,10 @@ export async function runStaticChecks(): Promise<StepResult[]> {
 }
 
 /** Every test that needs no device, network or model. */
-export async function runUnitTests(): Promise<StepResult> {
-  return runTests("unit tests", { root: ROOT, files: await listTests(ROOT, "unit") });
+export async function runUnitTests(
+  env: Readonly<Record<string, string>> = {},
+): Promise<StepResult> {
+  return runTests("unit tests", { root: ROOT, files: await listTests(ROOT, "unit"), env });
 }
 
 if (import.meta.main) {

@@ -14,6 +14,8 @@ import { listTests, runTests } from "./testing/run-tests.ts";
 const ROOT = join(import.meta.dir, "..");
 /** Named to the tests by CORTEX_TEST_MODELS. */
 const MODELS_DIR = join(ROOT, "dist/test-models");
+/** As many random fleets as test/sim promises; bun run check looks at a few. */
+const SIMULATED_FLEETS = "10000";
 /** A real request on a busy machine of two cores takes seconds. */
 const SLOW_TEST_MS = 60_000;
 
@@ -22,7 +24,7 @@ async function runEverything(only: readonly string[]): Promise<boolean> {
   const wants = (name: string) => only.length === 0 || only.includes(name);
   const steps: StepResult[] = [];
   if (only.length === 0) steps.push(...(await runStaticChecks()));
-  if (wants("unit")) steps.push(await runUnitTests());
+  if (wants("unit")) steps.push(await runUnitTests({ CORTEX_SIM_SEEDS: SIMULATED_FLEETS }));
   if (!wants("native") && !wants("e2e")) return summarize(steps);
   const built = await runWork("build", () => build());
   const models = await runWork("models", prepareModels);
