@@ -1,15 +1,14 @@
 import type { Model } from "../../protocol/models.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/predict.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
+import { estimateLoadSeconds } from "./estimate-load.ts";
+import { estimateRoom, type IsSpared } from "./estimate-room.ts";
 import type { NeuronRecord } from "./neuron-record.ts";
 import type { Replica } from "./replica.ts";
 import type { PlacedReplica } from "./replica-index.ts";
 
 /** Slots to reckon with while a neuron has not said. */
 const SLOTS_GUESS = 4;
-/** Reading weights: a cold disk's speed, and what a load costs besides. */
-const LOAD_BYTES_PER_SECOND = 1e9;
-const LOAD_SECONDS_BASE = 2;
 /** Stands for "no room can be made as things are": the last choice, tried so that its figures can be told. */
 const NO_ROOM_SECONDS = 3_600;
 
@@ -65,20 +64,23 @@ export function findWarm(
   return candidates.length === 0 ? paused : candidates;
 }
 
-/** Neurons that could load the model; none when as many as its profile allows hold it. */
+/**
+ * Neurons that could load the model; none when as many as its profile allows hold it. What `isSpared` names is not
+ * reckoned to go for it.
+ */
 export function findCold(
   placed: readonly PlacedReplica[],
   entry: CatalogueEntry,
-  options: CandidateOptions,
+  options: CandidateOptions & { readonly isSpared: IsSpared },
 ): ColdCandidate[] {
-  const { excluded, nowMs } = options;
+  const { excluded, isSpared, nowMs } = options;
   const candidates: ColdCandidate[] = [];
   if (isAtMax(placed, entry, nowMs)) return candidates;
   for (const one of placed) {
     const { neuron, replica } = one;
     if (judge(one, entry, nowMs) !== "cold") continue;
     if (excluded?.has(neuron.name) || replica.report === undefined) continue;
-    candidates.push(toCold(neuron, { entry, report: replica.report, nowMs }));
+    candidates.push(toCold(neuron, { entry, report: replica.report, isSpared, nowMs }));
   }
   return candidates;
 }
@@ -114,7 +116,7 @@ function isAtMax(placed: readonly PlacedReplica[], entry: CatalogueEntry, nowMs:
 
 /**
  * 1. What the profile forbids. 2. Neurons that take nothing. 3. What has failed lately. 4. Models that are there, or
- * are brought there.
+ * are brought there; a load that was given up is taken for failed, though the neuron goes on with it.
  */
 function judge({ neuron, replica }: PlacedReplica, entry: CatalogueEntry, nowMs: number): Standing {
   const { report } = replica;
@@ -122,7 +124,10 @@ function judge({ neuron, replica }: PlacedReplica, entry: CatalogueEntry, nowMs:
   if (!neuron.serves) return "refusing";
   if (report === undefined) return "gone";
   if (!replica.circuit.admits(nowMs)) return "circuit_open";
-  if (isWarm(report) && !replica.closed) return replica.isPaused(nowMs) ? "paused" : "warm";
+  const isStuck = report.state === "loading" && replica.isCoolingDown(nowMs);
+  if (isWarm(report) && !replica.closed && !isStuck) {
+    return replica.isPaused(nowMs) ? "paused" : "warm";
+  }
   if (!neuron.takesLoads) return "no_loads";
   return replica.isCoolingDown(nowMs) ? "cooldown" : "cold";
 }
@@ -180,98 +185,23 @@ function toWarm(
 /** The router's view of a neuron that would have to load the model. */
 function toCold(
   neuron: NeuronRecord,
-  options: { readonly entry: CatalogueEntry; readonly report: Model; readonly nowMs: number },
+  options: {
+    readonly entry: CatalogueEntry;
+    readonly report: Model;
+    readonly isSpared: IsSpared;
+    readonly nowMs: number;
+  },
 ): ColdCandidate {
-  const { entry, report, nowMs } = options;
+  const { entry, report, isSpared, nowMs } = options;
+  const { regretSeconds } = estimateRoom(neuron, { wanted: report, isSpared, nowMs });
   return {
     neuron: neuron.name,
     slots: entry.slots ?? (report.slots || SLOTS_GUESS),
     prefillTokensPerSecond: positive(report.prefill_tokens_per_second),
     decodeTokensPerSecond: positive(report.decode_tokens_per_second),
     loadSeconds: estimateLoadSeconds(report),
-    regretSeconds: estimateRegret(neuron, report, nowMs),
+    regretSeconds: Math.min(NO_ROOM_SECONDS, regretSeconds),
   };
-}
-
-/** Seconds of a load: as measured, else from the file's size. */
-export function estimateLoadSeconds(report: Model): number {
-  return report.load_seconds ?? LOAD_SECONDS_BASE + report.file_bytes / LOAD_BYTES_PER_SECOND;
-}
-
-/** Device memory of a model, as said or, before the first plan, from its file. */
-export function estimateBytes(report: Model): number {
-  const bytes = report.bytes;
-  return bytes === undefined ? report.file_bytes : bytes.weights + bytes.context + bytes.compute;
-}
-
-/**
- * Reload seconds of what would have to go, each times its chance of being wanted again, as the evictor reckons it;
- * exact plans come later. What costs least for its size goes first; they are few, and looking for the next one costs
- * less than sorting them.
- */
-function estimateRegret(neuron: NeuronRecord, wanted: Model, nowMs: number): number {
-  let missing = estimateBytes(wanted) - estimateFree(neuron);
-  let regret = 0;
-  let after: Victim | undefined;
-  while (missing > 0) {
-    after = findVictim(neuron, after, nowMs);
-    if (after === undefined) return NO_ROOM_SECONDS;
-    regret += after.secondsPerByte * after.bytes;
-    missing -= after.bytes;
-  }
-  return regret;
-}
-
-/** What is free and not promised: loads on their way, and those that wait for their turn, take theirs yet. */
-function estimateFree(neuron: NeuronRecord): number {
-  let free = 0;
-  for (const device of neuron.devices) if (device.state === "ok") free += device.memory_free_bytes;
-  for (const { report } of neuron.residents) {
-    if (report?.state !== "loading") continue;
-    free -= estimateBytes(report) * (1 - Math.min(1, report.progress ?? 0));
-  }
-  for (const { report, waiting } of neuron.wanted) {
-    if (waiting === 0 || report === undefined || isWarm(report)) continue;
-    free -= estimateBytes(report);
-  }
-  return free;
-}
-
-interface Victim {
-  readonly bytes: number;
-  /** Expected reload time for each byte. */
-  readonly secondsPerByte: number;
-  /** Its place among the neuron's residents, for those that cost the same. */
-  readonly place: number;
-}
-
-/** What costs least for its size of those that nobody uses, behind the one that was found before. */
-function findVictim(
-  { residents }: NeuronRecord,
-  after: Victim | undefined,
-  nowMs: number,
-): Victim | undefined {
-  const afterCost = after?.secondsPerByte ?? -1;
-  const afterPlace = after?.place ?? -1;
-  let found: Model | undefined;
-  let foundCost = Number.POSITIVE_INFINITY;
-  let foundPlace = -1;
-  let place = -1;
-  for (const replica of residents) {
-    const { report, inFlight } = replica;
-    place += 1;
-    if (report?.state !== "ready" || report.pinned || inFlight > 0 || report.in_flight > 0)
-      continue;
-    const seconds = replica.reuseChance(nowMs) * estimateLoadSeconds(report);
-    const cost = seconds / Math.max(1, estimateBytes(report));
-    if (cost < afterCost || (cost === afterCost && place <= afterPlace)) continue;
-    if (cost >= foundCost) continue;
-    found = report;
-    foundCost = cost;
-    foundPlace = place;
-  }
-  if (found === undefined) return undefined;
-  return { bytes: estimateBytes(found), secondsPerByte: foundCost, place: foundPlace };
 }
 
 function positive(value: number | undefined): number | undefined {

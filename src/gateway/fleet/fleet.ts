@@ -14,6 +14,7 @@ import { explainNone } from "./explain-none.ts";
 import { Lease } from "./lease.ts";
 import { type FleetChange, type FleetListener, NeuronListeners } from "./neuron-listeners.ts";
 import { type Drain, type NeuronAddress, NeuronRecord } from "./neuron-record.ts";
+import { isProtected } from "./protection.ts";
 import type { Replica } from "./replica.ts";
 import { type PlacedReplica, ReplicaIndex } from "./replica-index.ts";
 
@@ -37,6 +38,7 @@ export class Fleet {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners = new NeuronListeners();
+  readonly #isSpared = (neuron: string, source: string) => isProtected(this, neuron, source);
   readonly #onRelease = (replica: Replica) => this.#released(replica);
   #catalogue = new Catalogue({ models: [] });
 
@@ -141,7 +143,8 @@ export class Fleet {
     excluded: ReadonlySet<string> | undefined,
   ): ColdCandidate[] {
     const nowMs = this.#clock.nowMs();
-    return findCold(this.#placed.get(entry.source), entry, { excluded, nowMs });
+    const isSpared = this.#isSpared;
+    return findCold(this.#placed.get(entry.source), entry, { excluded, isSpared, nowMs });
   }
 
   /** The neurons that have the model and take no request for it now, each with its reason. */
@@ -249,9 +252,17 @@ export class Fleet {
     this.applyModels(name, models);
   }
 
-  /** What a neuron or an API has; what is missing is gone. */
-  applyModels(name: string, models: readonly Model[]): void {
-    this.#neurons.get(name)?.applyModels(models, this.#clock.nowMs());
+  /** To be read before a neuron is asked for its models: see {@link applyModels}. */
+  toldBy(name: string): number {
+    return this.#neurons.get(name)?.told ?? 0;
+  }
+
+  /**
+   * What a neuron or an API has; what is missing is gone. An answer may be overtaken: with {@link toldBy} of the moment
+   * in which it was asked for, it does not undo what was said of a model since then.
+   */
+  applyModels(name: string, models: readonly Model[], told = Number.POSITIVE_INFINITY): void {
+    this.#neurons.get(name)?.applyModels(models, { nowMs: this.#clock.nowMs(), told });
     this.#tell({ neuron: name });
   }
 

@@ -37,6 +37,8 @@ const SUCCESSES_IN = 2;
 /** Three missed heartbeats of a neuron; three missed polls of an API. */
 const STALE_MS = 15_000;
 const STALE_MS_API = 100_000;
+/** Kinds of devices, the strongest first: a model goes to one only where there is none of those before. */
+const KINDS = ["gpu", "accelerator", "integrated", "cpu", "remote"];
 /** Of one daemon's odd reports, so that it cannot fill the log. */
 const NONSENSE_TOLD_MAX = 32;
 
@@ -55,6 +57,8 @@ export class NeuronRecord {
   reachability: Reachability = "unknown";
   health: Health | undefined;
   devices: readonly Device[] = [];
+  /** Those of them to which models go: the strongest kind that is well, as the neuron chooses them. */
+  hosts: readonly Device[] = [];
   /** Why it is down. */
   cause = "not reached yet";
   /** When it last said something, which confirms all that it said before. */
@@ -69,6 +73,7 @@ export class NeuronRecord {
   #failures = 0;
   #successes = 0;
   #lastFailure: FailureKind = "wrong";
+  #told = 0;
 
   constructor({ name, endpoint, kind }: NeuronAddress, observer: ReplicaObserver) {
     this.name = name;
@@ -166,6 +171,7 @@ export class NeuronRecord {
     const before = this.health?.instance;
     this.health = health;
     this.devices = health.devices;
+    this.hosts = pickHosts(this.devices);
     const restarted = before !== undefined && before !== health.instance;
     if (!restarted) return false;
     for (const replica of this.replicas.values()) {
@@ -186,19 +192,39 @@ export class NeuronRecord {
   applyDevice(device: Device): void {
     const others = this.devices.filter((known) => known.index !== device.index);
     this.devices = [...others, device].toSorted((a, b) => a.index - b.index);
+    this.hosts = pickHosts(this.devices);
   }
 
-  /** Replaces the list of models. Our own counts stay. */
-  applyModels(models: readonly Model[], nowMs: number): void {
+  /** How much it has said of single models so far. */
+  get told(): number {
+    return this.#told;
+  }
+
+  /**
+   * Replaces the list of models. Our own counts stay. What was said of one of them since `told` was asked is newer than
+   * this list.
+   */
+  applyModels(
+    models: readonly Model[],
+    at: { readonly nowMs: number; readonly told: number },
+  ): void {
     const named = new Set(models.map((model) => model.id));
-    for (const model of models) this.applyModel(model, nowMs);
+    for (const model of models) {
+      const known = this.replicas.get(model.id);
+      if (known === undefined || known.told <= at.told) this.#apply(model, at.nowMs);
+    }
     for (const replica of this.replicas.values()) {
       if (named.has(replica.model) || replica.report === undefined) continue;
-      this.removeModel(replica.model);
+      if (replica.told <= at.told) this.removeModel(replica.model);
     }
   }
 
   applyModel(model: Model, nowMs: number): void {
+    this.#told += 1;
+    this.#apply(model, nowMs).told = this.#told;
+  }
+
+  #apply(model: Model, nowMs: number): Replica {
     const replica = this.ensureReplica(model.id);
     const before = replica.report;
     replica.applyReport(model, nowMs);
@@ -206,6 +232,7 @@ export class NeuronRecord {
     if (before === undefined || !areSame(before.aliases, model.aliases)) {
       this.#observer.onNamed(before, model);
     }
+    return replica;
   }
 
   removeModel(id: string): void {
@@ -242,6 +269,13 @@ export class NeuronRecord {
       this.#observer.onUnloaded(replica);
     }
   }
+}
+
+/** A kind that is not known here is taken for as good as any. */
+function pickHosts(devices: readonly Device[]): readonly Device[] {
+  const usable = devices.filter(({ state }) => state === "ok");
+  const strongest = KINDS.find((kind) => usable.some((device) => device.kind === kind));
+  return strongest === undefined ? usable : usable.filter(({ kind }) => kind === strongest);
 }
 
 function areSame(one: readonly string[], other: readonly string[]): boolean {

@@ -43,6 +43,8 @@ export class Replica {
   busyUntilMs = 0;
   /** Whether new requests stay away because its memory is wanted: those that run go on, the rest waits for a load. */
   closed = false;
+  /** When it was last told of by itself, counted by what its neuron said; see NeuronRecord.told. */
+  told = 0;
   /** When it became ready; 0 for one that was there when the gateway first looked. */
   readySinceMs = 0;
   #uses = 0;

@@ -1,8 +1,8 @@
 import type { PlanResponse } from "../../protocol/models.ts";
 import type { LoadedModel } from "../evictor/evictor.ts";
-import { estimateLoadSeconds } from "../fleet/candidates.ts";
+import { estimateLoadSeconds } from "../fleet/estimate-load.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import { isKept, isProtected } from "./protection.ts";
+import { isKept, isProtected } from "../fleet/protection.ts";
 
 /** Loading again takes some seconds where nobody knows better. */
 const LOAD_SECONDS_GUESS = 5;

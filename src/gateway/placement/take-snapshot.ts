@@ -1,11 +1,12 @@
 import type { Model } from "../../protocol/models.ts";
-import { predictRegretSeconds } from "../evictor/eviction-order.ts";
-import { estimateBytes, estimateLoadSeconds, isWarm } from "../fleet/candidates.ts";
+import { isWarm } from "../fleet/candidates.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import { estimateBytes, estimateLoadSeconds } from "../fleet/estimate-load.ts";
+import { estimateRoom, type IsSpared } from "../fleet/estimate-room.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronRecord } from "../fleet/neuron-record.ts";
+import { isKept } from "../fleet/protection.ts";
 import type { Replica } from "../fleet/replica.ts";
-import { isKept } from "../loads/protection.ts";
 import type { ModelView, PlacementSnapshot, PlaceView, ReplicaView } from "./plan-placement.ts";
 import type { Need, NeedFigures } from "./track-need.ts";
 
@@ -153,6 +154,7 @@ function findPlaces(
   },
 ): PlaceView[] {
   const { entry, memory, nowMs } = ask;
+  const isSpared: IsSpared = (name, source) => isKept(fleet, name, source);
   const places: PlaceView[] = [];
   for (const { neuron, replica } of fleet.placed(entry.source)) {
     const { report } = replica;
@@ -160,43 +162,8 @@ function findPlaces(
     if (memory.isReloading(neuron.name, entry.source)) continue;
     if (entry.neurons !== undefined && !entry.neurons.has(neuron.name)) continue;
     if (replica.isCoolingDown(nowMs) || !memory.mayTry(neuron.name, entry.source)) continue;
-    let freeBytes = 0;
-    for (const { state, memory_free_bytes } of neuron.devices) {
-      if (state === "ok") freeBytes += memory_free_bytes;
-    }
-    const missing = estimateBytes(report) - freeBytes;
-    const regretSeconds = missing <= 0 ? 0 : estimateRegret(fleet, neuron, { missing, nowMs });
+    const { freeBytes, regretSeconds } = estimateRoom(neuron, { wanted: report, isSpared, nowMs });
     places.push({ neuron: neuron.name, freeBytes, regretSeconds });
   }
   return places;
-}
-
-/** What evicting idle models costs until the bytes are free, the cheapest first. The neuron's plan decides later. */
-function estimateRegret(
-  fleet: Fleet,
-  neuron: NeuronRecord,
-  { missing, nowMs }: { readonly missing: number; readonly nowMs: number },
-): number {
-  const idle: { regretSeconds: number; bytes: number }[] = [];
-  for (const replica of neuron.residents) {
-    const { report, model } = replica;
-    if (report?.state !== "ready" || report.pinned || replica.inFlight > 0) continue;
-    if (report.in_flight > 0 || isKept(fleet, neuron.name, model)) continue;
-    const bytes = estimateBytes(report);
-    const worth = {
-      ...{ id: model, devices: [{ bytes }], priority: 0 },
-      lastUsedMs: Math.max(replica.lastUsedMs, report.last_used_ms),
-      requestsPerSecond: replica.requestsPerSecond(nowMs),
-      loadSeconds: estimateLoadSeconds(report),
-    };
-    idle.push({ regretSeconds: predictRegretSeconds(worth, nowMs), bytes });
-  }
-  let regretSeconds = 0;
-  let left = missing;
-  for (const one of idle.toSorted((a, b) => a.regretSeconds - b.regretSeconds)) {
-    regretSeconds += one.regretSeconds;
-    left -= one.bytes;
-    if (left <= 0) return regretSeconds;
-  }
-  return Number.POSITIVE_INFINITY;
 }

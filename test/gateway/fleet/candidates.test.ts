@@ -68,6 +68,16 @@ describe("candidates", () => {
     expect(why("a")).toBe("failed to load it (file is damaged): no other try for 8 s");
   });
 
+  test("nobody joins a load that was given up, until it is ready after all", () => {
+    const { fleet, warm, cold, why, replica } = fleetOf(["loading", "absent"]);
+    fleet.noteLoadFailed("a", "m", "no progress for 60 s");
+    expect([warm(), cold()]).toEqual([[], ["b"]]);
+    expect(why("a")).toBe("failed to load it (no progress for 60 s): no other try for 10 s");
+    const { report } = replica("a");
+    if (report !== undefined) fleet.applyModel("a", { ...report, state: "ready" });
+    expect(warm()).toEqual(["a"]);
+  });
+
   test("one that asked for a pause is told, and serves where it is the only one", () => {
     const { fleet, warm, why, replica } = fleetOf(["ready", "ready"]);
     fleet.noteBusy(replica("a"), 7);
