@@ -80,7 +80,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     },
   });
   const observer = observeLoads(metrics, (load) => {
-    defragmenter.noteLoaded(load.neuron, load.entry.source);
+    if (load.began) defragmenter.noteLoaded(load.neuron, load.entry.source);
     placement.noteLoaded(load);
   });
   const loads = new ColdLoads({
@@ -158,7 +158,7 @@ function observeLoads(
   return {
     onColdStart: (model, neuron) => metrics.countColdStart(model, neuron),
     onLoaded: (load) => {
-      metrics.observeLoad(load.entry.id, load.neuron, load.seconds);
+      if (load.began) metrics.observeLoad(load.entry.id, load.neuron, load.seconds);
       noteLoaded(load);
     },
     onEvicted: (_neuron, strategy) => metrics.countEviction(strategy, "room"),

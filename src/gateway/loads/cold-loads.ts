@@ -15,6 +15,8 @@ export type LoadOrigin = "request" | "operator" | "placement";
 
 /** A load that has ended well. */
 export interface FinishedLoad {
+  /** Whether this gateway had the neuron begin it, rather than finding it there or on its way. */
+  readonly began: boolean;
   readonly entry: CatalogueEntry;
   readonly neuron: string;
   readonly seconds: number;
@@ -24,6 +26,7 @@ export interface FinishedLoad {
 
 /** What became of loads, for the metrics and for those who count them. */
 export interface LoadObserver {
+  /** A neuron has begun a load for a request or an operator. */
   onColdStart(model: string, neuron: string): void;
   onLoaded(load: FinishedLoad): void;
   onEvicted(neuron: string, strategy: EvictionStrategy): void;
@@ -62,6 +65,7 @@ interface Flight {
   done: Promise<void>;
   waiters: number;
   phase: LoadPhase;
+  began: boolean;
 }
 
 /**
@@ -165,11 +169,11 @@ export class ColdLoads {
     const { neuron, entry, options } = load;
     const origin = options.origin ?? "request";
     const startMs = clock.monotonicMs();
-    if (origin !== "placement") observer.onColdStart(entry.id, neuron);
     const flight: Flight = {
       ...{ neuron, entry, startMs, waiters: 0 },
       abandon: new AbortController(),
       phase: "making_room",
+      began: false,
       done: Promise.resolve(),
     };
     this.#flights.set(key, flight);
@@ -178,7 +182,8 @@ export class ColdLoads {
     flight.done.then(
       () => {
         const seconds = (clock.monotonicMs() - startMs) / 1_000;
-        observer.onLoaded({ entry, neuron, seconds, origin });
+        const { began } = flight;
+        observer.onLoaded({ entry, neuron, seconds, origin, began });
       },
       () => undefined,
     );
@@ -229,6 +234,10 @@ export class ColdLoads {
         waitedMs: () => waitedMs(flight),
         enter: (phase) => {
           flight.phase = phase;
+        },
+        noteBegun: () => {
+          flight.began = true;
+          if (options.origin !== "placement") observer.onColdStart(entry.id, neuron);
         },
       });
     } catch (thrown) {

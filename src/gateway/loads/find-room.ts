@@ -2,13 +2,14 @@ import { CortexError } from "../../base/errors.ts";
 import type { PlanResponse } from "../../protocol/models.ts";
 import { predictRegretSeconds } from "../evictor/eviction-order.ts";
 import { type LoadedModel, planEviction } from "../evictor/evictor.ts";
-import { estimateLoadSeconds } from "../fleet/candidates.ts";
+import { isWarm } from "../fleet/candidates.ts";
+import { estimateLoadSeconds } from "../fleet/estimate-load.ts";
+import { isProtected } from "../fleet/protection.ts";
 import { askPlan, toRunRequest } from "./ask-neuron.ts";
 import { type Drains, drainElsewhere } from "./drain-elsewhere.ts";
 import { type Eviction, evictVictims } from "./evict-victims.ts";
 import type { LoadRun } from "./load-run.ts";
 import { type Admission, mayBePassed, planAdmission } from "./plan-admission.ts";
-import { isProtected } from "./protection.ts";
 import { toLoadedModels, toNeeds } from "./residents.ts";
 import { doesNotFit, stillInUse } from "./room-errors.ts";
 import { waitForChange } from "./wait-for-change.ts";
@@ -240,6 +241,7 @@ async function start(run: LoadRun): Promise<Outcome> {
   const { api, entry, fleet, neuron, settings, signal } = run;
   run.abandoned.throwIfAborted();
   const pinned = settings.pinned ?? (isProtected(fleet, neuron, entry.source) || undefined);
+  const before = fleet.findReplica(neuron, entry.source)?.report;
   try {
     const model = await api.load(
       {
@@ -250,6 +252,7 @@ async function start(run: LoadRun): Promise<Outcome> {
       { timeoutMs: ADMISSION_TIMEOUT_MS, signal },
     );
     fleet.applyModel(neuron, model);
+    if (before === undefined || !isWarm(before)) run.noteBegun();
     return { kind: "started" };
   } catch (thrown) {
     if (!(thrown instanceof CortexError)) throw thrown;

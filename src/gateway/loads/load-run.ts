@@ -27,4 +27,6 @@ export interface LoadRun extends NeuronCall {
   /** How long this one has. */
   readonly waitedMs: () => number;
   readonly enter: (phase: LoadPhase) => void;
+  /** The neuron has begun for this load, which has not just met a model that was there or on its way. */
+  readonly noteBegun: () => void;
 }

@@ -1,8 +1,7 @@
 import { CortexError } from "../../base/errors.ts";
-import type { Model } from "../../protocol/models.ts";
 import { findRoom } from "./find-room.ts";
 import type { LoadRun } from "./load-run.ts";
-import { refreshModels } from "./unload-idle.ts";
+import { readModels, refreshModels } from "./unload-idle.ts";
 import { waitForChange } from "./wait-for-change.ts";
 
 /** Besides events: how often the neuron is asked how far it is. */
@@ -36,7 +35,7 @@ async function waitUntilReady(run: LoadRun): Promise<void> {
       });
     }
     if (report?.state === "ready") return;
-    failUnlessLoading(report);
+    if (report?.state !== "loading" && (await isReadyAfterAll(run))) return;
     const nowMs = clock.monotonicMs();
     if ((report?.progress ?? 0) > progress) {
       progress = report?.progress ?? 0;
@@ -50,8 +49,18 @@ async function waitUntilReady(run: LoadRun): Promise<void> {
   }
 }
 
-function failUnlessLoading(report: Model | undefined): void {
-  if (report?.state === "loading") return;
+/**
+ * Whether a model that seems not to load is ready; throws when it is neither that nor on its way. What the neuron told
+ * before the load may come after its answer to it, so it is asked; without an answer nothing is sure yet.
+ */
+async function isReadyAfterAll(run: LoadRun): Promise<boolean> {
+  const { entry, fleet, neuron } = run;
+  const models = await readModels(run);
+  if (models === undefined) return false;
+  const report = models.find(({ id }) => id === entry.source);
+  if (report !== undefined) fleet.applyModel(neuron, report);
+  if (report?.state === "ready") return true;
+  if (report?.state === "loading") return false;
   const state = report?.state ?? "gone";
   throw new CortexError("load_failed", report?.cause ?? `the neuron says that it is ${state}`);
 }

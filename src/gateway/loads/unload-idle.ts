@@ -1,5 +1,6 @@
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { Model } from "../../protocol/models.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
@@ -50,15 +51,23 @@ export async function unloadIdle(
   }
 }
 
-/** Asks the neuron for the state of all its models. */
+/** Asks the neuron for the state of all its models, and tells the fleet what is not newer there. */
 export async function refreshModels(call: NeuronCall): Promise<void> {
-  const { fleet, api, log, neuron, signal } = call;
+  const { fleet, neuron } = call;
+  const told = fleet.toldBy(neuron);
+  const models = await readModels(call);
+  if (models !== undefined) fleet.applyModels(neuron, models, told);
+}
+
+/** All models of the neuron as it has them now; undefined when it does not answer. */
+export async function readModels(call: NeuronCall): Promise<Model[] | undefined> {
+  const { api, log, neuron, signal } = call;
   try {
-    const models = await api.models({ timeoutMs: MODELS_TIMEOUT_MS, signal });
-    for (const model of models) fleet.applyModel(neuron, model);
+    return await api.models({ timeoutMs: MODELS_TIMEOUT_MS, signal });
   } catch (thrown) {
     signal.throwIfAborted();
     // The poller judges whether the neuron is down; here the next look decides.
     log.debug("Models not read", { neuron, cause: describeError(thrown) });
+    return undefined;
   }
 }

@@ -118,8 +118,11 @@ export class PlacementKeeper implements PlacementMemory {
     this.#ownPins.delete(key);
   }
 
-  /** A replica that joins others, and that no operator asked for, goes when it is needed no more. */
-  noteLoaded({ entry, neuron, origin }: FinishedLoad): void {
+  /**
+   * A replica that joins others, and that no operator asked for, goes when it is needed no more. One that another
+   * gateway has had loaded is that gateway's to remove.
+   */
+  noteLoaded({ entry, neuron, origin, began }: FinishedLoad): void {
     const { fleet } = this.#options;
     const key = keyOf(neuron, entry.source);
     this.#released.delete(key);
@@ -129,10 +132,11 @@ export class PlacementKeeper implements PlacementMemory {
       if (other.name === neuron || !other.takesLoads) continue;
       if (replica.report?.state === "ready") others += 1;
     }
-    if (origin !== "operator" && others >= Math.max(1, entry.replicasMin)) this.#spares.add(key);
+    const isOwn = began && origin !== "operator";
+    if (isOwn && others >= Math.max(1, entry.replicasMin)) this.#spares.add(key);
     else this.#spares.delete(key);
     const report = fleet.findReplica(neuron, entry.source)?.report;
-    if (origin !== "operator" && report?.pinned === true) this.#ownPins.add(key);
+    if (isOwn && report?.pinned === true) this.#ownPins.add(key);
   }
 
   isSpare(neuron: string, source: string): boolean {

@@ -29,7 +29,7 @@ const RESUME_MS = 2_000;
  * that a hung neuron delays nobody. An event stream that ends is followed by a poll at once: when the process is dead
  * that poll is refused, and the neuron is out within milliseconds. A stream goes on after the last event that came; the
  * neuron sends a snapshot where it cannot. What a poll says of models counts unless the stream has said something since
- * the poll began, or is about to: that is newer.
+ * the poll began, or is about to: that is newer. So is what the neuron has answered to a load meanwhile.
  */
 export class NeuronPoller {
   readonly #options: NeuronPollerOptions;
@@ -85,11 +85,12 @@ export class NeuronPoller {
     // Before the poll is answered, so that older events are never told after it.
     if (this.#lastEventId !== undefined) this.#ensureEvents({ isPolling: true });
     const heard = this.#heard;
+    const told = fleet.toldBy(name);
     const options = { timeoutMs: POLL_TIMEOUT_MS, signal };
     const [health, models] = await Promise.all([api.health(options), api.models(options)]);
     if (signal.aborted) return;
     fleet.applyHealth(name, health);
-    if (heard === this.#heard && !this.#isResuming()) fleet.applyModels(name, models);
+    if (heard === this.#heard && !this.#isResuming()) fleet.applyModels(name, models, told);
     this.#ensureEvents({ isPolling: false });
   }
 

@@ -16,6 +16,36 @@ describe("cold loads", () => {
     expect(await gateway.metrics()).toContain('cortex_cold_starts_total{model="m",neuron="a"} 1');
   });
 
+  test("nor do they cause a second one on another neuron while the first makes room", async () => {
+    const neurons = [fakeNeuron(), fakeNeuron()];
+    for (const neuron of neurons) {
+      neuron.addModel("m", { bytes: 6 * GIB });
+      neuron.holdLoads = true;
+    }
+    const gateway = await gatewayOver(neurons);
+    const answers = Array.from({ length: 20 }, () => gateway.chat("m"));
+    await gateway.until((status) => status.waiting === 20);
+    for (const neuron of neurons) neuron.finishLoad("m");
+    for (const answer of await Promise.all(answers)) expect(answer.status).toBe(200);
+    expect(neurons.map((neuron) => neuron.count("/models/load"))).toEqual([1, 0]);
+  });
+
+  test("what is there, or on its way by somebody else's order, is no cold start and no load", async () => {
+    const neuron = fakeNeuron().addModel("m").addModel("r", { state: "ready" });
+    neuron.change("m", { state: "loading" });
+    const gateway = await gatewayOver([neuron]);
+    const joined = gateway.chat("m");
+    await gateway.until((status) => status.waiting === 1);
+    neuron.change("m", { state: "ready" });
+    expect((await joined).status).toBe(200);
+    const pinned = await gateway.post("/admin/load", { model: "r", pinned: true });
+    expect(pinned.status).toBe(200);
+    expect(neuron.model("r").pinned).toBe(true);
+    const metrics = await gateway.metrics();
+    expect(metrics).not.toMatch(/cortex_cold_starts_total\{.*\} [1-9]/);
+    expect(metrics).not.toMatch(/cortex_load_seconds_count\{.*\} [1-9]/);
+  });
+
   test("a model that fills the device pushes out the least recently used one", async () => {
     const neuron = fakeNeuron()
       .addModel("old", { bytes: 4 * GIB, state: "ready", lastUsedMs: 1 })
@@ -105,6 +135,22 @@ describe("cold loads", () => {
     expect(wait).toBeGreaterThan(5);
     expect(wait).toBeLessThanOrEqual(10);
     expect((await errorOf(second)).message).toContain("tensor 'x' is missing");
+    expect(neuron.count("/models/load")).toBe(1);
+  });
+
+  test("what a neuron told before a load does not end it when it comes after the answer to it", async () => {
+    const neuron = fakeNeuron().addModel("m");
+    const before = neuron.model("m");
+    neuron.holdLoads = true;
+    const gateway = await gatewayOver([neuron]);
+    const answer = gateway.chat("m");
+    await gateway.until(({ models }) => models[0]?.state === "loading");
+    const asked = neuron.count("/models");
+    neuron.emit({ type: "model", model: before });
+    await neuron.arrived("/models", asked + 1);
+    await gateway.until(({ models }) => models[0]?.state === "loading");
+    neuron.finishLoad("m");
+    expect((await answer).status).toBe(200);
     expect(neuron.count("/models/load")).toBe(1);
   });
 

@@ -97,6 +97,19 @@ describe("neuron poller", () => {
     expect(stateOf()).toBe("ready");
   });
 
+  test("a poll that was asked before a load was answered does not undo it, for any of its models", async () => {
+    const { clock, script, stateOf, fleet } = await watching();
+    script.stream.sink.onEvent(snapshot(absent, { ...absent, id: "other" }), "1");
+    const held = Promise.withResolvers<Model[]>();
+    script.models = () => held.promise;
+    await clock.advance(10_000);
+    fleet.applyModel("a", { ...absent, state: "loading" });
+    held.resolve([absent, { ...ready, id: "other" }]);
+    await settle();
+    expect(stateOf()).toBe("loading");
+    expect(fleet.findReplica("a", "other")?.report?.state).toBe("ready");
+  });
+
   test("a poll brings back what an event that was lost would have told", async () => {
     const { clock, script, stateOf } = await watching();
     script.stream.sink.onEvent(snapshot(absent), "1");
