@@ -18,6 +18,7 @@ import { planCommand } from "./plan.ts";
 import { probeCommand } from "./probe.ts";
 import { psCommand } from "./ps.ts";
 import { pullCommand } from "./pull.ts";
+import { rmCommand } from "./rm.ts";
 import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
 import { simulateCommand } from "./simulate.ts";
@@ -55,6 +56,7 @@ const named: readonly CliCommand[] = [
   undrainCommand,
   simulateCommand,
   pullCommand,
+  rmCommand,
   ...configCommands,
   configCommand(configCommands),
   versionCommand,

@@ -208,6 +208,10 @@ export const NeuronConfigSchema = t.Object(
           description: "Whether callers may have models downloaded by POST /models/pull",
           default: false,
         }),
+        remove: t.Boolean({
+          description: "Whether callers may have pulled models removed by DELETE /models/{id}",
+          default: false,
+        }),
         owners: t.Array(t.String({ minLength: 1, maxLength: 96 }), {
           description: "Owners on the hub that callers may pull from; empty allows all",
           default: [],

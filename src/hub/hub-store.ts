@@ -79,12 +79,18 @@ export class HubStore {
     await rename(fresh, path);
   }
 
-  /** Removes a blob and every name that it has. */
-  async removeBlob(repository: string, hash: string): Promise<void> {
+  /** Removes a blob and every name that it has, and returns the bytes that it took. */
+  async removeBlob(repository: string, hash: string): Promise<number> {
     const blob = this.blobPath(repository, hash);
     const snapshots = join(this.repositoryFolder(repository), "snapshots");
     for (const commit of await namesIn(snapshots)) await removeLinks(join(snapshots, commit), hash);
-    for (const path of [blob, `${blob}.part`, `${blob}.part.etag`]) await rm(path, { force: true });
+    let bytes = 0;
+    for (const path of [blob, `${blob}.part`, `${blob}.part.etag`]) {
+      // A file that is not there takes nothing.
+      bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+      await rm(path, { force: true });
+    }
+    return bytes;
   }
 
   /** Repositories that have a folder here, as `owner/name`. */

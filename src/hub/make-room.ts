@@ -1,7 +1,8 @@
 import { CortexError } from "../base/errors.ts";
 import { formatBytes } from "../base/units.ts";
 import type { HubStore } from "./hub-store.ts";
-import { type FoundRecord, type PullRecord, readRecords, removeRecord } from "./pull-record.ts";
+import { type FoundRecord, type PullRecord, readRecords } from "./pull-record.ts";
+import { removePulled } from "./remove-pulled.ts";
 
 /** What was used so lately may be loaded by a process that we cannot ask; neurons note use more often than that. */
 export const RECENT_USE_MS = 10 * 60 * 1000;
@@ -106,19 +107,6 @@ function fetchedBytes(records: readonly PullRecord[]): number {
     }
   }
   return [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0);
-}
-
-/** Removes a model's fetched files, but for those that other pulled models share. */
-async function removePulled(store: HubStore, record: FoundRecord): Promise<void> {
-  await removeRecord(store, record);
-  const others = (await readRecords(store)).filter(
-    (other) => other.repository === record.repository,
-  );
-  const shared = new Set(others.flatMap((other) => other.files.map((file) => file.blob)));
-  for (const file of record.files) {
-    if (file.fetched && !shared.has(file.blob))
-      await store.removeBlob(record.repository, file.blob);
-  }
 }
 
 function overBudget(

@@ -18,7 +18,9 @@ export async function removeStaleParts(store: HubStore, complete: PullRecord): P
         isNeeded = true;
         continue;
       }
-      const remove = () => store.removeBlob(repository, blob);
+      const remove = async () => {
+        await store.removeBlob(repository, blob);
+      };
       const isRemoved = await tryFileLock(store.lockPath(repository, blob), remove);
       isNeeded ||= !isRemoved;
     }

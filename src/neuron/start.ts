@@ -19,6 +19,7 @@ import { inferenceRoutes } from "./http/inference-routes.ts";
 import { modelRoutes } from "./http/model-routes.ts";
 import { faultRoute, neuronRoutes } from "./http/neuron-routes.ts";
 import { pullRoutes } from "./http/pull-routes.ts";
+import { removeRoute } from "./http/remove-route.ts";
 import { swaggerRoutes } from "./http/swagger-routes.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { findKvPlace, KvStore } from "./models/kv-store.ts";
@@ -187,7 +188,7 @@ async function assemble(
     },
   });
   const supply = openSupply({
-    ...{ config, store, catalogue, registry, metrics, clock, log, env },
+    ...{ config, folders, store, catalogue, registry, metrics, clock, log, env },
     onPull: (pull) => hub.tellPull(pull),
   });
   const endWhenIdle = once(() => {
@@ -305,6 +306,7 @@ function serve(
     ...neuronRoutes({ self: status, hub, metrics }),
     ...modelRoutes({ registry, isDraining }),
     ...pullRoutes({ pulls: supply.pulls, clock, isDraining }),
+    removeRoute(supply.remover),
     ...inferenceRoutes(handler),
     ...(options.testFaults ? [faultRoute(registry)] : []),
   ];

@@ -1,5 +1,6 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { AdminDrainResponseSchema } from "./drains.ts";
+import { RemovalSchema } from "./removals.ts";
 import {
   AdminLoadResponseSchema,
   AdminPlanResponseSchema,
@@ -17,11 +18,21 @@ export const DryRunSchema = t.Object({
   changes: t.Array(
     t.Object({
       action: t.Union(
-        (["load", "unload", "evict", "drain", "undrain", "pin", "unpin", "fetch"] as const).map(
-          (action) => t.Literal(action),
-        ),
+        (
+          [
+            "load",
+            "unload",
+            "evict",
+            "drain",
+            "undrain",
+            "pin",
+            "unpin",
+            "fetch",
+            "remove",
+          ] as const
+        ).map((action) => t.Literal(action)),
       ),
-      /** A model, or the file that would be fetched. */
+      /** A model, or the file that would be fetched or removed. */
       model: t.Optional(t.String()),
       neuron: t.Optional(t.String()),
       bytes: t.Optional(t.Number()),
@@ -120,6 +131,10 @@ export const COMMAND_OUTPUTS = {
       seconds: t.Number(),
       files: t.Array(t.Object({ name: t.String(), path: t.String() })),
     }),
+    DryRunSchema,
+  ]),
+  rm: t.Union([
+    t.Intersect([RemovalSchema, t.Object({ neuron: t.Optional(t.String()) })]),
     DryRunSchema,
   ]),
   "config init": t.Object({ kind: t.String(), file: t.String() }),

@@ -83,6 +83,10 @@ export class SimulatedLink implements Origin, NeuronWay {
           this.onOrder({ kind: "unload", model: request.model, isCareful });
           return neuron.unload(request, options.signal);
         }),
+      remove: (model, _, options) =>
+        this.#ask(options, () => {
+          throw new CortexError("unsupported", `'${model}' has no files in a simulation`);
+        }),
       leases: (request, options) => this.#ask(options, () => neuron.setLeases(request)),
       events: (sink, lastEventId) => this.#follow(sink, lastEventId),
     };

@@ -7,9 +7,17 @@ import { UnreachableError } from "../frame/exit-codes.ts";
 export class AdminClient {
   readonly url: string;
   readonly #timeoutMs: number;
+  readonly #authorization: Readonly<Record<string, string>>;
 
-  constructor(options: { readonly url: string; readonly timeoutMs: number }) {
+  /** With the token of a neuron that wants one, it asks a neuron's routes just so. */
+  constructor(options: {
+    readonly url: string;
+    readonly timeoutMs: number;
+    readonly token?: string | undefined;
+  }) {
     this.url = options.url;
+    const { token } = options;
+    this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#timeoutMs = options.timeoutMs;
   }
 
@@ -44,6 +52,7 @@ export class AdminClient {
       const patience = { timeout: false };
       return await fetch(`${this.url}${path}`, {
         ...init,
+        headers: { ...(init.headers as Record<string, string>), ...this.#authorization },
         ...patience,
         signal,
         redirect: "manual",

@@ -10,7 +10,7 @@ export const dryRunFlag = {
 } as const;
 
 export type Change = DryRun["changes"][number];
-type ChangingCommand = "load" | "unload" | "pin" | "unpin" | "drain" | "undrain" | "pull";
+type ChangingCommand = "load" | "unload" | "pin" | "unpin" | "drain" | "undrain" | "pull" | "rm";
 
 /** Prints what would be done, one line each; `why` says what is in the way. */
 export function printDryRun(

@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import { AdminDrainRequestSchema } from "../../protocol/drains.ts";
+import { AdminRemoveRequestSchema } from "../../protocol/removals.ts";
 import {
   AdminLoadRequestSchema,
   AdminPlanRequestSchema,
@@ -29,6 +30,9 @@ export function adminRoutes(options: AdminRoutesOptions) {
         })
         .post("/unload", ({ body, request }) => operations.unload(body, request.signal), {
           body: AdminUnloadRequestSchema,
+        })
+        .post("/remove", ({ body, request }) => operations.remove(body, request.signal), {
+          body: AdminRemoveRequestSchema,
         })
         .post("/drain", ({ body, request }) => drainer.drain(body, request.signal), {
           body: AdminDrainRequestSchema,

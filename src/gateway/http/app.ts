@@ -16,6 +16,7 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/admin/status", "GET, HEAD"],
   ["/admin/load", "POST"],
   ["/admin/unload", "POST"],
+  ["/admin/remove", "POST"],
   ["/admin/plan", "POST"],
   ["/admin/drain", "POST"],
   ["/admin/undrain", "POST"],

@@ -4,6 +4,7 @@ import { describeOperation } from "../../api-docs/describe-operation.ts";
 import { swaggerPage, swaggerScript, swaggerStyle } from "../../api-docs/swagger-page.ts";
 import { VERSION } from "../../base/version.ts";
 import { AdminDrainRequestSchema, AdminDrainResponseSchema } from "../../protocol/drains.ts";
+import { AdminRemoveRequestSchema, AdminRemoveResponseSchema } from "../../protocol/removals.ts";
 import {
   AdminLoadRequestSchema,
   AdminLoadResponseSchema,
@@ -134,6 +135,12 @@ function describeApi() {
         post: operation("Unload a model after a drain (loopback only)", {
           body: AdminUnloadRequestSchema,
           answer: AdminUnloadResponseSchema,
+        }),
+      },
+      "/admin/remove": {
+        post: operation("Remove a pulled model's files from a neuron (loopback only)", {
+          body: AdminRemoveRequestSchema,
+          answer: AdminRemoveResponseSchema,
         }),
       },
       "/admin/drain": {

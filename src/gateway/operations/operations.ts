@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
+import type { AdminRemoveRequest, AdminRemoveResponse } from "../../protocol/removals.ts";
 import type {
   AdminLoadRequest,
   AdminLoadResponse,
@@ -119,6 +120,20 @@ export class Operations {
     return { model: entry.id, unloaded };
   }
 
+  /** Removes a pulled model's files from the named neuron, or from the only one that has it. */
+  async remove(request: AdminRemoveRequest, signal: AbortSignal): Promise<AdminRemoveResponse> {
+    const { apis, onReleased } = this.#options;
+    const entry = this.#find(request.model);
+    const neuron = request.neuron ?? this.#onlyNeuron(entry);
+    this.#assertHas(neuron, entry);
+    const api = apis.get(neuron);
+    if (api === undefined) throw new Error(`No neuron '${neuron}'`);
+    const how = { force: request.force === true, dryRun: request.dry_run === true };
+    if (how.force && !how.dryRun) onReleased(neuron, entry.source);
+    const timeoutMs = DRAIN_SECONDS_DEFAULT * 1_000 + UNLOAD_GRACE_MS;
+    return { ...(await api.remove(entry.source, how, { timeoutMs, signal })), neuron };
+  }
+
   /** What the router would do with a request, and why it would not do something else. */
   async plan(request: AdminPlanRequest, signal: AbortSignal): Promise<AdminPlanResponse> {
     const { fleet, apis, clock, strategy, loads } = this.#options;
@@ -167,6 +182,24 @@ export class Operations {
       .filter((neuron) => neuron.takesLoads && isLoaded(neuron) && !loaded.includes(neuron));
     if (left.length >= entry.replicasMin) return;
     throw mustStay(entry, `is kept on ${entry.replicasMin} neurons by its profile`);
+  }
+
+  /** Files go from one place at a time: which one must be plain. */
+  #onlyNeuron(entry: CatalogueEntry): string {
+    this.#assertLoadable(entry);
+    const names = [...this.#options.fleet.neurons]
+      .filter((neuron) => neuron.loads && neuron.replicas.get(entry.source)?.report !== undefined)
+      .map(({ name }) => name);
+    const [only] = names;
+    if (only !== undefined && names.length === 1) return only;
+    const where = names.length === 0 ? "no neuron" : names.join(", ");
+    throw new CortexError(
+      "invalid_request",
+      `Model '${entry.id}' is on ${where}: name one neuron`,
+      {
+        param: "neuron",
+      },
+    );
   }
 
   /** A model that only APIs have is there already and stays there. */

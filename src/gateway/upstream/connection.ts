@@ -5,7 +5,7 @@ import { type ResponseHead, ResponseParser, type ResponseSink } from "./response
 
 /** One request; `headers` are whole lines, each with its CRLF, besides host and content-length. */
 export interface UpstreamRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly headers: string;
   readonly body: Writable | undefined;

@@ -20,6 +20,7 @@ import {
   type UnloadResponse,
   UnloadResponseSchema,
 } from "../../protocol/models.ts";
+import { type Removal, RemovalSchema } from "../../protocol/removals.ts";
 import type { Origin, UpstreamCall } from "./connection.ts";
 import { callJson, type JsonAnswer, type JsonCallOptions } from "./json-call.ts";
 import { NeuronReports, type NeuronReportsOptions } from "./neuron-reports.ts";
@@ -87,6 +88,19 @@ export class HttpNeuronApi {
       schema: UnloadResponseSchema,
       ...options,
     });
+  }
+
+  /** DELETE /models/{id}: removes the files of a pulled model, or says what would go. */
+  async remove(
+    model: string,
+    how: { readonly force: boolean; readonly dryRun: boolean },
+    options: JsonCallOptions,
+  ): Promise<Removal> {
+    const query = `force=${how.force}&dry_run=${how.dryRun}`;
+    const path = `/models/${encodeURIComponent(model)}?${query}`;
+    const request = { method: "DELETE", path, headers: JSON_HEADERS, body: undefined } as const;
+    const answer = await callJson(this.#origin, request, options);
+    return this.#read(path, RemovalSchema, answer);
   }
 
   /** POST /models/leases: all that the holder leases there from now on. */
@@ -177,6 +191,7 @@ function resumeLine(id: string | undefined): string {
 const CODES_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: "invalid_request",
   401: "unauthorized",
+  403: "forbidden",
   404: "model_not_found",
   409: "conflict",
   422: "invalid_request",

@@ -5,8 +5,9 @@ import { readHubSettings } from "../../hub/hub-settings.ts";
 import type { HubStore } from "../../hub/hub-store.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import type { Pull } from "../../protocol/pulls.ts";
-import type { Catalogue } from "../models/catalogue.ts";
+import type { Catalogue, CatalogueFolder } from "../models/catalogue.ts";
 import type { ModelRegistry } from "../models/registry.ts";
+import { ModelRemover } from "./model-remover.ts";
 import { PullBook } from "./pull-book.ts";
 import { UseMarks } from "./use-marks.ts";
 
@@ -14,11 +15,13 @@ import { UseMarks } from "./use-marks.ts";
 export interface Supply {
   readonly pulls: PullBook;
   readonly marks: UseMarks;
+  readonly remover: ModelRemover;
 }
 
 /** Makes the parts of the supply and joins them to the catalogue. */
 export function openSupply(parts: {
   readonly config: NeuronConfig;
+  readonly folders: readonly CatalogueFolder[];
   readonly store: HubStore;
   readonly catalogue: Catalogue;
   readonly registry: ModelRegistry;
@@ -46,5 +49,7 @@ export function openSupply(parts: {
       onEnd: (pull, fetchedBytes) => metrics.countPull(pull.state, fetchedBytes),
     },
   });
-  return { pulls, marks };
+  const isAllowed = config.supply.remove;
+  const remover = new ModelRemover({ ...parts, isAllowed, marks, place: parts });
+  return { pulls, marks, remover };
 }

@@ -3,6 +3,7 @@ import { describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { HubStore } from "../../hub/hub-store.ts";
 import { type FoundRecord, readRecords, touchRecord } from "../../hub/pull-record.ts";
+import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
 
 /** Three times within the span in which a model counts as in use for processes that cannot ask. */
@@ -32,15 +33,27 @@ export class UseMarks {
 
   /** Whether a model of these files is loaded, on its way there, or pinned. */
   isInUse(record: FoundRecord): boolean {
-    const identities = new Set(
-      this.#registry
-        .models()
-        .filter((model) => model.isResident || model.state === "loading" || model.pinned)
-        .flatMap((model) => model.entry.identity.split(",")),
-    );
-    return record.files.some(
-      ({ blob }) => identities.has(`sha256:${blob}`) || identities.has(`git:${blob}`),
-    );
+    return this.usersOf(record).length > 0;
+  }
+
+  /** The models of these files that are loaded, on their way there, pinned, or draft for one that is loaded. */
+  usersOf(record: FoundRecord): readonly Model[] {
+    const names = new Set(record.files.flatMap(({ blob }) => [`sha256:${blob}`, `git:${blob}`]));
+    return this.#registry
+      .models()
+      .filter(({ entry }) => entry.identity.split(",").some((each) => names.has(each)))
+      .filter(
+        (model) =>
+          model.isResident ||
+          model.state === "loading" ||
+          model.pinned ||
+          this.drafterFor(model) !== undefined,
+      );
+  }
+
+  /** The loaded model whose answers this one drafts. */
+  drafterFor({ id }: Model): Model | undefined {
+    return this.#registry.models().find(({ placement }) => placement?.speculation === id);
   }
 
   /** Marks what is in use now. A mark that fails is noted and costs a place in the order of use at most. */
