@@ -11,6 +11,8 @@ import {
   type UnloadRequest,
 } from "../../src/protocol/models.ts";
 
+import { answerRemoval } from "./fake-removal.ts";
+
 /** Memory of the fake's models and devices is counted in these. */
 export const GIB = 1024 ** 3;
 
@@ -213,35 +215,12 @@ export class FakeNeuron {
         return this.#load(seen.body as LoadRequest);
       case "/models/unload":
         return await this.#unload(seen.body as UnloadRequest, request.signal);
-      case this.#removable(seen):
-        return this.#remove(seen, new URL(request.url).searchParams);
       case "/events":
         return this.#follow(request.signal);
       default:
+        if (request.method === "DELETE") return answerRemoval(request.url, this);
         return this.strict ? await this.#infer(seen) : await this.answer(seen);
     }
-  }
-
-  #removable({ method, path }: FakeRequest): string | undefined {
-    return method === "DELETE" && /^\/models\/[^/]+$/.test(path) ? path : undefined;
-  }
-
-  #remove({ path }: FakeRequest, query: URLSearchParams): Response {
-    const id = decodeURIComponent(path.slice("/models/".length));
-    const model = this.model(id);
-    const isLoaded = model.state === "ready";
-    if (isLoaded && query.get("force") !== "true") {
-      return failure(409, "conflict", `Model '${id}' is ready; force unloads it first`);
-    }
-    if (query.get("dry_run") !== "true") {
-      this.models.delete(id);
-      this.emit({ type: "model_gone", id });
-    }
-    const bytes = model.file_bytes;
-    return Response.json({
-      ...{ model: id, source: `hf:fake/${id}`, unloaded: isLoaded, kept: [], freed_bytes: bytes },
-      files: [{ path: `fake/${id}/${id}.gguf`, bytes }],
-    });
   }
 
   async #infer(request: FakeRequest): Promise<Response> {
