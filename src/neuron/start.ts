@@ -13,6 +13,7 @@ import { findPciNode, type NumaNode, readNumaNodes } from "./discovery/numa.ts";
 import { EventHub } from "./events/event-hub.ts";
 import type { EngineHost } from "./harness/engine-host.ts";
 import { Harness } from "./harness/harness.ts";
+import { MemoryReader } from "./harness/memory-reader.ts";
 import { type NeuronServer, serveRoutes } from "./http/app.ts";
 import { InferenceHandler } from "./http/inference-handler.ts";
 import { inferenceRoutes } from "./http/inference-routes.ts";
@@ -127,6 +128,7 @@ interface Parts {
   readonly sets: DeviceSets;
   readonly rpc: RpcServers;
   readonly harness: Harness;
+  readonly memory: MemoryReader;
   readonly catalogue: Catalogue;
   readonly registry: ModelRegistry;
   readonly hub: EventHub;
@@ -149,6 +151,7 @@ async function assemble(
   const env = options.env ?? process.env;
   const engine = await assembleEngine(options, host);
   const { pump, inventory, sets, rpc, status, harness } = engine;
+  const memory = new MemoryReader({ inventory, log });
   const { folders, store } = modelFolders(config, env);
   const catalogue = new Catalogue({ folders, log, clock });
   await catalogue.scan();
@@ -163,7 +166,7 @@ async function assemble(
   const exit = Promise.withResolvers<number>();
   const stopping = new AbortController();
   const registry: ModelRegistry = new ModelRegistry({
-    ...{ config, log, clock, catalogue, harness, inventory, sets, ...kept },
+    ...{ config, log, clock, catalogue, harness, inventory, sets, memory, ...kept },
     listener: {
       onModel: (model, urgent) => {
         hub.markModel(model.id, { urgent, loading: model.state === "loading" });
@@ -200,7 +203,7 @@ async function assemble(
   pump.onFault((fault) => registry.onFault(fault));
   return {
     ...{ config, log, clock, host, inventory, sets, rpc, harness, catalogue, registry, hub },
-    ...{ prefixes, metrics, status },
+    ...{ prefixes, metrics, status, memory },
     ...{ supply, exited: exit.promise, endWhenIdle, stopping },
   };
 }
@@ -323,7 +326,7 @@ function startBackground(parts: Parts): () => void {
   void catalogue.watch();
   void parts.supply.marks.watch(stopping.signal);
   void hub.beat();
-  void refreshMemory(parts);
+  void watchMemory(parts);
   void watchDevices({
     ...{ harness, clock, log, signal: stopping.signal },
     watchdogSeconds: parts.config.scheduling.watchdog_seconds,
@@ -353,7 +356,8 @@ function startBackground(parts: Parts): () => void {
   };
 }
 
-async function refreshMemory({ clock, stopping, registry, hub, inventory }: Parts): Promise<void> {
+async function watchMemory(parts: Parts): Promise<void> {
+  const { clock, stopping, harness, memory, hub, inventory } = parts;
   for (;;) {
     try {
       await clock.sleep(MEMORY_REFRESH_MS, stopping.signal);
@@ -361,8 +365,7 @@ async function refreshMemory({ clock, stopping, registry, hub, inventory }: Part
       // Only a stop ends the sleep early.
       return;
     }
-    await registry.refreshMemory();
-    hub.tellDevices(inventory.list());
+    memory.readAll(harness.loops(), () => hub.tellDevices(inventory.list()));
   }
 }
 

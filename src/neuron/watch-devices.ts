@@ -52,7 +52,7 @@ export async function watchDevices(parts: {
       // The neuron stops.
       return;
     }
-    for (const loop of harness.loops()) {
+    for (const loop of harness.threads()) {
       const figures = loop.state === "ok" ? loop.figures() : undefined;
       if (figures === undefined) continue;
       checkTurn(loop, { ...parts, figures });

@@ -90,7 +90,8 @@ export class FakeDevice {
   /** Whether a step would do something. */
   get hasWork(): boolean {
     if (this.stopping || this.poisonCause !== null) return true;
-    if (this.jobs.some(({ job }) => !this.#isHeldJob(job))) return true;
+    if (this.#isAway) return false;
+    if (this.jobs.length > 0) return true;
     return [...this.models.values()].some((model) =>
       model.requests.some((request) => this.#canMove(model, request)),
     );
@@ -105,8 +106,9 @@ export class FakeDevice {
       for (const model of this.models.values()) this.#failAll(model, "cancelled", "Device stopped");
       return "stopped";
     }
-    const next = this.jobs.findIndex(({ job }) => !this.#isHeldJob(job));
-    if (next >= 0) for (const { id, job } of this.jobs.splice(next, 1)) this.#runJob(id, job);
+    if (this.#isAway) return "again";
+    const next = this.jobs.shift();
+    if (next !== undefined) this.#runJob(next.id, next.job);
     for (const model of this.models.values()) this.#stepModel(model);
     return "again";
   }
@@ -162,8 +164,10 @@ export class FakeDevice {
     };
   }
 
-  #isHeldJob(job: NativeJob): boolean {
-    return this.world.held.has(job.op as HoldPoint);
+  /** A job keeps the whole device: what came after it waits, and no model steps. */
+  get #isAway(): boolean {
+    const [first] = this.jobs;
+    return first !== undefined && this.world.held.has(first.job.op as HoldPoint);
   }
 
   #canMove(model: FakeModel, request: FakeRequest): boolean {

@@ -28,6 +28,8 @@ export interface FakeCall {
 export interface FakeEngineOptions {
   /** Of each device; 0 is a CPU, further ones are GPUs. Default: one CPU of 1 GiB. */
   readonly deviceBytes?: readonly number[];
+  /** Loops whose start hangs as in a driver, until letOpen. */
+  readonly hangingOpens?: readonly string[];
 }
 
 const GIBIBYTE = 1024 ** 3;
@@ -43,6 +45,8 @@ export class FakeEngine implements NativeEngine, EngineHost {
   readonly #devices = new Map<DeviceHandle, FakeDevice>();
   readonly #ends = new Map<DeviceHandle, (end: LoopEnd) => void>();
   readonly #held = new Set<HoldPoint>();
+  readonly #hangingOpens: Set<string>;
+  readonly #opening = new Map<string, () => void>();
   readonly #events: NativeEvent[] = [];
   readonly #rings = new Set<() => void>();
   #rung = false;
@@ -50,6 +54,7 @@ export class FakeEngine implements NativeEngine, EngineHost {
 
   constructor(options: FakeEngineOptions = {}) {
     this.#deviceBytes = options.deviceBytes ?? [GIBIBYTE];
+    this.#hangingOpens = new Set(options.hangingOpens ?? []);
   }
 
   get engine(): NativeEngine {
@@ -63,6 +68,17 @@ export class FakeEngine implements NativeEngine, EngineHost {
       this.#held.delete(point);
       this.#schedule();
     };
+  }
+
+  /** Loops whose start hangs at this moment. */
+  get opening(): readonly string[] {
+    return [...this.#opening.keys()];
+  }
+
+  /** Ends the hang of a loop's start. */
+  letOpen(name: string): void {
+    this.#hangingOpens.delete(name);
+    this.#opening.get(name)?.();
   }
 
   /** An opened device by its loop's name. */
@@ -90,9 +106,16 @@ export class FakeEngine implements NativeEngine, EngineHost {
   }
 
   async startThread(options: DeviceThreadOptions): Promise<DeviceThread> {
+    await this.#hangAt(options.name);
     const handle = this.openDevice({ devices: options.devices, name: options.name });
     const ended = new Promise<LoopEnd>((resolve) => this.#ends.set(handle, resolve));
     return { handle, ended };
+  }
+
+  async #hangAt(name: string): Promise<void> {
+    if (!this.#hangingOpens.has(name)) return;
+    await new Promise<void>((resolve) => this.#opening.set(name, resolve));
+    this.#opening.delete(name);
   }
 
   addRpcServer(endpoint: string): void {

@@ -25,6 +25,16 @@ export interface PlaceRequest {
   readonly device_set?: string | undefined;
 }
 
+/** What goes on at sets and devices at the moment. */
+export interface SetUses {
+  /** Loaded on the set. */
+  countModels(set: DeviceSet): number;
+  /** Whether the set's thread has a load or its like to do, behind which the next one would wait. */
+  isAway(set: DeviceSet): boolean;
+  /** What loads on their way will take of a device, and its free memory may not show yet. */
+  reservedBytes(index: number): number;
+}
+
 type ConfiguredSet = NeuronConfig["device_sets"][number];
 
 /** What the loops of single devices are called; a set of that name would take their place. */
@@ -76,17 +86,22 @@ export class DeviceSets {
    * Sets to try for a model, the best first.
    *  1. the one that was named
    *  2. those of exactly the devices that were named, else these devices as they are
-   *  3. the configured sets, most free memory first, then fewest models; those with a lost device only without others
-   *  4. each device of the strongest kind, in that order, then all GPUs together
+   *  3. the configured sets; those with a lost device only without others
+   *  4. each device of the strongest kind, then all GPUs together
+   * Sets of 3. and 4. that have no load to do come first, then by most free memory that no load has taken, then by
+   * fewest models.
    * @throws CortexError when what was named is not there or not usable
    */
-  candidates(request: PlaceRequest, countModels: (set: DeviceSet) => number): readonly DeviceSet[] {
+  candidates(request: PlaceRequest, uses: SetUses): readonly DeviceSet[] {
     if (request.device_set !== undefined) return [this.#require(request.device_set)];
     if (request.devices !== undefined) return this.#named(request.devices);
     const usable = this.list().filter((set) => this.#problemOf(set) === undefined);
     const there = usable.filter((set) => !this.#isLost(set));
     const ordered = (there.length > 0 ? there : usable).toSorted(
-      (a, b) => this.#freeBytes(b) - this.#freeBytes(a) || countModels(a) - countModels(b),
+      (a, b) =>
+        Number(uses.isAway(a)) - Number(uses.isAway(b)) ||
+        this.#freeBytes(b, uses) - this.#freeBytes(a, uses) ||
+        uses.countModels(a) - uses.countModels(b),
     );
     if (this.#configured.length > 0) return ordered;
     const preferred = this.#inventory.preferred();
@@ -149,8 +164,10 @@ export class DeviceSets {
     return set.devices.some((index) => this.#inventory.get(index).state === "lost");
   }
 
-  #freeBytes(set: DeviceSet): number {
-    return set.devices.reduce((sum, i) => sum + this.#inventory.get(i).memory_free_bytes, 0);
+  #freeBytes(set: DeviceSet, uses: SetUses): number {
+    const free = (index: number) =>
+      this.#inventory.get(index).memory_free_bytes - uses.reservedBytes(index);
+    return set.devices.reduce((sum, index) => sum + free(index), 0);
   }
 
   #adHoc(devices: readonly number[]): DeviceSet {

@@ -16,6 +16,12 @@ export interface Submission {
   readonly body: string;
 }
 
+/** Jobs that may keep a device for minutes; everything else waits for their end. */
+const LONG_JOBS: readonly string[] = ["load", "unload", "kv_save", "kv_restore"];
+
+/** Longer than a step of any model that is worth waiting for. */
+const AWAY_MS = 5_000;
+
 /** Progress of a load, 0 to 1. */
 export type ProgressListener = (value: number) => void;
 
@@ -28,6 +34,8 @@ export class DeviceLoop {
   readonly #pump: EventPump;
   readonly #thread: DeviceThread;
   readonly #open = new Set<number>();
+  /** Of the open ones, jobs that may take long. */
+  readonly #long = new Set<number>();
   #state: "ok" | "poisoned" | "stopped" = "ok";
 
   constructor(
@@ -51,6 +59,13 @@ export class DeviceLoop {
   /** Requests and jobs that have not ended. */
   get openCount(): number {
     return this.#open.size;
+  }
+
+  /** Whether a load or its like, or a step without an end, keeps it: what is asked now is answered after that. */
+  get isAway(): boolean {
+    if (this.#long.size > 0) return true;
+    const figures = this.figures();
+    return figures !== undefined && figures.doing !== "" && figures.turn_ms_ago > AWAY_MS;
   }
 
   /** How the thread's loop ended, once it has. */
@@ -86,6 +101,7 @@ export class DeviceLoop {
     return new Promise((resolve, reject) => {
       const onAbort = () => this.cancel(request);
       const settle = (end: () => void) => {
+        this.#long.delete(request);
         signal?.removeEventListener("abort", onAbort);
         end();
       };
@@ -97,6 +113,7 @@ export class DeviceLoop {
         }
       };
       const request = this.#start(listener, (id) => this.#engine.job(this.#thread.handle, id, job));
+      if (LONG_JOBS.includes(job.op)) this.#long.add(request);
       signal?.addEventListener("abort", onAbort, { once: true });
       if (signal?.aborted) onAbort();
     });

@@ -5,6 +5,7 @@ import type { DeviceSet } from "../discovery/device-sets.ts";
 import type { EventPump } from "../native/event-pump.ts";
 import { DeviceLoop } from "./device-loop.ts";
 import type { EngineHost, LoopEnd } from "./engine-host.ts";
+import { LoopStarts } from "./loop-starts.ts";
 
 /** A Worker that dies is replaced on the next load, but not for ever: then the device counts as poisoned. */
 const RESTARTS_MAX = 3;
@@ -13,9 +14,15 @@ const RESTART_WINDOW_MS = 10 * 60_000;
 /** Told when a loop ended without being asked to. */
 export type LoopLostListener = (loop: DeviceLoop, end: LoopEnd) => void;
 
+/** Of the loop that plans beside another one; no device and no set is called so. */
+const PLANNER_SUFFIX = "~plan";
+/** What `[scheduling]` says of a loop. */
+type LoopSettings = { readonly step_ms_max: number; readonly prepare_seconds: number };
+
 /**
  * Owner of the device loops: one per device, and one per set of devices that holds a model together. Starts them when
- * a load wants them, one at a time, and replaces one whose Worker died.
+ * a load wants them, and replaces one whose Worker died. A loop that is away with a load has a second one beside it,
+ * which plans further loads meanwhile and holds no model.
  */
 export class Harness {
   readonly #host: EngineHost;
@@ -23,10 +30,11 @@ export class Harness {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #requestsMax: number;
-  readonly #scheduling: { readonly step_ms_max: number; readonly prepare_seconds: number };
+  readonly #scheduling: LoopSettings;
+  readonly #starts: LoopStarts;
   readonly #loops = new Map<string, DeviceLoop>();
+  readonly #planners = new Map<string, DeviceLoop>();
   readonly #deaths = new Map<string, number[]>();
-  #starting: Promise<unknown> = Promise.resolve();
   #onLost: LoopLostListener = () => undefined;
 
   constructor(options: {
@@ -35,7 +43,7 @@ export class Harness {
     readonly log: Log;
     readonly clock: Clock;
     readonly requestsMax: number;
-    readonly scheduling: { readonly step_ms_max: number; readonly prepare_seconds: number };
+    readonly scheduling: LoopSettings;
   }) {
     this.#host = options.host;
     this.#pump = options.pump;
@@ -43,6 +51,7 @@ export class Harness {
     this.#clock = options.clock;
     this.#requestsMax = options.requestsMax;
     this.#scheduling = options.scheduling;
+    this.#starts = new LoopStarts(options);
   }
 
   /** One listener. */
@@ -55,35 +64,51 @@ export class Harness {
     return [...this.#loops.values()];
   }
 
+  /** All that run threads, those that plan, too. */
+  threads(): readonly DeviceLoop[] {
+    return [...this.#loops.values(), ...this.#planners.values()];
+  }
+
+  /** By its name; what befalls the planner of a loop befalls its devices, so either name finds the loop. */
   find(name: string): DeviceLoop | undefined {
-    return this.#loops.get(name);
+    return this.#loops.get(name.replace(PLANNER_SUFFIX, ""));
   }
 
   /**
    * The loop over a set of devices, started if need be.
-   * @throws CortexError when a device is poisoned or its Worker dies again and again
+   * @throws CortexError unavailable when a device is poisoned, does not open, or its Worker dies again and again
    */
-  ensureLoop(set: DeviceSet): Promise<DeviceLoop> {
-    const start = this.#starting.then(() => this.#ensure(set));
-    this.#starting = start.catch(() => undefined);
-    return start;
+  async ensureLoop(set: DeviceSet): Promise<DeviceLoop> {
+    return await this.#ensure(set, this.#loops);
+  }
+
+  /** A loop over the same devices that answers at once: the set's own, or one beside it. @throws like ensureLoop */
+  async ensurePlanner(set: DeviceSet): Promise<DeviceLoop> {
+    const loop = await this.ensureLoop(set);
+    if (!loop.isAway) return loop;
+    return await this.#ensure({ ...set, name: `${set.name}${PLANNER_SUFFIX}` }, this.#planners);
   }
 
   /** Stops every loop and waits for their threads. */
   async stop(): Promise<void> {
-    await this.#starting;
-    await Promise.all(this.loops().map((loop) => loop.stop()));
+    await this.#starts.stop();
+    await Promise.all(this.threads().map((loop) => loop.stop()));
   }
 
-  async #ensure({ name, devices, cpus, numaNode }: DeviceSet): Promise<DeviceLoop> {
-    const running = this.#loops.get(name);
+  async #ensure(set: DeviceSet, loops: Map<string, DeviceLoop>): Promise<DeviceLoop> {
+    const running = loops.get(set.name);
     if (running?.state === "poisoned") {
       throw new CortexError(
         "unavailable",
-        `Device '${name}' is poisoned until the neuron restarts`,
+        `Device '${set.name}' is poisoned until the neuron restarts`,
       );
     }
     if (running?.state === "ok") return running;
+    return await this.#starts.join(set.name, () => this.#start(set, loops));
+  }
+
+  async #start(set: DeviceSet, loops: Map<string, DeviceLoop>): Promise<DeviceLoop> {
+    const { name, devices, cpus, numaNode } = set;
     this.#checkDeaths(name);
     const thread = await this.#host.startThread({
       devices,
@@ -99,7 +124,7 @@ export class Harness {
       pump: this.#pump,
       thread,
     });
-    this.#loops.set(name, loop);
+    loops.set(name, loop);
     this.#log.debug("Device loop started", { device: name });
     void thread.ended.then((end) => this.#onEnded(loop, end));
     return loop;

@@ -1,12 +1,13 @@
-import { CortexError, describeError } from "../../base/errors.ts";
+import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronConfig } from "../../config/neuron-schema.ts";
 import type { LoadRequest, PlanRequest, PlanResponse } from "../../protocol/models.ts";
-import type { DeviceInventory, DeviceMemory } from "../discovery/device-inventory.ts";
-import type { DeviceSet, DeviceSets } from "../discovery/device-sets.ts";
+import type { DeviceInventory } from "../discovery/device-inventory.ts";
+import type { DeviceSet, DeviceSets, SetUses } from "../discovery/device-sets.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import { failureOf, toCortexError } from "../harness/failure.ts";
 import type { Harness } from "../harness/harness.ts";
+import type { MemoryReader } from "../harness/memory-reader.ts";
 import { fitShape } from "./fit-shape.ts";
 import type { KvKey, KvOutcome, KvStore } from "./kv-store.ts";
 import type { LearnedPlans, LoadKey } from "./learned-plans.ts";
@@ -16,6 +17,7 @@ import { type LoadShape, nativeLoadJob } from "./native-load-job.ts";
 import {
   type Estimate,
   freeForModels,
+  heldOn,
   type MemoryRules,
   planLoad,
   type Resident,
@@ -62,6 +64,7 @@ export class ModelLoader {
   readonly #models: ModelsView;
   readonly #kv: KvStore;
   readonly #learned: LearnedPlans;
+  readonly #memory: MemoryReader;
   readonly #onKv: (outcome: KvOutcome) => void;
   readonly #log: Log;
 
@@ -73,6 +76,7 @@ export class ModelLoader {
     readonly models: ModelsView;
     readonly kv: KvStore;
     readonly learned: LearnedPlans;
+    readonly memory: MemoryReader;
     readonly onKv: (outcome: KvOutcome) => void;
     readonly log: Log;
   }) {
@@ -83,6 +87,7 @@ export class ModelLoader {
     this.#models = parts.models;
     this.#kv = parts.kv;
     this.#learned = parts.learned;
+    this.#memory = parts.memory;
     this.#onKv = parts.onKv;
     this.#log = parts.log;
   }
@@ -122,7 +127,9 @@ export class ModelLoader {
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
-    const placed = await this.#place(model, request);
+    let placed = await this.#place(model, request);
+    // Another load may have begun there since the plan: then a device without one is the better place.
+    if (placed.loop.isAway) placed = await this.#place(model, request);
     if (options.signal.aborted) throw cancelled(model);
     const { wanted, loop, estimate } = placed;
     // No await between this plan and taking the place: others see the bytes as reserved from here on.
@@ -161,7 +168,7 @@ export class ModelLoader {
     const shape = { ...placed.planned, context: estimate.context, slots: estimate.slots };
     await this.#learned.learn(shape, this.#keyOf(wanted), real);
     model.restoredTokens = (await this.restoreKv(model, loop)).tokens;
-    await this.refreshMemory(loop);
+    await this.#memory.read(loop);
   }
 
   /** Keeps the cache of a model that is about to be unloaded. */
@@ -186,21 +193,8 @@ export class ModelLoader {
     const loop = model.placement?.loop;
     if (loop?.state !== "ok") return 0;
     const freedBytes = await this.#unloadIfThere(model, loop);
-    await this.refreshMemory(loop);
+    await this.#memory.read(loop);
     return freedBytes;
-  }
-
-  /** Asks a device how much memory is free; a failure leaves the last figures. */
-  async refreshMemory(loop: DeviceLoop): Promise<void> {
-    try {
-      const { devices } = (await loop.job({ op: "memory" })) as { devices: DeviceMemory[] };
-      this.#inventory.update(devices);
-    } catch (error) {
-      this.#log.debug("Memory figures not available", {
-        device: loop.name,
-        cause: describeError(error),
-      });
-    }
   }
 
   async #unloadIfThere(model: Model, loop: DeviceLoop): Promise<number> {
@@ -228,18 +222,34 @@ export class ModelLoader {
     });
     const shape = { context: choice.context, slots: choice.slots, gpuLayers: undefined };
     const placed: PlacedPlan[] = [];
-    const countModels = (set: DeviceSet) =>
-      this.#harness.find(set.name)?.figures()?.models.length ?? 0;
-    for (const set of this.#sets.candidates(request, countModels)) {
-      const there = await this.#planOn({ choice, model, set, shape });
-      if (there.plan.fits === "now") return there;
-      placed.push(there);
+    let problem = new CortexError("unavailable", "No device of this neuron takes new models");
+    for (const set of this.#sets.candidates(request, this.#usesOf(model))) {
+      try {
+        const there = await this.#planOn({ choice, model, set, shape });
+        if (there.plan.fits === "now") return there;
+        placed.push(there);
+      } catch (error) {
+        // One device that is not to be had says nothing about the next one.
+        if (!(error instanceof CortexError) || error.code !== "unavailable") throw error;
+        problem = error;
+      }
     }
     const best = placed.toSorted((a, b) => rankPlan(a.plan) - rankPlan(b.plan))[0];
-    if (best === undefined) {
-      throw new CortexError("unavailable", "No device of this neuron takes new models");
-    }
+    if (best === undefined) throw problem;
     return best.plan.fits === "never" ? ((await this.#reduce(placed)) ?? best) : best;
+  }
+
+  /** What goes on at the sets of devices at this moment. */
+  #usesOf(model: Model): SetUses {
+    const loading = this.#othersThan(model).filter((resident) => resident.loading);
+    return {
+      countModels: (set) => this.#harness.find(set.name)?.figures()?.models.length ?? 0,
+      isAway: (set) => this.#harness.find(set.name)?.isAway === true,
+      reservedBytes: (index) => {
+        const { bytes, cacheBytes } = heldOn(index, loading);
+        return bytes + cacheBytes;
+      },
+    };
   }
 
   /**
@@ -278,11 +288,12 @@ export class ModelLoader {
     const key = [set.name, context, slots, gpuLayers, optionsKey(choice)].join("/");
     let planned = model.estimates.get(key);
     if (planned === undefined) {
-      planned = (await this.#run(wanted, loop, { op: "estimate" })) as Estimate;
+      const planner = await this.#harness.ensurePlanner(set);
+      planned = (await this.#run(wanted, planner, { op: "estimate" })) as Estimate;
       model.estimates.set(key, planned);
     }
     const estimate = this.#learned.correct(planned, this.#keyOf(wanted));
-    await this.refreshMemory(loop);
+    await this.#memory.read(loop);
     this.#checkThere(set);
     return { plan: this.#planNow(wanted, estimate), planned, estimate, wanted, loop };
   }

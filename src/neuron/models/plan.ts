@@ -165,7 +165,8 @@ function leftOf(room: DeviceRoom, residents: readonly Resident[], rules: MemoryR
   };
 }
 
-function heldOn(index: number, residents: readonly Resident[]) {
+/** What residents hold of one device together. */
+export function heldOn(index: number, residents: readonly Resident[]) {
   const sum = { bytes: 0, cacheBytes: 0 };
   for (const { devices } of residents) {
     for (const device of devices) {

@@ -15,6 +15,7 @@ import type { DeviceInventory } from "../discovery/device-inventory.ts";
 import type { DeviceSets } from "../discovery/device-sets.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { Harness } from "../harness/harness.ts";
+import type { MemoryReader } from "../harness/memory-reader.ts";
 import type { EngineFault } from "../native/event-pump.ts";
 import type { Catalogue, CatalogueChange } from "./catalogue.ts";
 import { HolderLeases } from "./holder-leases.ts";
@@ -96,6 +97,7 @@ export class ModelRegistry {
     readonly listener: RegistryListener;
     readonly kv: KvStore;
     readonly learned: LearnedPlans;
+    readonly memory: MemoryReader;
   }) {
     this.#log = parts.log;
     this.#clock = parts.clock;
@@ -275,12 +277,6 @@ export class ModelRegistry {
         ...(model === undefined ? {} : { model: model.id }),
       });
     }
-  }
-
-  /** Reads the memory of every running device. */
-  async refreshMemory(): Promise<void> {
-    const healthy = this.#harness.loops().filter((loop) => loop.state === "ok");
-    await Promise.all(healthy.map((loop) => this.#loader.refreshMemory(loop)));
   }
 
   /** Resolves when no request is in flight, or when the signal aborts. */
