@@ -62,8 +62,10 @@ export class ClientAnswer {
   #interrupt(): void {
     const context = this.#context;
     if (!this.#opened) this.open("text/event-stream");
+    const comment = formatSseComment(context.describeWait());
+    // Clients of messages take a ping for life; what is waited for has no place in one, and comments are passed over.
     const isMessages = context.dialect === "messages";
-    this.#reply.write(isMessages ? MESSAGES_PING : formatSseComment(context.describeWait()));
+    this.#reply.write(isMessages ? MESSAGES_PING + comment : comment);
   }
 
   /** A slow client gets no keep-alives on top of what it has not read. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import Anthropic from "@anthropic-ai/sdk";
+import OldAnthropic from "anthropic-sdk-old";
 import OpenAI from "openai";
 import { fakeApi, fakeNeuron, gatewayOver } from "../fixture.ts";
 
@@ -27,16 +28,33 @@ describe("the makers' own clients", () => {
     expect((await openai.models.retrieve("a")).object).toBe("model");
   });
 
-  test("take keep-alives before the first event of a stream", async () => {
-    const ask = { max_tokens: 16, messages: [{ role: "user" as const, content: "Hi" }] };
-    const first = await slowGateway();
-    const anthropic = new Anthropic({ baseURL: first.gateway.url, apiKey: "unused" });
-    const message = anthropic.messages.stream({ model: "m", ...ask });
-    await message.withResponse();
-    first.neuron.finishLoad("m");
-    expect(await message.finalText()).toBe("Hello");
-    expect(message.request_id).toMatch(/^req_/);
+  for (const Client of [Anthropic, OldAnthropic]) {
+    test(`of messages take pings and comments before the first event of a stream: ${Client.name}`, async () => {
+      const ask = { max_tokens: 16, messages: [{ role: "user" as const, content: "Hi" }] };
+      const { neuron, gateway } = await slowGateway();
+      const seen = Promise.withResolvers<string>();
+      const client = new Client({
+        baseURL: gateway.url,
+        apiKey: "unused",
+        fetch: async (...request: Parameters<typeof fetch>) => {
+          const response = await fetch(...request);
+          const [told, kept] = response.body?.tee() ?? [];
+          seen.resolve(new Response(kept).text());
+          return new Response(told, response);
+        },
+      });
+      const message = client.messages.stream({ model: "m", ...ask });
+      await message.withResponse();
+      neuron.finishLoad("m");
+      expect(await message.finalText()).toBe("Hello");
+      expect(message.request_id).toMatch(/^req_/);
+      const text = await seen.promise;
+      expect(text).toStartWith("event: ping\n");
+      expect(text).toContain("\n\n: loading m on a, 0 %\n\n");
+    });
+  }
 
+  test("of responses take comments before the first event of a stream", async () => {
     const second = await slowGateway();
     const openai = new OpenAI({ baseURL: `${second.gateway.url}/v1`, apiKey: "unused" });
     const response = openai.responses.stream({ model: "m", input: "Hi" });

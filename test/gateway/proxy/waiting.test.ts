@@ -38,6 +38,21 @@ test("a client that waits for a load hears how far it is and how many wait", asy
   expect(await second.text()).toEndWith(STREAM_END);
 });
 
+test("a client of messages hears the same beside its pings", async () => {
+  const neuron = fakeNeuron().addModel("m");
+  neuron.holdLoads = true;
+  const gateway = await gatewayOver([neuron], { limits: { keepalive_seconds: 0.02 } });
+  const asked = gateway.post("/v1/messages", {
+    ...{ model: "m", max_tokens: 16, stream: true },
+    messages: [{ role: "user", content: "Hi" }],
+  });
+  await neuron.arrived("/models/load");
+  neuron.change("m", { state: "loading", progress: 0.42 });
+  const progress = ": loading m on a, 42 %\n\n";
+  const text = await readUntil(await asked, progress);
+  expect(text).toContain(`event: ping\ndata: {"type":"ping"}\n\n${progress}`);
+});
+
 test("keep-alives go on while the opening of an answer is held back, and the answer follows as it came", async () => {
   const neuron = fakeNeuron().addModel("m", { state: "ready" });
   const held = new HeldStream();
