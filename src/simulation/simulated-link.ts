@@ -33,7 +33,7 @@ const HEAD_BYTES = 1_024;
 export type ArrivedOrder =
   /** A needless one is for a model that this gateway has had loaded there, and must know to be on its way. */
   | { readonly kind: "load"; readonly model: string; readonly isNeedless: boolean }
-  /** A careful one is refused for a model in use. */
+  /** A careful one is refused for a model in use, or ends a load. */
   | { readonly kind: "unload"; readonly model: string; readonly isCareful: boolean };
 
 /** What the links of a run share. */
@@ -79,7 +79,9 @@ export class SimulatedLink implements Origin, NeuronWay {
         }),
       unload: (request, options) =>
         this.#ask(options, () => {
-          const isCareful = request.only_idle === true || request.only_unleased === true;
+          const isLoading = neuron.models.get(request.model)?.state === "loading";
+          const isCareful =
+            request.only_idle === true || request.only_unleased === true || isLoading;
           this.onOrder({ kind: "unload", model: request.model, isCareful });
           return neuron.unload(request, options.signal);
         }),

@@ -124,10 +124,8 @@ function judge({ neuron, replica }: PlacedReplica, entry: CatalogueEntry, nowMs:
   if (!neuron.serves) return "refusing";
   if (report === undefined) return "gone";
   if (!replica.circuit.admits(nowMs)) return "circuit_open";
-  const isStuck = report.state === "loading" && replica.isCoolingDown(nowMs);
-  if (isWarm(report) && !replica.closed && !isStuck) {
-    return replica.isPaused(nowMs) ? "paused" : "warm";
-  }
+  if (replica.isStuck) return "cooldown";
+  if (isWarm(report) && !replica.closed) return replica.isPaused(nowMs) ? "paused" : "warm";
   if (!neuron.takesLoads) return "no_loads";
   return replica.isCoolingDown(nowMs) ? "cooldown" : "cold";
 }

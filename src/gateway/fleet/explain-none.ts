@@ -54,9 +54,9 @@ function explain({ neuron, replica }: PlacedReplica, nowMs: number): Reason | un
   }
   if (replica.report === undefined) return undefined;
   const cooldownMs = replica.cooldownUntilMs - nowMs;
-  if (replica.isCoolingDown(nowMs)) {
+  if (replica.isCoolingDown(nowMs) || replica.isStuck) {
     const text = `${name} failed to load it (${replica.cooldownCause})`;
-    return { text, waitSeconds: Math.ceil(cooldownMs / 1_000), isFailedLoad: true };
+    return { text, waitSeconds: Math.max(1, Math.ceil(cooldownMs / 1_000)), isFailedLoad: true };
   }
   if (replica.circuit.admits(nowMs)) return undefined;
   const openMs = replica.circuit.openUntilMs - nowMs;

@@ -51,6 +51,7 @@ export class Replica {
   #usesAtMs = 0;
   #reuse = { chance: 0, atMs: Number.NEGATIVE_INFINITY, usedMs: 0 };
   #loadFailures = 0;
+  #isStuck = false;
   #foreignBefore = 0;
   #foreignNow = 0;
 
@@ -73,6 +74,11 @@ export class Replica {
   isCoolingDown(nowMs: number): boolean {
     const leftMs = this.cooldownUntilMs - nowMs;
     return leftMs > 0 && leftMs <= COOLDOWN_MS_MAX;
+  }
+
+  /** Whether its load was given up for making no progress, and has ended neither way since: nobody is to join it. */
+  get isStuck(): boolean {
+    return this.#isStuck;
   }
 
   /** Whether the upstream has asked for a pause, which is no longer than the longest that is believed. */
@@ -113,6 +119,7 @@ export class Replica {
     const before = this.report;
     if (report.state !== "ready") this.closed = false;
     else if (before !== undefined && before.state !== "ready") this.readySinceMs = nowMs;
+    if (report.state !== "loading") this.#isStuck = false;
     this.report = report;
     this.#foreignBefore = this.#foreignNow;
     const own = this.running;
@@ -149,6 +156,7 @@ export class Replica {
       nowMs + Math.min(COOLDOWN_MS_MAX, COOLDOWN_MS_FIRST * 2 ** Math.min(16, this.#loadFailures));
     this.cooldownCause = cause;
     this.#loadFailures += 1;
+    this.#isStuck = this.report?.state === "loading";
   }
 
   noteLoaded(): void {

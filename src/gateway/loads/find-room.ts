@@ -109,6 +109,7 @@ async function untilWorthATurn(
     const drainedMs = closed.sources.size === 0 ? 0 : nowMs - closed.sinceMs;
     if (nowMs >= untilMs || drainedMs >= DRAIN_MS) throw stillInUse(run, plan);
     await waitForChange({ fleet, clock, signal: abandoned }, { neuron, limitMs: LOOK_MS });
+    assertNotDown(run);
     if (plan === undefined || isThere(run) || clock.monotonicMs() >= againMs) break;
     if (hasFreed(run, plan)) break;
     const { admission } = decide(run, { plan, fresh: false });
@@ -116,6 +117,14 @@ async function untilWorthATurn(
   }
   // Loads that came later do not pass it now.
   run.enter("making_room");
+}
+
+/** Of a neuron that hangs no model in use ever ends. */
+function assertNotDown({ fleet, neuron }: LoadRun): void {
+  const record = fleet.findNeuron(neuron);
+  if (record !== undefined && record.reachability !== "down") return;
+  const text = `Neuron ${neuron} went away before it had room`;
+  throw new CortexError("unavailable", text, { retryAfterSeconds: 2 });
 }
 
 /** Whether a model that the plan has in memory is gone, by whoever's order. */

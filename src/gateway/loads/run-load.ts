@@ -1,4 +1,4 @@
-import { CortexError } from "../../base/errors.ts";
+import { CortexError, describeError } from "../../base/errors.ts";
 import { findRoom } from "./find-room.ts";
 import type { LoadRun } from "./load-run.ts";
 import { readModels, refreshModels } from "./unload-idle.ts";
@@ -9,6 +9,10 @@ const PROGRESS_POLL_MS = 1_000;
 /** Deadline per GiB of weights: a slow disk reads 50 MB/s. */
 const SECONDS_PER_GIB = 20;
 const GIB = 1024 ** 3;
+/** A neuron ends a load within a second; one whose device stands still may not. */
+const CANCEL_TIMEOUT_MS = 5_000;
+/** Should it have become ready in this moment: its requests have their time. */
+const CANCEL_DRAIN_SECONDS = 300;
 
 /** One load from plan to ready. */
 export async function runLoad(run: LoadRun): Promise<void> {
@@ -17,7 +21,7 @@ export async function runLoad(run: LoadRun): Promise<void> {
   await waitUntilReady(run);
 }
 
-/** Waits for ready; the deadline moves on while progress is reported. */
+/** Waits for ready; the deadline moves on while progress is reported. A load that passes it is ended at the neuron. */
 async function waitUntilReady(run: LoadRun): Promise<void> {
   const { clock, entry, fleet, loadSecondsMax, neuron } = run;
   const first = fleet.findReplica(neuron, entry.source)?.report;
@@ -42,11 +46,26 @@ async function waitUntilReady(run: LoadRun): Promise<void> {
       deadlineMs = nowMs + patienceMs;
     }
     if (nowMs >= deadlineMs) {
+      await cancelLoad(run);
       throw new CortexError("load_failed", `no progress for ${Math.round(patienceMs / 1_000)} s`);
     }
     const changed = await waitForChange(run, { neuron, limitMs: PROGRESS_POLL_MS });
     if (!changed) await refreshModels(run);
   }
+}
+
+/** Nobody is to wait for it again; the memory that it has is wanted for others. */
+async function cancelLoad(run: LoadRun): Promise<void> {
+  const { api, entry, log, neuron, signal } = run;
+  try {
+    const request = { model: entry.source, drain_seconds: CANCEL_DRAIN_SECONDS };
+    await api.unload(request, { timeoutMs: CANCEL_TIMEOUT_MS, signal });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    // It cools down all the same, so that nobody joins it.
+    log.warn("Load not ended", { neuron, model: entry.source, cause: describeError(thrown) });
+  }
+  await refreshModels(run);
 }
 
 /**

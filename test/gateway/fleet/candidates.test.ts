@@ -51,6 +51,23 @@ describe("candidates", () => {
     expect(all.fleet.rejected(all.entry)).toEqual([]);
   });
 
+  test("a load that was given up is joined by nobody until it has ended, well or not", () => {
+    const { fleet, clock, entry, warm, cold, why, replica } = fleetOf(["loading"]);
+    fleet.noteLoadFailed("a", "m", "no progress for 300 s");
+    expect(why("a")).toBe("failed to load it (no progress for 300 s): no other try for 10 s");
+    clock.advance(60_000);
+    expect([warm(), cold()]).toEqual([[], []]);
+    const { message, retryAfterSeconds } = fleet.explainNone(entry);
+    expect(message).toContain("no progress for 300 s");
+    expect(retryAfterSeconds).toBe(1);
+    const { report } = replica("a");
+    if (report === undefined) throw new Error("No report");
+    fleet.applyModel("a", { ...report, state: "absent" });
+    expect([warm(), cold()]).toEqual([[], ["a"]]);
+    fleet.applyModel("a", { ...report, state: "loading" });
+    expect(warm()).toEqual(["a"]);
+  });
+
   test("a neuron that failed three requests in a row is told with the time that is left", () => {
     const { fleet, clock, warm, why, replica } = fleetOf(["ready", "ready"]);
     for (let count = 0; count < 3; count += 1) fleet.noteRequestFailed(replica("a"));

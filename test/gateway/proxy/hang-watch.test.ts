@@ -58,7 +58,7 @@ describe("a neuron that hangs for good", () => {
   });
 
   test("has the stream that it has begun resumed where the profile says so", () => {
-    const world = worldOf(2, [{ resume: true }]);
+    const world = worldOf(2, { profile: { resume: true } });
     const client = ask(world);
     run(world, 14_000);
     expect(client.firstTokenMs).toBeDefined();

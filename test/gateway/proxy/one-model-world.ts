@@ -1,14 +1,18 @@
 import type { ModelProfile } from "../../../src/config/models-schema.ts";
 import type { SimulatedClient } from "../../../src/simulation/simulated-client.ts";
 import { SimulatedWorld } from "../../../src/simulation/simulated-world.ts";
-import type { Ask } from "../../../src/simulation/specs.ts";
+import type { Ask, ModelSpec } from "../../../src/simulation/specs.ts";
 import { GIB, gatewayConfig, modelProfiles } from "../../sim/scenario.ts";
 import { profile } from "../fixture.ts";
 
-/** Neurons that all have the model ready, one gateway, and nobody who asks yet. */
+/** Neurons that all have the model, ready where nothing else is said, one gateway, and nobody who asks yet. */
 export function worldOf(
   count: number,
-  profiles: readonly Partial<ModelProfile>[] = [],
+  given: {
+    readonly profile?: Partial<ModelProfile>;
+    readonly model?: Partial<ModelSpec>;
+    readonly limits?: Readonly<Record<string, unknown>>;
+  } = {},
 ): SimulatedWorld {
   const neurons = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
@@ -19,13 +23,14 @@ export function worldOf(
         ...{ id: "m", aliases: [], bytes: GIB, contextBytes: 0, slots: 4, context: 200_000 },
         ...{ loadSeconds: 1, prefillTokensPerSecond: 100, decodeTokensPerSecond: 10 },
         ...{ loaded: true, pinned: false },
+        ...given.model,
       },
     ],
   }));
-  const limits = { keepalive_seconds: 5 };
+  const limits = { keepalive_seconds: 5, ...given.limits };
   return new SimulatedWorld({
     ...{ seed: 1, neurons, config: gatewayConfig({ neurons, limits }) },
-    profiles: modelProfiles(profiles.map((given) => profile({ id: "m", ...given }))),
+    profiles: modelProfiles([profile({ id: "m", ...given.profile })]),
   });
 }
 
