@@ -6,6 +6,7 @@ import { configInitCommand } from "./config/init.ts";
 import { configSchemaCommand } from "./config/schema.ts";
 import { configShowCommand } from "./config/show.ts";
 import { connectCommand } from "./connect.ts";
+import { doctorCommand } from "./doctor.ts";
 import { drainCommand } from "./drain.ts";
 import type { CliCommand } from "./frame/cli-command.ts";
 import { gatewayCommand } from "./gateway.ts";
@@ -56,6 +57,7 @@ const named: readonly CliCommand[] = [
   undrainCommand,
   simulateCommand,
   pullCommand,
+  doctorCommand,
   rmCommand,
   ...configCommands,
   configCommand(configCommands),

@@ -1,5 +1,6 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { AdminDrainResponseSchema } from "./drains.ts";
+import { FindingSchema } from "./findings.ts";
 import { RemovalSchema } from "./removals.ts";
 import {
   AdminLoadResponseSchema,
@@ -133,6 +134,11 @@ export const COMMAND_OUTPUTS = {
     }),
     DryRunSchema,
   ]),
+  doctor: t.Object({
+    ok: t.Boolean(),
+    problems: t.Integer(),
+    findings: t.Array(FindingSchema),
+  }),
   rm: t.Union([
     t.Intersect([RemovalSchema, t.Object({ neuron: t.Optional(t.String()) })]),
     DryRunSchema,

@@ -10,6 +10,7 @@ export type ProbeReport =
       readonly backends: readonly string[];
       /** Kinds of the devices found, such as "gpu" and "cpu". */
       readonly deviceKinds: readonly string[];
+      readonly devices?: readonly ProbedDevice[];
     }
   | {
       readonly ok: false;
@@ -17,6 +18,14 @@ export type ProbeReport =
       /** It is a library of cortex, but of another version of the interface. */
       readonly isStale?: boolean;
     };
+
+/** A device as a probe saw it. */
+export interface ProbedDevice {
+  readonly name: string;
+  readonly description: string;
+  readonly memory_total_bytes: number;
+  readonly memory_free_bytes: number;
+}
 
 /** Sets the report apart from what drivers print by themselves. */
 export const PROBE_MARK = "cortex-probe ";
@@ -36,7 +45,13 @@ function probe(path: string): ProbeReport {
     const engine = openLibrary(path);
     engine.init({ log_level: "error" });
     const { flavour, backends, devices } = engine.discover();
-    return { ok: true, flavour, backends, deviceKinds: devices.map((device) => device.kind) };
+    return {
+      ...{ ok: true, flavour, backends },
+      deviceKinds: devices.map((device) => device.kind),
+      devices: devices.map(({ name, description, memory_total_bytes, memory_free_bytes }) => {
+        return { name, description, memory_total_bytes, memory_free_bytes };
+      }),
+    };
   } catch (error) {
     const isStale = error instanceof StaleLibraryError;
     return { ok: false, cause: describeError(error), ...(isStale ? { isStale } : {}) };
