@@ -11,6 +11,8 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   translate: 2,
   // The browser's code: takes types of what it is told.
   dashboard: 2,
+  // Reads its settings from a checked configuration.
+  telemetry: 2,
   "api-docs": 1,
   hub: 1,
   protocol: 1,

@@ -1,4 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
+import { TelemetrySchema } from "./telemetry-schema.ts";
 
 const address = (description: string, example: string) =>
   t.String({
@@ -148,6 +149,7 @@ export const GatewayConfigSchema = t.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    telemetry: TelemetrySchema,
     neurons: t.Array(
       t.Object(
         {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { checkPort, isSameSocket } from "./addresses.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
+import { checkTelemetry, locateTelemetry } from "./check-telemetry.ts";
 import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
 import type { Environment } from "./environment.ts";
 import { type GatewayConfig, GatewayConfigSchema, type NeuronConfig } from "./gateway-schema.ts";
@@ -36,10 +37,13 @@ export async function loadGatewayConfig(
     checkKeysOfKind,
     checkModelsDiffer,
     ({ neurons }) => (withSecrets ? checkSecrets(neurons, { env, configFile: file }) : []),
+    ({ telemetry }) => checkTelemetry(telemetry, { env, configFile: file, withSecrets }),
   ]);
   if (!withSecrets) return { config, file, document };
-  const neurons = config.neurons.map((neuron) => locateSecrets(neuron, { env, configFile: file }));
-  return { config: Object.freeze({ ...config, neurons: freezeList(neurons) }), file, document };
+  const place = { env, configFile: file };
+  const neurons = freezeList(config.neurons.map((neuron) => locateSecrets(neuron, place)));
+  const telemetry = locateTelemetry(config.telemetry, place);
+  return { config: Object.freeze({ ...config, neurons, telemetry }), file, document };
 }
 
 interface SecretPlace {

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { checkPort } from "./addresses.ts";
 import { type ConfigIssue, checkConfig } from "./check-config.ts";
+import { checkTelemetry, locateTelemetry } from "./check-telemetry.ts";
 import { CONFIG_FOLDER, type LoadConfigOptions, readConfigFile } from "./config-file.ts";
 import { type NeuronConfig, NeuronConfigSchema } from "./neuron-schema.ts";
 import { checkSecret, locateSecretFile } from "./secret.ts";
@@ -44,6 +45,7 @@ export async function loadNeuronConfig(
             ...secretPlace,
           })
         : [],
+    ({ telemetry }) => checkTelemetry(telemetry, { ...secretPlace, withSecrets }),
   ]);
   const { token_file } = config.neuron;
   const neuron = Object.freeze({
@@ -58,7 +60,8 @@ export async function loadNeuronConfig(
     ...config.supply,
     ...(hub_cache_dir === undefined ? {} : { hub_cache_dir: toPath(hub_cache_dir) }),
   });
-  return { config: Object.freeze({ ...config, neuron, supply }), file, document };
+  const telemetry = withSecrets ? locateTelemetry(config.telemetry, secretPlace) : config.telemetry;
+  return { config: Object.freeze({ ...config, neuron, supply, telemetry }), file, document };
 }
 
 function toPath(folder: string): string {

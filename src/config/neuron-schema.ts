@@ -2,6 +2,7 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { loadOptions } from "../base/load-options.ts";
 import { DeviceSetSchema, DevicesSchema } from "./device-schema.ts";
 import { SchedulingSchema } from "./scheduling-schema.ts";
+import { TelemetrySchema } from "./telemetry-schema.ts";
 
 /** `[[models]]`: how one model is loaded where a request does not say otherwise. */
 const ModelDefaultsSchema = t.Object(
@@ -226,6 +227,7 @@ export const NeuronConfigSchema = t.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    telemetry: TelemetrySchema,
     models: t.Array(ModelDefaultsSchema, { default: [], maxItems: 10_000 }),
   },
   { additionalProperties: false },

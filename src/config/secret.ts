@@ -10,6 +10,8 @@ export interface SecretSource {
   readonly variable: string | undefined;
   /** An absolute path, see {@link locateSecretFile}. */
   readonly file: string | undefined;
+  /** What it may consist of; one word when left out. */
+  readonly allowed?: RegExp;
 }
 
 /** A secret, and what is wrong with its file's mode. */
@@ -18,6 +20,10 @@ export interface Secret {
   readonly warning: string | undefined;
 }
 
+/** What a token or key consists of. */
+const WORD = /^[\x21-\x7e]*$/;
+/** Several headers with their values. */
+export const HEADER_TEXT = /^[\x20-\x7e\r\n]*$/;
 /** Above any token; a mistyped path must not pull a model into memory. */
 const SECRET_BYTES_MAX = 64 * 1024;
 /** Mode bits that let users of no such group in. */
@@ -30,11 +36,11 @@ const CREDENTIAL_PREFIX = "credential:";
  * not set. Throws `invalid_config` for a file that cannot be read, and for what no header may hold.
  */
 export function readSecret(source: SecretSource, env: Environment): Secret | undefined {
-  const { variable, file } = source;
-  if (file !== undefined) return readSecretFile(file);
+  const { variable, file, allowed = WORD } = source;
+  if (file !== undefined) return readSecretFile(file, allowed);
   const value = variable === undefined ? undefined : env[variable]?.trim();
   if (!value) return undefined;
-  checkHeaderText(value, variable ?? "");
+  checkText(value, { allowed, where: variable ?? "" });
   return { value, warning: undefined };
 }
 
@@ -71,7 +77,7 @@ export function locateSecretFile(
 export function checkSecret(
   table: TomlPath,
   options: {
-    readonly name: "token" | "api_key";
+    readonly name: "token" | "api_key" | "headers";
     readonly variable: string | undefined;
     readonly file: string | undefined;
     readonly env: Environment;
@@ -90,7 +96,7 @@ export function checkSecret(
   }
   if (file === undefined) return [];
   try {
-    readSecretFile(locateSecretFile(file, options));
+    readSecretFile(locateSecretFile(file, options), allowedIn(name));
     return [];
   } catch (thrown) {
     const message = `gives no secret: ${describeError(thrown)}`;
@@ -100,15 +106,21 @@ export function checkSecret(
 
 /** What is wrong with the modes of the secrets' files that a checked configuration names. */
 export function listSecretWarnings(config: object): readonly string[] {
-  const { neuron, neurons = [] } = config as {
+  const {
+    neuron,
+    neurons = [],
+    telemetry,
+  } = config as {
     readonly neuron?: SecretKeys;
     readonly neurons?: readonly SecretKeys[];
+    readonly telemetry?: { readonly headers_file?: string };
   };
   const files = [...(neuron === undefined ? [] : [neuron]), ...neurons]
     .flatMap(({ token_file, api_key_file }) => [token_file, api_key_file])
+    .concat(telemetry?.headers_file)
     .filter((file) => file !== undefined);
   return [...new Set(files)]
-    .map((file) => readSecretFile(file).warning)
+    .map((file) => readSecretFile(file, HEADER_TEXT).warning)
     .filter((warning) => warning !== undefined);
 }
 
@@ -117,11 +129,15 @@ interface SecretKeys {
   readonly api_key_file?: string;
 }
 
-function readSecretFile(file: string): Secret {
+function allowedIn(name: "token" | "api_key" | "headers"): RegExp {
+  return name === "headers" ? HEADER_TEXT : WORD;
+}
+
+function readSecretFile(file: string, allowed: RegExp): Secret {
   const { text, mode } = readText(file);
   const value = text.replace(/\r?\n$/, "");
   if (value === "") throw new CortexError("invalid_config", `${file} is empty`);
-  checkHeaderText(value, file);
+  checkText(value, { allowed, where: file });
   const isOpen = (mode & OTHERS_MODE) !== 0;
   const shown = (mode & 0o777).toString(8).padStart(3, "0");
   const warning = isOpen
@@ -142,7 +158,10 @@ function readText(file: string): { readonly text: string; readonly mode: number 
   }
 }
 
-function checkHeaderText(value: string, where: string): void {
-  if (!/[^\x21-\x7e]/.test(value)) return;
+function checkText(
+  value: string,
+  { allowed, where }: { readonly allowed: RegExp; readonly where: string },
+): void {
+  if (allowed.test(value)) return;
   throw new CortexError("invalid_config", `${where} holds what no header may hold`);
 }

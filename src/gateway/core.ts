@@ -4,6 +4,7 @@ import type { GatewayConfig } from "../config/gateway-schema.ts";
 import type { ModelProfiles } from "../config/models-schema.ts";
 import type { Lifecycle } from "../lifecycle/lifecycle.ts";
 import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { ERROR_FORMATS } from "./http/errors.ts";
 import { ColdLoads, type FinishedLoad, type LoadObserver } from "./loads/cold-loads.ts";
@@ -34,6 +35,8 @@ export interface CoreOptions {
   /** Who is told of requests as they end; nobody when absent. */
   readonly requests?: RequestObserver;
   readonly memory: AnswerMemory;
+  /** Absent where no traces are made. */
+  readonly tracer?: Tracer | undefined;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** The control planes of those that are neurons. */
   readonly apis: ReadonlyMap<string, NeuronApi>;
@@ -67,7 +70,7 @@ export interface GatewayCore {
  */
 export function assembleCore(options: CoreOptions): GatewayCore {
   const { profiles, clock, random, log, metrics, memory, upstreams, apis } = options;
-  const { requests = UNOBSERVED } = options;
+  const { requests = UNOBSERVED, tracer } = options;
   // What a reload may change is read at each use, through the getters below.
   let { config } = options;
   const fleet = new Fleet({ neurons: config.neurons, profiles, clock, log });
@@ -84,7 +87,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     placement.noteLoaded(load);
   });
   const loads = new ColdLoads({
-    ...{ fleet, apis, leases, clock, random, log, observer },
+    ...{ fleet, apis, leases, clock, random, log, observer, tracer },
     get strategy() {
       return config.eviction.strategy;
     },
@@ -104,7 +107,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   const live = new LiveRequests();
   const hangs = new HangWatch({ fleet, live, clock, log });
   const dataPlane = new DataPlane({
-    ...{ fleet, upstreams, loads, metrics, live, requests, random, memory, clock, log },
+    ...{ fleet, upstreams, loads, metrics, live, requests, random, memory, clock, log, tracer },
     errors: ERROR_FORMATS,
     retries: new RetryBudget(),
     get queueMax() {

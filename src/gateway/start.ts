@@ -7,6 +7,8 @@ import type { HandedSocket, HandedSockets } from "../lifecycle/handed-sockets.ts
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { registerProcessMetrics } from "../metrics/process-metrics.ts";
+import { openTelemetry } from "../telemetry/open-telemetry.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import { assembleCore, type GatewayCore, startCore } from "./core.ts";
 import { Dashboard } from "./dashboard/dashboard.ts";
 import { EventLog } from "./dashboard/event-log.ts";
@@ -59,8 +61,7 @@ const HANDED_OVER_DRAIN_MS = 600_000;
  * address cannot be listened on.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { config, profiles } = options;
-  const clock = options.clock ?? systemClock;
+  const { config, profiles, clock = systemClock } = options;
   const events = new EventLog(() => clock.nowMs());
   const log = events.remember(options.log);
   const requests = await RequestLog.open({ config: config.request_log, log, clock });
@@ -74,7 +75,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const store = openStore(config, clock);
   const responses = new StoredResponses(store, { newId });
   const memory = { thinking: new ThinkingCache(), responses };
-  const world = { clock, random: Math.random, log, metrics, requests, memory };
+  const tracer = openTraces(config, { metrics, lifecycle, clock, log });
+  const world = { clock, random: Math.random, log, metrics, requests, memory, tracer };
   const { upstreams, apis } = roster;
   const holder = newHolderName();
   const core = assembleCore({ config, profiles, ...world, upstreams, apis, holder });
@@ -146,6 +148,23 @@ function reloading(
     core.configure(running.config, running.profiles);
     return change;
   };
+}
+
+/** Traces are the last to stop: the end of each request is told in them. */
+function openTraces(
+  { telemetry: config }: GatewayConfig,
+  parts: {
+    readonly metrics: GatewayMetrics;
+    readonly lifecycle: Lifecycle;
+    readonly clock: Clock;
+    readonly log: Log;
+  },
+): Tracer | undefined {
+  const { metrics, lifecycle, clock, log } = parts;
+  const counts = metrics.traces;
+  const telemetry = openTelemetry(config, { role: "gateway", counts, clock, log });
+  lifecycle.add("traces", () => telemetry?.stop());
+  return telemetry?.tracer;
 }
 
 function openStore({ responses }: GatewayConfig, clock: Clock): ResponseStore {

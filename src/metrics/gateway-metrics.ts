@@ -6,6 +6,7 @@ import {
   type HistogramSeries,
 } from "./accumulators.ts";
 import { type FleetFigures, FleetGauges } from "./fleet-gauges.ts";
+import { TraceMetrics } from "./trace-metrics.ts";
 import { GATEWAY_AS_VLLM, renderAsVllm } from "./vllm-names.ts";
 
 const DURATION_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
@@ -45,6 +46,7 @@ const PAIR = ["model", "neuron"] as ("model" | "neuron")[];
 /** Every metric of the gateway. Labels come from the fleet and the configuration alone. */
 export class GatewayMetrics {
   readonly registry = new Registry();
+  readonly traces = new TraceMetrics(this.registry, "cortex");
   readonly #series = new Map<string, Map<string, ModelSeries>>();
   readonly #requests = new BoundCounter({
     name: "cortex_requests_total",

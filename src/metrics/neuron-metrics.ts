@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { TraceMetrics } from "./trace-metrics.ts";
 import { NEURON_AS_VLLM, renderAsVllm } from "./vllm-names.ts";
 
 /** A model's figures as they are scraped. */
@@ -67,6 +68,7 @@ const LOAD_BUCKETS = [0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320];
 /** Every metric of the neuron. Model labels come from the catalogue, never from what a client wrote. */
 export class NeuronMetrics {
   readonly #registry = new Registry();
+  readonly traces = new TraceMetrics(this.#registry, "cortex_neuron");
   readonly #streams = new Map<string, StreamMetrics>();
   /** Fill the gauges before each scrape. */
   readonly #fillers: (() => void)[] = [];

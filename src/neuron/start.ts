@@ -7,6 +7,7 @@ import { readSecret } from "../config/secret.ts";
 import type { Environment } from "../hub/hub-settings.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { NeuronMetrics } from "../metrics/neuron-metrics.ts";
+import { openTelemetry, type Telemetry } from "../telemetry/open-telemetry.ts";
 import { DeviceInventory } from "./discovery/device-inventory.ts";
 import { DeviceSets } from "./discovery/device-sets.ts";
 import { findPciNode, type NumaNode, readNumaNodes } from "./discovery/numa.ts";
@@ -84,6 +85,7 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   const stopBackground = startBackground(parts);
 
   const lifecycle = new Lifecycle({ log, clock });
+  lifecycle.add("traces", () => parts.telemetry?.stop());
   lifecycle.add("engine", () => host.close());
   lifecycle.add("server", () => server.stop(CLOSE_GRACE_MS));
   lifecycle.add("events", () => parts.hub.stop());
@@ -136,6 +138,8 @@ interface Parts {
   readonly metrics: NeuronMetrics;
   readonly status: NeuronStatus;
   readonly supply: Supply;
+  /** Undefined where no traces are made. */
+  readonly telemetry: Telemetry | undefined;
   readonly exited: Promise<number>;
   /** Waits for the moment to end the process because of a device. */
   readonly endWhenIdle: () => void;
@@ -160,6 +164,8 @@ async function assemble(
     models: () => registry.list(),
     devices: () => inventory.list(),
   });
+  const counts = metrics.traces;
+  const telemetry = openTelemetry(config.telemetry, { role: "neuron", counts, clock, log });
   const prefixes = new PrefixBook();
   const hub = openHub(clock, () => ({ status, registry, supply, prefixes }));
   const kept = await openKept({ config, env, log });
@@ -203,7 +209,7 @@ async function assemble(
   pump.onFault((fault) => registry.onFault(fault));
   return {
     ...{ config, log, clock, host, inventory, sets, rpc, harness, catalogue, registry, hub },
-    ...{ prefixes, metrics, status, memory },
+    ...{ prefixes, metrics, status, memory, telemetry },
     ...{ supply, exited: exit.promise, endWhenIdle, stopping },
   };
 }
@@ -299,6 +305,7 @@ function serve(
   const remoteMedia = config.media.remote;
   const handler = new InferenceHandler({
     ...{ registry, clock, log, metrics, bodyBytesMax, remoteMedia, isDraining },
+    tracer: parts.telemetry?.tracer,
     onPrompt: (model, chain, tokens) => {
       if (chain.length === 0 || !model.isResident) return;
       prefixes.note(model.id, { chain, tokens, room: promptRoomOf(model) });

@@ -14,6 +14,7 @@ export interface GatewayOverrides {
   readonly strategy?: GatewayConfig["eviction"]["strategy"];
   readonly profiles?: readonly (Partial<ModelProfile> & { readonly id: string })[];
   readonly requestLog?: Partial<GatewayConfig["request_log"]>;
+  readonly telemetry?: GatewayConfig["telemetry"];
   readonly log?: Log;
   /** APIs beside the neurons. */
   readonly apis?: readonly ApiEntry[];
@@ -83,6 +84,7 @@ export function configOf(
       store_days_max: 1,
     },
     request_log: { bytes_max: 1048576, files_max: 2, ...overrides.requestLog },
+    telemetry: overrides.telemetry ?? {},
     neurons: [
       ...neurons.map((given, index) => {
         const [name, neuron] =

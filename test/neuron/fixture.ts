@@ -21,6 +21,7 @@ export interface FixtureOptions extends FakeEngineOptions {
   readonly defaults?: Readonly<Record<string, unknown>>;
   readonly supply?: Readonly<Record<string, unknown>>;
   readonly kv?: Readonly<Record<string, unknown>>;
+  readonly telemetry?: Readonly<Record<string, unknown>>;
   /** `[[models]]` tables. */
   readonly profiles?: readonly Readonly<Record<string, unknown>>[];
   readonly env?: Readonly<Record<string, string>>;
@@ -64,6 +65,7 @@ export class NeuronFixture {
       memory: { margin_mib: 0, ...options.memory },
       defaults: { context: 100, slots: 2, queue_max: 3, ...options.defaults },
       kv: { ...options.kv },
+      telemetry: { ...options.telemetry },
       supply: { ...options.supply },
       devices: { ...options.devices },
       device_sets: [...(options.deviceSets ?? [])],

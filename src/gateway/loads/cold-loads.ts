@@ -1,6 +1,8 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { Span } from "../../telemetry/span.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -46,6 +48,8 @@ export interface ColdLoadsOptions {
   /** How long a busy model may go on while another waits for its memory. */
   readonly groupSecondsMax: number;
   readonly observer: LoadObserver;
+  /** Absent where no traces are made. */
+  readonly tracer?: Tracer | undefined;
 }
 
 export interface EnsureOptions {
@@ -55,6 +59,8 @@ export interface EnsureOptions {
   readonly origin?: LoadOrigin;
   /** See LoadRun. */
   readonly gainSeconds?: number;
+  /** Of the wait: a load that it begins is part of it, one that is on its way is linked to it. */
+  readonly span?: Span | undefined;
 }
 
 interface Flight {
@@ -66,6 +72,7 @@ interface Flight {
   waiters: number;
   phase: LoadPhase;
   began: boolean;
+  readonly span: Span | undefined;
 }
 
 /**
@@ -131,7 +138,9 @@ export class ColdLoads {
       // What an operator asks beyond the profile is not what the others wait for.
       await raceAbort(running.done, signal).catch(() => signal.throwIfAborted());
     }
-    const flight = this.#flights.get(key) ?? this.#start(key, { neuron, entry, options });
+    const known = this.#flights.get(key);
+    if (known?.span !== undefined) options.span?.link(known.span.context);
+    const flight = known ?? this.#start(key, { neuron, entry, options });
     flight.waiters += 1;
     try {
       await raceAbort(flight.done, signal);
@@ -175,19 +184,41 @@ export class ColdLoads {
       phase: "making_room",
       began: false,
       done: Promise.resolve(),
+      span: this.#beginSpan({ neuron, entry, startMs, origin, wait: options.span }),
     };
     this.#flights.set(key, flight);
     flight.done = this.#run(flight, options).finally(() => this.#forget(key, flight));
     // Each waiter gets the failure by itself; without any it must not end the process.
     flight.done.then(
       () => {
-        const seconds = (clock.monotonicMs() - startMs) / 1_000;
+        const endMs = clock.monotonicMs();
         const { began } = flight;
-        observer.onLoaded({ entry, neuron, seconds, origin, began });
+        flight.span?.end(endMs);
+        observer.onLoaded({ entry, neuron, seconds: (endMs - startMs) / 1_000, origin, began });
       },
-      () => undefined,
+      (thrown: unknown) => {
+        flight.span?.fail(thrown instanceof CortexError ? thrown.code : "internal");
+        flight.span?.end(clock.monotonicMs());
+      },
     );
     return flight;
+  }
+
+  #beginSpan(load: {
+    readonly neuron: string;
+    readonly entry: CatalogueEntry;
+    readonly startMs: number;
+    readonly origin: LoadOrigin;
+    readonly wait: Span | undefined;
+  }): Span | undefined {
+    const { neuron, entry, startMs, origin, wait } = load;
+    const start = { name: `load ${entry.id}`, kind: "internal", startMs } as const;
+    const span = wait?.child(start) ?? this.#options.tracer?.begin(start, undefined);
+    if (!(span instanceof Span)) return undefined;
+    span.set("gen_ai.request.model", entry.id);
+    span.set("cortex.neuron", neuron);
+    span.set("cortex.load.origin", origin);
+    return span;
   }
 
   #abandon(key: string, flight: Flight): void {
@@ -234,6 +265,7 @@ export class ColdLoads {
         waitedMs: () => waitedMs(flight),
         enter: (phase) => {
           flight.phase = phase;
+          flight.span?.note(phase, clock.monotonicMs());
         },
         noteBegun: () => {
           flight.began = true;

@@ -2,6 +2,7 @@ import type { ByteSpan } from "../../base/byte-span.ts";
 import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { DestinationRequest } from "./destination.ts";
 import type { Endpoint } from "./endpoints.ts";
+import type { RequestTrace } from "./request-trace.ts";
 
 /** What is asked, in the client's words. */
 export interface Ask {
@@ -19,6 +20,8 @@ export interface Ask {
   readonly forwarded: string;
   /** The header line that tells neurons how urgent it is. */
   readonly priority: string;
+  /** Tells upstreams, and whoever looks at traces, of its way. */
+  readonly trace: RequestTrace;
 }
 
 /** A client's request, read and resolved. */

@@ -99,7 +99,8 @@ function planEstimate(ask: Ask, upstream: Upstream): Attempt {
 
 /** The client's own key is never among them: each upstream has the one that the configuration names. */
 function formatHeaders(ask: Ask, upstream: Upstream): string {
-  const base = `Content-Type: application/json\r\nX-Request-Id: ${ask.requestId}\r\n`;
+  const trace = ask.trace.formatLines();
+  const base = `Content-Type: application/json\r\nX-Request-Id: ${ask.requestId}\r\n${trace}`;
   if (upstream.kind === "neuron") {
     const prefixes = ask.prompt.formatHeader();
     const own = base + ask.priority;

@@ -4,6 +4,7 @@ import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { ClientRequest, Reply } from "../listener/reply.ts";
 import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { PromptForm } from "../prefix/prompt-reader.ts";
+import { beginTrace } from "./begin-trace.ts";
 import type { Endpoint, EndpointName } from "./endpoints.ts";
 import { Exchange } from "./exchange.ts";
 import { readForwarded, readPriority } from "./forwarded-headers.ts";
@@ -60,6 +61,7 @@ export class DataPlane {
     const startMs = this.#parts.clock.monotonicMs();
     const { body } = request;
     const { endpoint, requestId } = asked;
+    const trace = beginTrace(this.#parts.tracer, { request, ...asked, startMs });
     try {
       const fields = readRoutingFields(body);
       const entry = this.#find(fields.model);
@@ -75,6 +77,7 @@ export class DataPlane {
         excluded: this.#findIncapable(entry, endpoint),
         forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerLines) : "",
         priority: readPriority(request.headerLines),
+        trace,
         stream,
         promptTokens,
         prompt: this.#readPrompt(request, endpoint, { fields, entry }),
@@ -82,7 +85,10 @@ export class DataPlane {
       });
       exchange.start();
     } catch (thrown) {
-      if (thrown instanceof CortexError) this.noteRefused(thrown, { endpoint, requestId, startMs });
+      if (thrown instanceof CortexError) {
+        this.noteRefused(thrown, { endpoint, requestId, startMs });
+        trace.onRefused(thrown.code, this.#parts.errors.statusOf(thrown, endpoint.dialect));
+      }
       throw thrown;
     }
   }

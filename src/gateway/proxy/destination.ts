@@ -1,3 +1,4 @@
+import type { Span } from "../../telemetry/span.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Lease } from "../fleet/lease.ts";
 import type { Replica } from "../fleet/replica.ts";
@@ -107,12 +108,15 @@ export class Destination {
     this.#lease = this.#parts.fleet.acquire(neuron, this.#request.entry, cold);
   }
 
-  /** Resolves when the model is ready there. Rejects as the load does, and with the signal's reason. */
-  async ensureReady(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when the model is ready there. Rejects as the load does, and with the signal's reason. `span` is that of
+   * the wait.
+   */
+  async ensureReady(signal: AbortSignal, span?: Span): Promise<void> {
     const { neuron, cold } = this.#chosen();
     if (!cold) return;
     const lease = this.#lease;
-    await this.#parts.loads.ensureReady(neuron, this.#request.entry, { signal });
+    await this.#parts.loads.ensureReady(neuron, this.#request.entry, { signal, span });
     lease?.begin();
   }
 

@@ -107,6 +107,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
       this.#fail(this.#lastError ?? fleet.explainNone(this.#request.entry));
       return;
     }
+    this.#request.trace.onRouted(destination.choice);
     const resumption = this.#resumption;
     if (resumption !== undefined) {
       destination.claim();
@@ -145,8 +146,10 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   async #prepareThenSend(plan: (signal: AbortSignal) => Attempt | Promise<Attempt>): Promise<void> {
     this.#waiting = new AbortController();
     const { signal } = this.#waiting;
+    const { trace } = this.#request;
     try {
-      await this.#destination.ensureReady(signal);
+      await this.#destination.ensureReady(signal, trace.onWaiting(this.#destination.choice));
+      trace.onReady();
       if (this.#done) return;
       const attempt = await plan(signal);
       if (this.#done) return;
@@ -168,6 +171,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     const options = { stream, keepsSent, events: this, clock };
     this.#answer = new UpstreamAnswer(attempt, this.#client, options);
     this.#destination.noteSent();
+    this.#request.trace.onSent(attempt, this.#sentMs);
     this.#answer.send();
   }
 
@@ -175,6 +179,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   #elsewhere(error: CortexError): void {
     const destination = this.#destination;
     destination.release();
+    this.#request.trace.onGivenUp(error.code, this.#answer?.status);
     this.#request.prompt.noteFailed(this.#parts.clock.monotonicMs());
     this.#answer = undefined;
     this.#lastError = error;
@@ -448,6 +453,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
       overheadSeconds: this.#overheadSeconds,
       usage: this.#usage,
       tokens: relay?.tokens ?? 0,
+      upstreamStatus: this.#answer?.status,
     });
     this.#destination.release();
   }

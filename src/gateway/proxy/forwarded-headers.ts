@@ -3,10 +3,13 @@ import { CortexError } from "../../base/errors.ts";
 import { HeaderLines } from "../../base/header-lines.ts";
 import { takeRequestId } from "../../base/ids.ts";
 import { PRIORITIES, PRIORITY_HEADER } from "../../protocol/priority.ts";
+import { parseTraceContext, type TraceContext } from "../../telemetry/trace-context.ts";
 import { ANTHROPIC_VERSION } from "../upstream/upstream.ts";
 
 /** Longer than any list of betas that a client sends. */
 const VALUE_CHARACTERS_MAX = 2_048;
+/** Stands for what cannot be read as one. */
+const TWO_PARENTS = "two";
 
 /**
  * What of a client's header lines an Anthropic API gets, too: which version and which betas its body is written in.
@@ -30,6 +33,18 @@ export function readRequestId(headerLines: ByteSpan): string {
   const lines = new HeaderLines(headerLines);
   while (lines.next()) if (lines.is("x-request-id")) return takeRequestId(lines.text());
   return takeRequestId(undefined);
+}
+
+/** The span of the client that asks, where it sent one and no second one. */
+export function readTraceContext(headerLines: ByteSpan): TraceContext | undefined {
+  const lines = new HeaderLines(headerLines);
+  let parent = "";
+  let state = "";
+  while (lines.next()) {
+    if (lines.is("traceparent")) parent = parent === "" ? lines.text() : TWO_PARENTS;
+    else if (lines.is("tracestate")) state += `${state === "" ? "" : ","}${lines.text()}`;
+  }
+  return parent === "" ? undefined : parseTraceContext(parent, state);
 }
 
 /**

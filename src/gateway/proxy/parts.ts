@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import type { ClientDialect } from "../../translate/dialects.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Reply } from "../listener/reply.ts";
@@ -47,4 +48,6 @@ export interface DataPlaneParts {
   readonly poke: (neuron: string) => void;
   readonly errors: ErrorFormats;
   readonly log: Log;
+  /** Absent where no traces are made. */
+  readonly tracer?: Tracer | undefined;
 }

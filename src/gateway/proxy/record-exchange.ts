@@ -19,6 +19,8 @@ export interface ExchangeOutcome {
   readonly usage: Usage | undefined;
   /** Tokens of a stream, estimated, for where no usage came. */
   readonly tokens: number;
+  /** What the last upstream answered with, if it did. */
+  readonly upstreamStatus: number | undefined;
 }
 
 /** Speeds of answers shorter than this say little. */
@@ -57,6 +59,7 @@ export function recordExchange(parts: DataPlaneParts, ended: ExchangeOutcome): v
     outcome: ended.outcome,
     promptTokens: usage?.promptTokens ?? Math.round(prompt.promptTokens),
   });
+  request.trace.onEnded(ended);
   if (status === 200) prompt.noteAnswered(usage);
   else if (firstByteMs === 0) prompt.noteFailed(nowMs);
   prompt.noteEnded(nowMs);

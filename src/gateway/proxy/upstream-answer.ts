@@ -86,6 +86,11 @@ export class UpstreamAnswer implements UpstreamSink {
     return this.#firstByteMs;
   }
 
+  /** What the upstream answered with; undefined before. */
+  get status(): number | undefined {
+    return this.#head?.status;
+  }
+
   /** The answer as a stream; undefined while it is none. */
   get relay(): StreamRelay | undefined {
     return this.#relay;

@@ -13,6 +13,14 @@ export interface ListedModel {
   readonly context: number | undefined;
 }
 
+/** The parts of an endpoint. */
+export interface UpstreamAddress {
+  /** Scheme, host and port, without a path. */
+  readonly origin: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 /** What Anthropic's API is asked for where the client names no version of its own. */
 export const ANTHROPIC_VERSION = "2023-06-01";
 
@@ -33,6 +41,8 @@ export class Upstream {
   readonly slots: number;
   /** Lines that every request to it carries besides those of the origin. */
   readonly headerLines: string;
+  /** Where it is, for those who tell of calls to it. */
+  readonly address: UpstreamAddress;
   readonly #prefix: string;
   readonly #ids: ReadonlyMap<string, string>;
 
@@ -51,6 +61,7 @@ export class Upstream {
     this.slots = concurrency_max ?? SLOTS_GUESS;
     this.#ids = new Map(this.listed?.map((model) => [model.name, model.id]));
     this.#prefix = prefixOf(kind, endpoint);
+    this.address = readAddress(endpoint);
     this.headerLines = kind === "neuron" ? "" : formatKey(kind, secret);
     const token = kind === "neuron" ? secret : undefined;
     this.origin = options.origin ?? new HttpOrigin({ endpoint, token });
@@ -65,6 +76,13 @@ export class Upstream {
   idOf(source: string): string {
     return this.#ids.get(source) ?? source;
   }
+}
+
+function readAddress(endpoint: string): UpstreamAddress {
+  const { origin, hostname, port, protocol } = new URL(endpoint);
+  const usual = protocol === "https:" ? 443 : 80;
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return { origin, host, port: port === "" ? usual : Number(port) };
 }
 
 function readListed(model: NonNullable<NeuronConfig["models"]>[number]): ListedModel {

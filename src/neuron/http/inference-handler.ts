@@ -5,12 +5,15 @@ import type { Log } from "../../base/log.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import { PREFIX_HEADER, parsePrefixHeader } from "../../protocol/prefixes.ts";
 import { AGE_HEADER, PRIORITY_HEADER } from "../../protocol/priority.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import { fetchImages, hasRemoteImages } from "../media/remote-images.ts";
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
-import { CLIENT_LEFT, InferenceCall } from "../requests/inference-call.ts";
+import { CLIENT_LEFT } from "../requests/client-left.ts";
+import { InferenceCall } from "../requests/inference-call.ts";
 import { type JsonObject, parseJsonObject } from "../requests/json-body.ts";
 import { checkRequest, type RequestKind, readModelName } from "../requests/request-bodies.ts";
+import { beginRequestTrace, type RequestTrace } from "../requests/request-trace.ts";
 import { asCortexError, toErrorResponse } from "./errors.ts";
 import { readBody } from "./read-body.ts";
 import { streamResponse } from "./stream-response.ts";
@@ -22,11 +25,12 @@ const NEEDED: Partial<Record<RequestKind, string>> = {
   completion: "completion",
 };
 
-/** A request on its way, for the metrics. */
+/** A request on its way, for the metrics and traces. */
 interface Passage {
   readonly kind: RequestKind;
   readonly requestId: string;
   readonly startedMs: number;
+  readonly trace: RequestTrace | undefined;
   model: Model | undefined;
   /** Whether the engine has it, which then counts its end. */
   isAccepted: boolean;
@@ -40,6 +44,7 @@ export class InferenceHandler {
   readonly #metrics: NeuronMetrics;
   readonly #bodyBytesMax: number;
   readonly #remoteMedia: boolean;
+  readonly #tracer: Tracer | undefined;
   readonly #isDraining: () => boolean;
   readonly #onPrompt: (model: Model, chain: readonly string[], tokens: number) => void;
 
@@ -51,6 +56,8 @@ export class InferenceHandler {
     readonly bodyBytesMax: number;
     /** Whether images may be fetched from addresses that clients name. */
     readonly remoteMedia: boolean;
+    /** Absent where no traces are made. */
+    readonly tracer?: Tracer | undefined;
     readonly isDraining: () => boolean;
     /** A model's caches hold a prompt with these hashes; `tokens` is 0 as long as they are not counted. */
     readonly onPrompt: (model: Model, chain: readonly string[], tokens: number) => void;
@@ -61,16 +68,18 @@ export class InferenceHandler {
     this.#metrics = parts.metrics;
     this.#bodyBytesMax = parts.bodyBytesMax;
     this.#remoteMedia = parts.remoteMedia;
+    this.#tracer = parts.tracer;
     this.#isDraining = parts.isDraining;
     this.#onPrompt = parts.onPrompt;
   }
 
   /** Never rejects: every error is an answer. */
   async handle(kind: RequestKind, request: Request): Promise<Response> {
+    const requestId = takeRequestId(request.headers.get("x-request-id"));
+    const startedMs = this.#clock.monotonicMs();
     const passage: Passage = {
-      kind,
-      requestId: takeRequestId(request.headers.get("x-request-id")),
-      startedMs: this.#clock.monotonicMs(),
+      ...{ kind, requestId, startedMs },
+      trace: beginRequestTrace(this.#tracer, { request, kind, requestId, startedMs }),
       model: undefined,
       isAccepted: false,
     };
@@ -107,6 +116,7 @@ export class InferenceHandler {
       requestId: passage.requestId,
       startedMs: passage.startedMs,
       onCached: (tokens) => this.#onPrompt(model, chain, tokens),
+      trace: passage.trace,
     });
     call.start();
     passage.isAccepted = true;
@@ -152,12 +162,13 @@ export class InferenceHandler {
   }
 
   #countRefusal(passage: Passage, error: CortexError, status: number): void {
-    this.#metrics.countRejection(error.code);
-    this.#metrics.countRequest(passage.model?.id ?? "unknown", {
-      kind: passage.kind,
-      status,
-      seconds: (this.#clock.monotonicMs() - passage.startedMs) / 1000,
-    });
+    const { kind, model, startedMs, trace } = passage;
+    const { code } = error;
+    const atMs = this.#clock.monotonicMs();
+    const seconds = (atMs - startedMs) / 1000;
+    this.#metrics.countRejection(code);
+    this.#metrics.countRequest(model?.id ?? "unknown", { kind, status, seconds });
+    trace?.onEnded({ model: model?.id, status, code, atMs });
   }
 }
 

@@ -6,17 +6,16 @@ import type { NeuronMetrics, StreamMetrics } from "../../metrics/neuron-metrics.
 import { statusOf } from "../../protocol/error-body.ts";
 import { type EngineFailure, failureOf, parseFailure, toCortexError } from "../harness/failure.ts";
 import type { Lease } from "../models/lease-book.ts";
+import { CLIENT_LEFT } from "./client-left.ts";
 import { readFigures } from "./figures.ts";
 import type { CheckedRequest } from "./request-bodies.ts";
+import type { RequestTrace } from "./request-trace.ts";
 
 /** A client that lets this much text pile up has stopped reading; its request is ended. */
 const BUFFERED_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 /** While nothing is sent, a comment keeps proxies and clients from giving up; the most impatient ones wait for 15 s. */
 export const KEEP_ALIVE_MS = 10_000;
-
-/** The status that is counted for a client which left; nobody receives it. */
-export const CLIENT_LEFT = 499;
 
 /** The field that holds what is too long when the context overflows. */
 const INPUT_FIELDS: Readonly<Record<SubmitKind, string>> = {
@@ -52,6 +51,8 @@ export interface CallContext {
   readonly startedMs: number;
   /** The model's caches hold the prompt; told again with all tokens once they are counted. */
   readonly onCached: (tokens: number) => void;
+  /** Undefined where nothing is recorded. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 /**
@@ -83,10 +84,12 @@ export class InferenceCall {
   /** Hands the request to the engine. @throws CortexError when the engine refuses it at once */
   start(): void {
     const { model, loop } = this.#lease;
+    const { trace, clock } = this.#context;
     try {
       this.#engineId = loop.submit({ ...this.#request, model: model.id }, (event) =>
         this.#take(event),
       );
+      trace?.onSubmitted(clock.monotonicMs());
     } catch (error) {
       this.#finish();
       throw this.#fail(failureOf(error));
@@ -200,6 +203,7 @@ export class InferenceCall {
     if (figures === undefined) return;
     const { model } = this.#lease;
     model.count(figures);
+    this.#context.trace?.onFigures(figures);
     this.#context.onCached(figures.promptTokens + figures.completionTokens);
     this.#context.metrics.countTokens(model.id, figures);
   }
@@ -207,13 +211,15 @@ export class InferenceCall {
   #settle(end: CallEnd): void {
     this.#end = end;
     this.#finish();
-    const { clock, metrics, startedMs } = this.#context;
-    const status = end.kind === "error" ? statusOf(end.error.code) : 200;
-    metrics.countRequest(this.#lease.model.id, {
-      kind: this.#request.kind,
-      status: this.#cancelled ? CLIENT_LEFT : status,
-      seconds: (clock.monotonicMs() - startedMs) / 1000,
-    });
+    const { clock, metrics, startedMs, trace } = this.#context;
+    const model = this.#lease.model.id;
+    const atMs = clock.monotonicMs();
+    const code = end.kind === "error" ? end.error.code : undefined;
+    const answered = code === undefined ? 200 : statusOf(code);
+    const status = this.#cancelled ? CLIENT_LEFT : answered;
+    const seconds = (atMs - startedMs) / 1000;
+    metrics.countRequest(model, { kind: this.#request.kind, status, seconds });
+    trace?.onEnded({ model, status, code: this.#cancelled ? "cancelled" : code, atMs });
     this.#notify();
   }
 

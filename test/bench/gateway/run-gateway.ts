@@ -25,6 +25,7 @@ const gateway = await startGateway({
       store_days_max: 1,
     },
     request_log: { bytes_max: 1048576, files_max: 2 },
+    telemetry: {},
     neurons: [{ name: "mock", kind: "neuron", endpoint: `http://127.0.0.1:${neuronPort}` }],
   },
   profiles: { models: [] },

@@ -155,6 +155,7 @@ describe("http", () => {
           store_days_max: 1,
         },
         request_log: { bytes_max: 1048576, files_max: 2 },
+        telemetry: {},
         neurons: [],
       },
       profiles: { models: [] },
