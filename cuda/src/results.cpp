@@ -90,6 +90,8 @@ static int32_t status_of(error_type type) {
         return NRN_E_CONTEXT;
     case ERROR_TYPE_NOT_SUPPORTED:
         return NRN_E_UNSUPPORTED;
+    case ERROR_TYPE_UNAVAILABLE: /* patches/0008: a step lacked memory */
+        return NRN_E_MEMORY;
     default:
         return NRN_E_INTERNAL;
     }
@@ -118,7 +120,7 @@ static void fail_with(
         details =
             json{ { "prompt_tokens", error.n_prompt_tokens }, { "context_tokens", error.n_ctx } };
     }
-    if (status == NRN_E_INTERNAL) {
+    if (status == NRN_E_INTERNAL || status == NRN_E_MEMORY) {
         log_line(log_level::warn, "request " + std::to_string(request->id) +
                                       " panicked; model NOT marked poisoned: " + error.err_msg);
     }
