@@ -10,8 +10,8 @@ import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildLlamaServer } from "../../scripts/build-native.ts";
-import { answers, CortexProcess, findFreePort, loadModel, waitUntil } from "../e2e/processes.ts";
+import { loadModel } from "../e2e/processes.ts";
+import { type Server, type Setting, startLlamaServer, startNeuron } from "./engine/servers.ts";
 import { formatTable, median } from "./statistics.ts";
 
 const { values: flags } = parseArgs({
@@ -32,12 +32,11 @@ const CONTEXT = 8192;
 const WORDS = Number(flags.tokens) - 40;
 const rounds = Number(flags.rounds);
 
-interface Server {
+/** A server, and the model on it whose stream waits. */
+interface Contender {
   readonly name: string;
   readonly url: string;
-  /** Where the stream runs. */
   readonly streamModel: string;
-  stop(): Promise<void>;
 }
 
 /** One round's figures, in milliseconds. */
@@ -51,9 +50,16 @@ interface Sample {
 const folder = await mkdtemp(join(tmpdir(), "cortex-prefill-"));
 await symlink(flags.model, join(folder, `${MODEL}.gguf`));
 if (flags.other !== "") await symlink(flags.other, join(folder, `${OTHER}.gguf`));
-const started: { stop(): Promise<void> }[] = [];
+const setting: Setting = {
+  folder,
+  model: MODEL,
+  threads: Number(flags.threads),
+  slots: SLOTS,
+  contextTokens: CONTEXT,
+};
+const started: Server[] = [];
 try {
-  const servers: Server[] = [await startLlamaServer(), ...(await startNeuron())];
+  const servers = await startContenders();
   console.log(
     `model ${basename(flags.model)}, ${flags.threads} thread(s), prompt of ${flags.tokens} tokens, ` +
       `${rounds} rounds, ${availableParallelism()} cores`,
@@ -94,7 +100,7 @@ try {
 }
 
 /** The prompt alone; then a stream that has settled, and the prompt beside it. */
-async function measure(server: Server, name: string): Promise<Sample> {
+async function measure(server: Contender, name: string): Promise<Sample> {
   const aloneMs = await readPrompt(server.url, `alone ${name}`);
   const leave = new AbortController();
   const stream = await openStream(server, leave.signal);
@@ -102,6 +108,8 @@ async function measure(server: Server, name: string): Promise<Sample> {
   const usualGapMs = median(stream.gaps);
   stream.gaps.length = 0;
   const besideMs = await readPrompt(server.url, `beside ${name}`);
+  // The gap that is still open when the prompt is answered belongs to it, too.
+  await stream.next();
   const worstGapMs = Math.max(...stream.gaps);
   leave.abort();
   await stream.ended;
@@ -117,7 +125,7 @@ async function readPrompt(url: string, name: string): Promise<number> {
   return performance.now() - startedMs;
 }
 
-async function openStream(server: Server, signal: AbortSignal) {
+async function openStream(server: Contender, signal: AbortSignal) {
   const response = await post(server.url, {
     model: server.streamModel,
     content: "Count.",
@@ -127,6 +135,11 @@ async function openStream(server: Server, signal: AbortSignal) {
   });
   const gaps: number[] = [];
   const settled = Promise.withResolvers<void>();
+  let following = Promise.withResolvers<void>();
+  const next = () => {
+    following = Promise.withResolvers();
+    return following.promise;
+  };
   const read = async () => {
     let lastMs = performance.now();
     for await (const _piece of response.body ?? []) {
@@ -134,10 +147,11 @@ async function openStream(server: Server, signal: AbortSignal) {
       gaps.push(now - lastMs);
       lastMs = now;
       if (gaps.length === 50) settled.resolve();
+      following.resolve();
     }
   };
   // The abort that ends the stream ends the reading, too.
-  return { gaps, settled: settled.promise, ended: read().catch(() => undefined) };
+  return { gaps, next, settled: settled.promise, ended: read().catch(() => undefined) };
 }
 
 async function post(
@@ -166,47 +180,17 @@ async function post(
   return response;
 }
 
-async function startLlamaServer(): Promise<Server> {
-  const executable = await buildLlamaServer();
-  const port = findFreePort();
-  const url = `http://127.0.0.1:${port}`;
-  const child = Bun.spawn(
-    [
-      executable,
-      ...["--model", join(folder, `${MODEL}.gguf`), "--alias", MODEL, "--jinja"],
-      ...["--host", "127.0.0.1", "--port", String(port)],
-      ...["--threads", flags.threads, "--threads-batch", flags.threads],
-      ...["--parallel", String(SLOTS), "--ctx-size", String(SLOTS * CONTEXT)],
-    ],
-    { stdout: "ignore", stderr: "ignore" },
-  );
-  const stop = async () => {
-    child.kill("SIGKILL");
-    await child.exited;
-  };
-  started.push({ stop });
-  await waitUntil(() => answers(`${url}/health`), { deadlineMs: 60_000 });
-  return { name: "llama-server", url, streamModel: MODEL, stop };
-}
-
-async function startNeuron(): Promise<Server[]> {
-  const port = findFreePort();
-  const url = `http://127.0.0.1:${port}`;
-  const toml = join(folder, "neuron.toml");
-  await Bun.write(
-    toml,
-    `[neuron]\nlisten = "127.0.0.1:${port}"\nmodels_dir = "${folder}"\n` +
-      `[defaults]\nthreads = ${flags.threads}\nslots = ${SLOTS}\ncontext = ${CONTEXT}\n`,
-  );
-  const neuron = new CortexProcess(["neuron", "--config", toml]);
-  const stop = async () => void (await neuron.end("SIGKILL"));
-  started.push({ stop });
-  await waitUntil(() => answers(`${url}/health`), { what: () => neuron.output });
-  const models = flags.other === "" ? [MODEL] : [MODEL, OTHER];
-  for (const model of models) await loadModel(url, model);
-  const servers = [{ name: "neuron", url, streamModel: MODEL, stop }];
-  if (flags.other !== "") {
-    servers.push({ name: "neuron, other model", url, streamModel: OTHER, stop });
-  }
-  return servers;
+async function startContenders(): Promise<Contender[]> {
+  const reference = await startLlamaServer(setting);
+  started.push(reference);
+  const neuron = await startNeuron(setting);
+  started.push(neuron);
+  const contenders = [reference, neuron].map(({ name, url }) => ({
+    name,
+    url,
+    streamModel: MODEL,
+  }));
+  if (flags.other === "") return contenders;
+  await loadModel(neuron.url, OTHER);
+  return [...contenders, { name: "neuron, other model", url: neuron.url, streamModel: OTHER }];
 }

@@ -79,7 +79,9 @@ try {
 /** One load and one unload; every second keeps the cache, every third cancels what runs. */
 async function turn(cycle: number): Promise<void> {
   await expectOk(await postJson(`${url}/models/load`, { model: MODEL }));
-  await answerOf({ stream: cycle % 2 === 0, max_tokens: 8 });
+  // Nobody else unloads the model, so this one has to be answered.
+  const kind = await answerOf({ stream: cycle % 2 === 0, max_tokens: 8 });
+  count(kind === "answered" ? kind : "lost");
   const drainSeconds = cycle % 3 === 0 ? 0 : 10;
   const keep = cycle % 2 === 0;
   const unload = { model: MODEL, drain_seconds: drainSeconds, keep_kv: keep };
@@ -90,9 +92,13 @@ async function turn(cycle: number): Promise<void> {
 async function keepAsking(client: number): Promise<void> {
   for (let turn = 0; !isOver; turn += 1) {
     const kind = await answerOf({ stream: (turn + client) % 2 === 0, max_tokens: 40 });
-    outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
+    count(kind);
     if (kind === "refused") await Bun.sleep(5);
   }
+}
+
+function count(kind: string): void {
+  outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
 }
 
 /** answered; refused before it began; ended with an error; lost when it ended otherwise. */

@@ -13,6 +13,11 @@ export function spreadOf(values: readonly number[]): string {
   return `${median(values).toFixed(2)} [${least}-${most}]`;
 }
 
+/** Each value by the reference's of the same round. */
+export function ratios(values: readonly number[], reference: readonly number[]): number[] {
+  return values.map((value, index) => value / (reference[index] ?? Number.NaN));
+}
+
 /** Columns aligned for a terminal; the first to the left, the rest to the right. */
 export function formatTable(
   header: readonly string[],

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Answer,
+  eventually,
   looseEvents,
   type Running,
   SKIP_REASON,
@@ -112,13 +113,61 @@ describe.skipIf(SKIP_REASON !== undefined)("memory that runs out", () => {
       await device.job({ op: "fault", model: "small", phase, after: 2, kind: "memory" });
       const failed = await device.chat("small", LONG).done;
       expect(failed.last.kind).toBe("error");
-      expect(["internal", "memory"]).toContain(failed.last.status);
+      expect(failed.last.status).toBe("memory");
       expect(device.modelFigures("small").state).toBe("ready");
       const next = await device.chat("small").done;
       expect(next.last.kind).toBe("result");
       await device.close();
     });
   }
+});
+
+describe.skipIf(SKIP_REASON !== undefined)("memory that runs out beside other requests", () => {
+  let device: TestDevice;
+
+  beforeEach(async () => {
+    device = await TestDevice.open(`memory${Math.random()}`);
+    await device.load("small", await tinyModel("small"), { slots: 3, context: 4096 });
+  });
+
+  afterEach(() => device.close());
+
+  const exhaust = (phase: string) =>
+    device.job({ op: "fault", model: "small", phase, after: 2, kind: "memory" });
+
+  test("ends the long prompt that is read, and no stream loses a token", async () => {
+    const streams = [device.chat("small", LONG), device.chat("small", { ...LONG, seed: 2 })];
+    await Promise.all(streams.map((stream) => stream.until(isChunk)));
+    const content = "many words of a long prompt ".repeat(80);
+    const prompt = device.chat("small", { messages: [{ role: "user", content }] });
+    await eventually("the prompt has a slot", () => device.modelFigures("small").slots_busy === 3);
+    await exhaust("decode");
+    expect((await prompt.done).last.status).toBe("memory");
+    for (const answer of await Promise.all(streams.map(({ done }) => done))) {
+      expect(answer.last.kind).toBe("end");
+      expect(answer.result.usage.completion_tokens).toBe(LONG.max_tokens);
+    }
+  });
+
+  test("ends the youngest of equal streams; who waits for a slot gets that one", async () => {
+    const streams: Running[] = [];
+    for (const seed of [1, 2, 3]) {
+      const stream = device.chat("small", { ...LONG, seed });
+      await stream.until(isChunk);
+      streams.push(stream);
+    }
+    const waiting = device.chat("small");
+    await exhaust("decode");
+    const [first, second, youngest] = await Promise.all(streams.map(({ done }) => done));
+    expect([first, second, youngest].map((answer) => answer?.last.kind)).toEqual([
+      "end",
+      "end",
+      "error",
+    ]);
+    expect(youngest?.last.status).toBe("memory");
+    expect((await waiting.done).last.kind).toBe("result");
+    expect(device.modelFigures("small").state).toBe("ready");
+  });
 });
 
 describe.skipIf(SKIP_REASON !== undefined)("a loop that hangs in a step", () => {
