@@ -6,6 +6,8 @@ interface Dialect {
   readonly firstToken: RegExp;
   readonly cleanEnd: RegExp;
   readonly errorEnd: RegExp;
+  /** Asks for the usage at the end of a stream, where that is not told unasked. */
+  readonly streamFields?: object;
 }
 
 export const DIALECTS = {
@@ -15,6 +17,7 @@ export const DIALECTS = {
     firstToken: /"delta":\{[^}]*"content":"[^"]/,
     cleanEnd: /data: \[DONE\]\n\n$/,
     errorEnd: /data: \{"error":.*\}\n\n$/,
+    streamFields: { stream_options: { include_usage: true } },
   },
   messages: {
     path: "/v1/messages",
@@ -44,7 +47,8 @@ export interface SomeRequest {
 
 /** How a request went, as its client sees it. `lost` and `hung` must not be. */
 export type Outcome =
-  | { readonly kind: "answered" | "left" | "broken" }
+  | { readonly kind: "answered"; readonly completionTokens: number }
+  | { readonly kind: "left" | "broken" }
   | { readonly kind: "lost" | "hung" | "wrong"; readonly detail: string };
 
 /** No byte for so long is a hang: streams hear keep-alives each few seconds, whole answers wait for their turn. */
@@ -62,7 +66,7 @@ export async function askSomehow(url: string, request: SomeRequest): Promise<Out
     clearTimeout(silence);
     silence = setTimeout(() => leave.abort("hung"), SILENCE_MS);
   };
-  const { path, body } = DIALECTS[request.dialect];
+  const { path, body, streamFields }: Dialect = DIALECTS[request.dialect];
   const limit = request.dialect === "responses" ? "max_output_tokens" : "max_tokens";
   let text = "";
   let status = 0;
@@ -77,6 +81,7 @@ export async function askSomehow(url: string, request: SomeRequest): Promise<Out
         [limit]: request.tokens,
         temperature: 0,
         stream: request.stream,
+        ...(request.stream ? streamFields : {}),
       }),
       signal: leave.signal,
     });
@@ -106,13 +111,19 @@ function judge(
   if (status !== 200) return { kind: "lost", detail };
   if (!request.stream) {
     return text.startsWith("{") && text.endsWith("}")
-      ? { kind: "answered" }
+      ? { kind: "answered", completionTokens: readTokens(text) }
       : { kind: "wrong", detail };
   }
   const [clean, failed] = [cleanEnd.test(text), errorEnd.test(text)];
   if (clean === failed) return { kind: "wrong", detail };
-  if (clean) return { kind: "answered" };
+  if (clean) return { kind: "answered", completionTokens: readTokens(text) };
   return firstToken.test(text) ? { kind: "broken" } : { kind: "lost", detail };
+}
+
+/** The last usage of an answer; each dialect has one of the two names. */
+function readTokens(text: string): number {
+  const told = [...text.matchAll(/"(?:completion|output)_tokens":\s*(\d+)/g)].at(-1)?.[1];
+  return told === undefined ? Number.NaN : Number(told);
 }
 
 function describe(request: SomeRequest): string {
