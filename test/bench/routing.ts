@@ -2,6 +2,9 @@
  * Compares the router with rules of others on simulated fleets: mean seconds to the first token for each kind of load.
  *
  *     bun test/bench/routing.ts [--seeds 3] [--kind agents]
+ *
+ * Ends with code 1 where the router is more than a tenth worse than the best other rule for a kind, or where the
+ * geometric mean of all kinds is above 0.6 of the best other rule's.
  */
 import { parseArgs } from "node:util";
 import { formatTable } from "../../src/cli/frame/table.ts";
@@ -16,6 +19,8 @@ import { imposeRule, OTHER_RULES, type Rule } from "./routing/rules.ts";
 /** What a request counts as that was not answered. */
 const FAILED_SECONDS = 60;
 const OWN = "cortex";
+const KIND_RATIO_MAX = 1.1;
+const MEAN_RATIO_MAX = 0.6;
 
 interface Figures {
   readonly meanSeconds: number;
@@ -95,6 +100,7 @@ for (const kind of kinds) {
   }
   const [own, ...others] = figures.map(({ meanSeconds }) => meanSeconds);
   const ratio = (own ?? 0) / Math.min(...others);
+  if (ratio > KIND_RATIO_MAX) process.exitCode = 1;
   rows.push([
     kind.name,
     ...figures.map(
@@ -105,10 +111,8 @@ for (const kind of kinds) {
 }
 const means = logSums.map((sum) => Math.exp(sum / kinds.length));
 const [own, ...others] = means;
-rows.push([
-  "geometric mean",
-  ...means.map((mean) => mean.toFixed(2)),
-  ((own ?? 0) / Math.min(...others)).toFixed(2),
-]);
+const meanRatio = (own ?? 0) / Math.min(...others);
+if (kinds.length === LOAD_KINDS.length && meanRatio > MEAN_RATIO_MAX) process.exitCode = 1;
+rows.push(["geometric mean", ...means.map((mean) => mean.toFixed(2)), meanRatio.toFixed(2)]);
 const header = ["mean TTFT, s", ...names, "own / best"];
 process.stdout.write(`${formatTable(header, rows, { right: header.slice(1) })}\n`);
