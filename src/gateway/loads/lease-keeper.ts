@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { describeError } from "../../base/errors.ts";
+import { CortexError, describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { LeaseClaim } from "../../protocol/leases.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
@@ -20,6 +20,8 @@ interface Held {
   told: ReadonlyMap<string, number>;
   /** Ends the pause before the next telling. */
   hurry: AbortController;
+  /** Who goes on when the neuron knows of a model. */
+  readonly unsure: { readonly model: string; readonly known: PromiseWithResolvers<void> }[];
 }
 
 /** Nine renewals may be lost, or a neuron may hang for so long, before others may take the model. */
@@ -62,6 +64,21 @@ export class LeaseKeeper {
     };
   }
 
+  /** The same; resolves once the neuron knows of it, and rejects when it could not be told. */
+  async holdSurely(neuron: string, model: string): Promise<() => void> {
+    const release = this.hold(neuron, model);
+    const known = Promise.withResolvers<void>();
+    this.#held.get(neuron)?.unsure.push({ model, known });
+    this.#held.get(neuron)?.hurry.abort();
+    try {
+      await known.promise;
+      return release;
+    } catch (thrown) {
+      release();
+      throw thrown;
+    }
+  }
+
   /** The lease of a model as a field of a load or a plan; undefined when nobody waits for it there. */
   claim(neuron: string, model: string): LeaseClaim | undefined {
     const count = this.#held.get(neuron)?.counts.get(model);
@@ -71,13 +88,15 @@ export class LeaseKeeper {
   /** Gives everything back; nothing is leased from here on. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    for (const held of this.#held.values()) settleUnsure(held, false);
     const neurons = [...this.#held].filter(([, { told }]) => told.size > 0).map(([name]) => name);
     this.#held.clear();
     await Promise.all(neurons.map((neuron) => this.#tell(neuron, new Map())));
   }
 
   #begin(neuron: string): Held {
-    const held = { counts: new Map(), told: new Map(), hurry: new AbortController() };
+    const hurry = new AbortController();
+    const held: Held = { counts: new Map(), told: new Map(), hurry, unsure: [] };
     this.#held.set(neuron, held);
     void this.#keep(neuron, held);
     return held;
@@ -93,7 +112,10 @@ export class LeaseKeeper {
       const wasTold = held.told.size > 0;
       held.told = mostOf(before, now);
       held.hurry = new AbortController();
-      if (wasTold || held.told.size > 0) await this.#tell(neuron, held.told);
+      if (wasTold || held.told.size > 0) {
+        const isKnown = await this.#tell(neuron, held.told);
+        settleUnsure(held, isKnown);
+      }
       if (held.told.size === 0 && held.counts.size === 0) {
         this.#held.delete(neuron);
         return;
@@ -111,19 +133,31 @@ export class LeaseKeeper {
     }
   }
 
-  async #tell(neuron: string, counts: ReadonlyMap<string, number>): Promise<void> {
+  /** Whether the neuron has taken it. */
+  async #tell(neuron: string, counts: ReadonlyMap<string, number>): Promise<boolean> {
     const { apis, log } = this.#options;
     const api = apis.get(neuron);
-    if (api === undefined) return;
+    if (api === undefined) return false;
     try {
       await api.leases(
         { holder: this.holder, seconds: LEASE_SECONDS, leases: Object.fromEntries(counts) },
         { timeoutMs: TELL_TIMEOUT_MS },
       );
+      return true;
     } catch (thrown) {
       // The poller judges whether the neuron is down; an older one has no such route.
       log.debug("Leases not told", { neuron, cause: describeError(thrown) });
+      return false;
     }
+  }
+}
+
+/** What this telling did not hold yet is in the next one. */
+function settleUnsure(held: Held, isKnown: boolean): void {
+  for (const one of held.unsure.splice(0)) {
+    if (!isKnown) one.known.reject(new CortexError("unavailable", "Lease could not be told"));
+    else if (held.told.has(one.model)) one.known.resolve();
+    else held.unsure.push(one);
   }
 }
 

@@ -7,6 +7,7 @@ import type { ColdLoads, FinishedLoad } from "../loads/cold-loads.ts";
 import type { LeaseKeeper } from "../loads/lease-keeper.ts";
 import { unloadIdle } from "../loads/unload-idle.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
+import { holdOthers } from "./hold-others.ts";
 import { type PlacementAction, planPlacement } from "./plan-placement.ts";
 import { type PlacementMemory, takeSnapshot } from "./take-snapshot.ts";
 import { type Need, trackNeed } from "./track-need.ts";
@@ -50,6 +51,8 @@ export class PlacementKeeper implements PlacementMemory {
   /** Neurons that take loads. */
   readonly #taking = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Models of which a replica is about to go: one at a time, or each would count on the other. */
+  readonly #leaving = new Set<string>();
   readonly #stop = new AbortController();
 
   constructor(options: PlacementKeeperOptions) {
@@ -221,6 +224,22 @@ export class PlacementKeeper implements PlacementMemory {
   }
 
   async #unload(action: PlacementAction & { kind: "unload" }): Promise<void> {
+    const { id, source, neuron, leaves } = action;
+    const { apis, fleet, leases, log } = this.#options;
+    if (this.#leaving.has(id)) return;
+    this.#leaving.add(id);
+    let release: (() => void) | undefined;
+    try {
+      const parts = { apis, fleet, leases, log, signal: this.#stop.signal };
+      release = await holdOthers(parts, { neuron, source, atLeast: leaves });
+      if (release !== undefined) await this.#unloadUnused(action);
+    } finally {
+      this.#leaving.delete(id);
+      release?.();
+    }
+  }
+
+  async #unloadUnused(action: PlacementAction & { kind: "unload" }): Promise<void> {
     const { fleet, leases, loads, log, onUnloaded } = this.#options;
     const { id, neuron, source, why, unusedSinceMs } = action;
     await loads.inTurn(neuron, async () => {

@@ -58,6 +58,8 @@ export type PlacementAction =
       readonly source: string;
       readonly neuron: string;
       readonly why: "idle" | "surplus";
+      /** How many other neurons have to go on serving it. */
+      readonly leaves: number;
       /** Whoever used it since then keeps it. */
       readonly unusedSinceMs: number;
     }
@@ -182,7 +184,7 @@ function planIdle(model: ModelView, nowMs: number): PlacementAction[] {
     wanted: ({ lastUsedMs }) => lastUsedMs <= unusedSinceMs,
   });
   return idle.map(({ neuron }) => ({
-    ...{ kind: "unload", id, source, neuron, why: "idle" },
+    ...{ kind: "unload", id, source, neuron, why: "idle", leaves: model.replicasMin },
     unusedSinceMs,
   }));
 }
@@ -213,7 +215,10 @@ function planSurplus(model: ModelView, nowMs: number): PlacementAction[] {
   const [first] = removable(model, { atLeast: 1, wanted: (replica) => replica.spare });
   if (first === undefined) return [];
   const { neuron, lastUsedMs } = first;
-  return [{ kind: "unload", id, source, neuron, why: "surplus", unusedSinceMs: lastUsedMs }];
+  const leaves = staying(model).filter((replica) => replica.ready).length - 1;
+  return [
+    { kind: "unload", id, source, neuron, why: "surplus", leaves, unusedSinceMs: lastUsedMs },
+  ];
 }
 
 /** Wanted ones that may go, the least recently used first, so that the profile's number, or `atLeast`, stays. */

@@ -133,4 +133,26 @@ describe("an idle model", () => {
     await Bun.sleep(2_500);
     expect(isReady(neuron, "m")).toBe(true);
   });
+
+  test("of two gateways, each with another one that it would unload, stays on one neuron", async () => {
+    const [a, b] = [fakeNeuron(), fakeNeuron()] as const;
+    for (const neuron of [a, b]) neuron.addModel("m", { state: "ready", lastUsedMs: Date.now() });
+    const profiles = [{ id: "m", replicas_min: 1, idle_seconds: 2 }];
+    const order = [
+      [["a", a] as const, ["b", b] as const],
+      [["b", b] as const, ["a", a] as const],
+    ];
+    const gateways = await Promise.all(order.map((named) => gatewayOver(named, { profiles })));
+    // Each knows of its own request alone, on the first neuron of its list.
+    for (const gateway of gateways) {
+      await gateway.until(({ models }) => models[0]?.replicas.length === 2);
+      expect((await gateway.chat("m")).status).toBe(200);
+    }
+    expect([a, b].map((neuron) => neuron.count("/v1/chat/completions"))).toEqual([1, 1]);
+    await gateways[0]?.until(() => !isReady(a, "m") || !isReady(b, "m"));
+    // Longer than the keeper's pause between two looks.
+    await Bun.sleep(2_500);
+    expect([a, b].filter((neuron) => isReady(neuron, "m"))).toHaveLength(1);
+    expect(a.count("/models/load") + b.count("/models/load")).toBe(0);
+  }, 20_000);
 });
