@@ -13,7 +13,8 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   dashboard: 2,
   // Reads its settings from a checked configuration.
   telemetry: 2,
-  "api-docs": 1,
+  // What both roles say of the APIs that they serve.
+  "api-docs": 2.5,
   hub: 1,
   protocol: 1,
   config: 1,
@@ -31,7 +32,6 @@ interface Home {
 /** Which files may import a package. Others get what they need from there. */
 const HOMES: readonly Home[] = [
   { name: "elysia", where: "*/http", isHome: (path) => /^src\/\w+\/http\//.test(path) },
-  { name: "@elysiajs/swagger", where: "*/http", isHome: (path) => /^src\/\w+\/http\//.test(path) },
   {
     name: "swagger-ui-dist",
     where: "api-docs",

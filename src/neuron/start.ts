@@ -22,7 +22,6 @@ import { modelRoutes } from "./http/model-routes.ts";
 import { faultRoute, neuronRoutes } from "./http/neuron-routes.ts";
 import { pullRoutes } from "./http/pull-routes.ts";
 import { removeRoute } from "./http/remove-route.ts";
-import { swaggerRoutes } from "./http/swagger-routes.ts";
 import { Catalogue } from "./models/catalogue.ts";
 import { findKvPlace, KvStore } from "./models/kv-store.ts";
 import { LearnedPlans } from "./models/learned-plans.ts";
@@ -320,7 +319,7 @@ function serve(
     ...inferenceRoutes(handler),
     ...(options.testFaults ? [faultRoute(registry)] : []),
   ];
-  return serveRoutes([...routes, ...swaggerRoutes(routes)], {
+  return serveRoutes(routes, {
     listen: config.neuron.listen,
     token: options.token,
     log,

@@ -1,17 +1,22 @@
+import { type Static, Type as t } from "@sinclair/typebox";
 import type { CortexError, ErrorCode } from "../base/errors.ts";
 
 /** The OpenAI dialect's error envelope, which gateway and neuron both speak. */
-export interface ErrorBody {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    readonly param: string | null;
-    readonly code: string;
-    /** Which part of the system failed. */
-    readonly source: "cortex" | "neuron";
-    readonly figures?: Readonly<Record<string, unknown>>;
-  };
-}
+export const ErrorBodySchema = t.Object({
+  error: t.Object({
+    message: t.String(),
+    type: t.String(),
+    param: t.Union([t.String(), t.Null()], { description: "The field that is at fault" }),
+    code: t.String(),
+    source: t.Union([t.Literal("cortex"), t.Literal("neuron")], {
+      description: "Which part of the system failed",
+    }),
+    figures: t.Optional(
+      t.Record(t.String(), t.Unknown(), { description: "Such as the bytes needed and free" }),
+    ),
+  }),
+});
+export type ErrorBody = Static<typeof ErrorBodySchema>;
 
 interface Meaning {
   readonly status: number;

@@ -1,3 +1,4 @@
+import { type TSchema, Type as t } from "@sinclair/typebox";
 import { CortexError } from "../base/errors.ts";
 import type { JsonObject } from "./chat/types.ts";
 
@@ -79,6 +80,11 @@ export interface NumberRange {
   readonly minimum: number;
   readonly maximum: number;
   readonly isInteger?: boolean;
+}
+
+/** The same as a schema. */
+export function rangeSchema({ minimum, maximum, isInteger }: NumberRange): TSchema {
+  return isInteger === true ? t.Integer({ minimum, maximum }) : t.Number({ minimum, maximum });
 }
 
 /** Undefined for what is absent or null. */

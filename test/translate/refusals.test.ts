@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { CortexError } from "../../src/base/errors.ts";
 import type { JsonObject } from "../../src/translate/chat/types.ts";
 import type { ClientDialect, UpstreamKind } from "../../src/translate/dialects.ts";
-import { TOOLS_MAX } from "../../src/translate/messages/tools.ts";
+import { TOOLS_MAX } from "../../src/translate/messages/request-schema.ts";
 import { DEPTH_MAX } from "../../src/translate/request-fields.ts";
 import { translateRequest } from "../../src/translate/translation.ts";
 import { newContext } from "./fixture.ts";

@@ -1,37 +1,14 @@
 import { Elysia } from "elysia";
 import { CortexError } from "../../base/errors.ts";
-import { ENDPOINTS } from "../proxy/endpoints.ts";
 import { type AdminRoutesOptions, adminRoutes } from "./admin.ts";
+import { describeGateway } from "./api/describe-gateway.ts";
+import { findMethods } from "./api/gateway-facts.ts";
+import { listServed } from "./api/served-routes.ts";
 import { type DashboardRoutesOptions, dashboardRoutes } from "./dashboard.ts";
+import { docsRoutes } from "./docs.ts";
 import { type ModelRoutesOptions, modelRoutes } from "./models.ts";
 import { type ProbeRoutesOptions, probeRoutes } from "./probes.ts";
 import { type ResponseRoutesOptions, responseRoutes } from "./responses.ts";
-import { swaggerRoutes } from "./swagger.ts";
-
-/** Which methods a path of ours takes, for a 405 that says so. */
-const METHODS: ReadonlyMap<string, string> = new Map([
-  ["/", "GET, HEAD"],
-  ["/health", "GET, HEAD"],
-  ["/v1/models", "GET, HEAD"],
-  ["/admin/status", "GET, HEAD"],
-  ["/admin/load", "POST"],
-  ["/admin/unload", "POST"],
-  ["/admin/remove", "POST"],
-  ["/admin/plan", "POST"],
-  ["/admin/drain", "POST"],
-  ["/admin/undrain", "POST"],
-  ["/ui", "GET, HEAD"],
-  ["/ui/feed", "GET"],
-  ["/swagger", "GET, HEAD"],
-  ["/swagger/json", "GET, HEAD"],
-]);
-
-/** The same below /v1/responses/{id}. */
-const STORED_METHODS: ReadonlyMap<string, string> = new Map([
-  ["", "GET, HEAD, DELETE"],
-  ["/cancel", "POST"],
-  ["/input_items", "GET, HEAD"],
-]);
 
 export interface AppOptions
   extends ModelRoutesOptions,
@@ -45,7 +22,8 @@ export interface AppOptions
 
 /** Every route but the hot ones. */
 export function createApp(options: AppOptions) {
-  return new Elysia()
+  const app = new Elysia();
+  return app
     .onError({ as: "global" }, ({ code, error, request }) => {
       if (code === "NOT_FOUND") return options.answerError(notFound(request), request);
       if (code !== "VALIDATION" && code !== "PARSE") return options.answerError(error, request);
@@ -60,7 +38,7 @@ export function createApp(options: AppOptions) {
     .use(responseRoutes(options))
     .use(adminRoutes(options))
     .use(dashboardRoutes(options))
-    .use(swaggerRoutes());
+    .use(docsRoutes(() => describeGateway(listServed(app.routes))));
 }
 
 /** 404, or 405 when the path exists with another method. */
@@ -70,12 +48,4 @@ export function notFound(request: { readonly method: string; readonly url: strin
   return allowed === undefined
     ? new CortexError("route_not_found", `No route ${request.method} ${pathname}`)
     : new CortexError("method_not_allowed", `${pathname} takes ${allowed}, not ${request.method}`);
-}
-
-function findMethods(path: string): string | undefined {
-  if (ENDPOINTS.has(path)) return "POST";
-  if (path.startsWith("/v1/models/")) return "GET, HEAD";
-  const stored = /^\/v1\/responses\/[^/]+(\/[a-z_]+)?$/.exec(path);
-  if (stored !== null) return STORED_METHODS.get(stored[1] ?? "");
-  return METHODS.get(path);
 }

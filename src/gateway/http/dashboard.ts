@@ -8,7 +8,7 @@ export interface DashboardRoutesOptions {
   readonly callerOf: (request: Request) => Caller | undefined;
 }
 
-/** Where the page's events come from; the framework would collect the whole stream before it sends any of it. */
+/** Where the page's events come from. */
 export const FEED_PATH = "/ui/feed";
 
 /** Nothing but the gateway itself, and nobody may show the page within another. */

@@ -1,8 +1,11 @@
+import { CortexError } from "../../base/errors.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
 import { readNames } from "../../metrics/vllm-names.ts";
 import { Listener, type ListenerOptions } from "../listener/listener.ts";
-import { notFound } from "./app.ts";
 import { sendError, toCortexError } from "./errors.ts";
+
+/** What Prometheus scrapes by default. */
+export const METRICS_PATH = "/metrics";
 
 /** A scrape has no body. */
 const BODY_BYTES_MAX = 1_024;
@@ -22,8 +25,8 @@ export function serveMetrics(options: {
     bodyBytesMax: BODY_BYTES_MAX,
     handler: {
       handle: ({ method, path, target }, reply) => {
-        if (path !== "/metrics" || (method !== "GET" && method !== "HEAD")) {
-          sendError(reply, notFound({ method, url: target }), NOBODY);
+        if (path !== METRICS_PATH || (method !== "GET" && method !== "HEAD")) {
+          sendError(reply, refusal(method, path), NOBODY);
           return;
         }
         render(metrics, target).then(
@@ -34,6 +37,12 @@ export function serveMetrics(options: {
       refuse: (error, reply) => sendError(reply, toCortexError(error), NOBODY),
     },
   });
+}
+
+function refusal(method: string, path: string): CortexError {
+  return path === METRICS_PATH
+    ? new CortexError("method_not_allowed", `${path} takes GET, HEAD, not ${method}`)
+    : new CortexError("route_not_found", `No route ${method} ${path} where figures are served`);
 }
 
 async function render(metrics: GatewayMetrics, target: string): Promise<string> {

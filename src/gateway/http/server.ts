@@ -18,6 +18,7 @@ import { createApp, notFound } from "./app.ts";
 import { assertMayLook, FEED_HEADERS, FEED_PATH } from "./dashboard.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
 import type { Caller } from "./own-machine.ts";
+import { isStreamPath, type StreamPath } from "./streams.ts";
 
 export interface ServerOptions {
   readonly address: string;
@@ -41,6 +42,8 @@ interface Asked extends ErrorAddress {
   readonly caller: Caller | undefined;
 }
 
+type StreamHandler = (request: ClientRequest, reply: Reply, requestId: string) => void;
+
 const NOBODY: Asked = { dialect: "chat", requestId: "", caller: undefined };
 
 /** Serves clients: hot paths at once, everything else through Elysia. Throws `invalid_config` when it cannot listen. */
@@ -54,6 +57,9 @@ class ClientHandler implements RequestHandler {
   readonly #options: ServerOptions;
   /** What the framework's routes do not carry themselves. */
   readonly #asked = new WeakMap<Request, Asked>();
+  readonly #streams: Readonly<Record<StreamPath, StreamHandler>> = {
+    [FEED_PATH]: (request, reply, requestId) => this.#follow(request, reply, requestId),
+  };
   readonly #app: { fetch: (request: Request) => Response | Promise<Response> };
 
   constructor(options: ServerOptions) {
@@ -73,8 +79,8 @@ class ClientHandler implements RequestHandler {
     const requestId = readRequestId(request.headerLines);
     const endpoint = ENDPOINTS.get(request.path);
     if (endpoint === undefined) {
-      const isFeed = request.path === FEED_PATH && request.method === "GET";
-      if (isFeed) this.#follow(request, reply, requestId);
+      const { path, method } = request;
+      if (isStreamPath(path) && method === "GET") this.#streams[path](request, reply, requestId);
       else void this.#handleQuiet(request, reply, requestId);
       return;
     }
@@ -98,7 +104,7 @@ class ClientHandler implements RequestHandler {
     this.#sendError(reply, error, { dialect, requestId });
   }
 
-  /** The dashboard's feed: the framework would collect the whole stream before it sends any of it. */
+  /** The dashboard's feed. */
   #follow(request: ClientRequest, reply: Reply, requestId: string): void {
     try {
       assertMayLook(request);

@@ -3,6 +3,7 @@ import { Elysia } from "elysia";
 import { CortexError } from "../../base/errors.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
+import { docsRoutes } from "./docs-routes.ts";
 import { asCortexError, toErrorResponse } from "./errors.ts";
 import type { Route } from "./route.ts";
 
@@ -16,13 +17,15 @@ export interface NeuronServer {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Serves the routes at host:port. @throws CortexError when the address is taken */
+/** Serves the routes and their documents at host:port. @throws CortexError when the address is taken */
 export function serveRoutes(
-  routes: readonly Route[],
+  documented: readonly Route[],
   options: { readonly listen: string; readonly token: string | undefined; readonly log: Log },
 ): NeuronServer {
   const app = new Elysia({ normalize: false });
   const methods = new Map<string, string[]>();
+  // Here, so that nothing can be served without being documented.
+  const routes = [...documented, ...docsRoutes(documented)];
   for (const route of routes) {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ":$1");
     methods.set(path, [...(methods.get(path) ?? []), route.method]);

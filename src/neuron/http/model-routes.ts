@@ -1,25 +1,25 @@
-import { Type as t } from "@sinclair/typebox";
 import { CortexError } from "../../base/errors.ts";
-import {
-  type LeaseRequest,
-  LeaseRequestSchema,
-  LeaseResponseSchema,
-} from "../../protocol/leases.ts";
+import { type LeaseRequest, LeaseRequestSchema } from "../../protocol/leases.ts";
+import { PlainModelListSchema, PlainModelSchema } from "../../protocol/model-list.ts";
 import {
   type LoadRequest,
   LoadRequestSchema,
-  LoadResponseSchema,
-  ModelListSchema,
   ModelSchema,
   type PlanRequest,
   PlanRequestSchema,
-  PlanResponseSchema,
   type UnloadRequest,
   UnloadRequestSchema,
-  UnloadResponseSchema,
 } from "../../protocol/models.ts";
 import type { Model } from "../models/model.ts";
 import type { ModelRegistry } from "../models/registry.ts";
+import {
+  LEASE_FACTS,
+  LIST_FACTS,
+  LOAD_FACTS,
+  ONE_FACTS,
+  PLAN_FACTS,
+  UNLOAD_FACTS,
+} from "./model-facts.ts";
 import { type Route, readControlBody } from "./route.ts";
 import { taggedJson } from "./tagged-json.ts";
 
@@ -41,8 +41,7 @@ export function modelRoutes(parts: {
       path: "/models/load",
       summary: "Loads a model: 200 ready, 202 loading, 507 with what is needed and free",
       tag: "models",
-      body: LoadRequestSchema,
-      answer: LoadResponseSchema,
+      ...LOAD_FACTS,
       handle: async (request) => {
         refuseWhileDraining();
         const wanted = await readControlBody<LoadRequest>(request, LoadRequestSchema);
@@ -57,8 +56,7 @@ export function modelRoutes(parts: {
       path: "/models/unload",
       summary: "Lets requests end, then frees the model's memory",
       tag: "models",
-      body: UnloadRequestSchema,
-      answer: UnloadResponseSchema,
+      ...UNLOAD_FACTS,
       handle: async (request) => {
         const wanted = await readControlBody<UnloadRequest>(request, UnloadRequestSchema);
         return Response.json(await registry.unload(wanted, request.signal));
@@ -70,8 +68,7 @@ export function modelRoutes(parts: {
       path: "/models/plan",
       summary: "What a load would take and whether it fits, without loading",
       tag: "models",
-      body: PlanRequestSchema,
-      answer: PlanResponseSchema,
+      ...PLAN_FACTS,
       handle: async (request) => {
         refuseWhileDraining();
         return Response.json(
@@ -88,8 +85,7 @@ function leaseRoute(registry: ModelRegistry): Route {
     path: "/models/leases",
     summary: "Takes all leases of one holder, in place of those that it had, until they expire",
     tag: "models",
-    body: LeaseRequestSchema,
-    answer: LeaseResponseSchema,
+    ...LEASE_FACTS,
     handle: async (request) =>
       Response.json(
         registry.setLeases(await readControlBody<LeaseRequest>(request, LeaseRequestSchema)),
@@ -105,7 +101,7 @@ function catalogueRoutes(registry: ModelRegistry): readonly Route[] {
       summary:
         "Every model that this neuron can serve, with state and figures; 304 for If-None-Match",
       tag: "models",
-      answer: ModelListSchema,
+      ...LIST_FACTS,
       handle: (request) => taggedJson(request, { models: registry.list() }),
     },
     {
@@ -114,6 +110,7 @@ function catalogueRoutes(registry: ModelRegistry): readonly Route[] {
       summary: "One model, by id or alias",
       tag: "models",
       answer: ModelSchema,
+      ...ONE_FACTS,
       handle: (_, params) => Response.json(registry.view(registry.require(params["id"] ?? ""))),
     },
     ...openAiModelRoutes(registry),
@@ -134,8 +131,10 @@ function openAiModelRoutes(registry: ModelRegistry): readonly Route[] {
       method: "GET",
       path: "/v1/models",
       summary: "Models in OpenAI's shape",
-      tag: "inference",
-      answer: t.Object({ object: t.Literal("list"), data: t.Array(t.Unknown()) }),
+      tag: "openai",
+      answer: PlainModelListSchema,
+      errors: ["internal"],
+      examples: [{ name: "all", summary: "All of them" }],
       handle: () => {
         const servable = registry.models().filter((model) => model.entry.problem === undefined);
         return Response.json({ object: "list", data: servable.map(show) });
@@ -145,7 +144,9 @@ function openAiModelRoutes(registry: ModelRegistry): readonly Route[] {
       method: "GET",
       path: "/v1/models/{id}",
       summary: "One model in OpenAI's shape",
-      tag: "inference",
+      tag: "openai",
+      answer: PlainModelSchema,
+      ...ONE_FACTS,
       handle: (_, params) => Response.json(show(registry.require(params["id"] ?? ""))),
     },
   ];

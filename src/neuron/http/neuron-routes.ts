@@ -1,19 +1,45 @@
+import { Type as t } from "@sinclair/typebox";
+import { COMMON_ERRORS } from "../../api-docs/routes/errors.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import { readNames } from "../../metrics/vllm-names.ts";
-import { NeuronEventSchema } from "../../protocol/events.ts";
 import {
   type Discovery,
   DiscoverySchema,
   type Health,
   HealthSchema,
 } from "../../protocol/health.ts";
+import { words } from "../../protocol/openai/request-schema.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { ModelRegistry } from "../models/registry.ts";
 import { parseJsonObject } from "../requests/json-body.ts";
+import { NEURON_EVENTS } from "./event-facts.ts";
 import { eventsResponse } from "./events-response.ts";
 import { readBody } from "./read-body.ts";
 import type { Route } from "./route.ts";
+
+const METRICS_FACTS = {
+  parameters: [
+    {
+      name: "compat",
+      in: "query",
+      description: "vllm tells some of them under the names of vLLM",
+      schema: words("vllm"),
+    },
+  ],
+  contentType: "text/plain; version=0.0.4; charset=utf-8",
+  errors: ["internal", "invalid_request"],
+  examples: [
+    { name: "all", summary: "All of them" },
+    { name: "vllm", summary: "Under vLLM's names", query: { compat: "vllm" } },
+    {
+      name: "unknown",
+      summary: "Names of nobody",
+      query: { compat: "nobody" },
+      error: "invalid_request",
+    },
+  ],
+} as const;
 
 /** What the neuron says of itself. */
 export interface NeuronSelf {
@@ -36,6 +62,7 @@ export function neuronRoutes(parts: {
       tag: "neuron",
       answer: HealthSchema,
       isOpen: true,
+      examples: [{ name: "health", summary: "Is it well" }],
       handle: () => Response.json(self.health()),
     },
     {
@@ -44,6 +71,8 @@ export function neuronRoutes(parts: {
       summary: "Host, engine, backends and devices",
       tag: "neuron",
       answer: DiscoverySchema,
+      errors: ["internal"],
+      examples: [{ name: "all", summary: "What there is" }],
       handle: () => Response.json(self.discovery()),
     },
     {
@@ -52,7 +81,17 @@ export function neuronRoutes(parts: {
       summary:
         "Server-sent events: a snapshot, or what came after Last-Event-ID; then every change",
       tag: "neuron",
-      answer: NeuronEventSchema,
+      parameters: [
+        {
+          name: "last-event-id",
+          in: "header",
+          description: "The id of the last event that was read",
+          schema: t.String(),
+        },
+      ],
+      events: NEURON_EVENTS,
+      errors: ["internal", "queue_full"],
+      examples: [{ name: "follow", summary: "From now on" }],
       handle: (request) => eventsResponse(hub, request),
     },
     {
@@ -60,6 +99,7 @@ export function neuronRoutes(parts: {
       path: "/metrics",
       summary: "Figures for Prometheus; ?compat=vllm for some of them under the names of vLLM",
       tag: "neuron",
+      ...METRICS_FACTS,
       handle: async (request) => {
         const names = readNames(new URL(request.url).searchParams);
         return new Response(await metrics.render(names), {
@@ -77,6 +117,17 @@ export function faultRoute(registry: ModelRegistry): Route {
     path: "/test/fault",
     summary: "Arms a fault on a device (tests only)",
     tag: "neuron",
+    body: t.Object({ model: t.Optional(t.String()) }),
+    answer: t.Object({ armed: t.Literal(true) }),
+    errors: [...COMMON_ERRORS, "model_not_found", "conflict"],
+    examples: [
+      {
+        name: "no-name",
+        summary: "A model's name that is none",
+        body: { model: 7 },
+        error: "invalid_request",
+      },
+    ],
     handle: async (request) => {
       const { model, ...fault } = parseJsonObject(await readBody(request, 65_536));
       if (model !== undefined && typeof model !== "string") {

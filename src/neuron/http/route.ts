@@ -1,20 +1,16 @@
 import type { TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import type { ApiFacts, ApiMethod } from "../../api-docs/api-route.ts";
 import { CortexError } from "../../base/errors.ts";
 import { parseJsonObject, showValue } from "../requests/json-body.ts";
 import { readBody } from "./read-body.ts";
 
-/** One route: what serves it and what the documentation says. */
-export interface Route {
-  readonly method: "GET" | "POST" | "DELETE";
+/** One route: what serves it and what the documents say. */
+export interface Route extends ApiFacts {
+  readonly method: ApiMethod;
   /** With parameters as {name}. */
   readonly path: string;
-  readonly summary: string;
-  readonly tag: "neuron" | "models" | "inference";
-  readonly body?: TSchema;
-  readonly answer?: TSchema;
-  /** Served without a token, for health checks. */
-  readonly isOpen?: boolean;
+  readonly tag: "neuron" | "models" | "openai";
   readonly handle: (
     request: Request,
     params: Readonly<Record<string, string>>,

@@ -1,3 +1,4 @@
+import { INTEGER_MAX } from "../../protocol/openai/chat-fields.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 
 /** Checks one field; returns what the engine gets, or undefined for nothing; throws invalid_request with the limit. */
@@ -5,9 +6,6 @@ export type FieldRule = (value: unknown, param: string) => unknown;
 
 /** Fields that may be passed on, each with its rule. */
 export type FieldRules = Readonly<Record<string, FieldRule>>;
-
-/** The largest integer that the engine holds in 32 bits. */
-export const INTEGER_MAX = 2_147_483_647;
 
 /** The checked fields of a body. Unknown fields are dropped, and null means absent, as in OpenAI's own clients. */
 export function pickFields(body: JsonObject, rules: FieldRules): Record<string, unknown> {

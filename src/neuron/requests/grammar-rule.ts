@@ -1,7 +1,7 @@
+import { GRAMMAR_CHARACTERS_MAX } from "../../protocol/openai/chat-fields.ts";
 import type { FieldRule } from "./field-rules.ts";
 import { invalid, showValue } from "./json-body.ts";
 
-const GRAMMAR_CHARACTERS_MAX = 64 * 1024;
 /** The engine's parser recurses for each group: 60,000 of them end its process. */
 const GROUP_DEPTH_MAX = 64;
 const GROUPS_MAX = 4_096;

@@ -1,11 +1,9 @@
+import { MESSAGES_MAX, PART_TYPES, PARTS_MAX, ROLES } from "../../protocol/openai/chat-fields.ts";
 import type { FieldRule } from "./field-rules.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 
-const ROLES = ["system", "developer", "user", "assistant", "tool", "function"];
-/** Of messages in one conversation; long agent sessions have some thousands. */
-const MESSAGES_MAX = 20_000;
-const PARTS_MAX = 10_000;
-const PART_TYPES = ["text", "refusal", "image_url", "input_audio"];
+const ROLE_NAMES: readonly string[] = ROLES;
+const TYPE_NAMES: readonly string[] = PART_TYPES;
 /** Who may say nothing. */
 const EMPTY_ROLES: ReadonlySet<string> = new Set(["assistant", "tool", "function"]);
 const TEXT_FIELDS = ["name", "tool_call_id", "reasoning_content"] as const;
@@ -28,7 +26,7 @@ function checkMessage(message: unknown, param: string): JsonObject {
     throw invalid(param, `'${param}' is ${showValue(message)}, must be an object`);
   }
   const { role } = message;
-  if (typeof role !== "string" || !ROLES.includes(role)) {
+  if (typeof role !== "string" || !ROLE_NAMES.includes(role)) {
     throw invalid(
       `${param}.role`,
       `'${param}.role' is ${showValue(role)}, must be one of ${ROLES.join(", ")}`,
@@ -80,7 +78,7 @@ function checkParts(parts: readonly unknown[], param: string): JsonObject[] {
 
 function checkPart(part: unknown, at: string): JsonObject {
   const type = isObject(part) ? part["type"] : undefined;
-  if (!isObject(part) || typeof type !== "string" || !PART_TYPES.includes(type)) {
+  if (!isObject(part) || typeof type !== "string" || !TYPE_NAMES.includes(type)) {
     throw invalid(
       at,
       `'${at}' has the type ${showValue(type)}, must be one of ${PART_TYPES.join(", ")}`,

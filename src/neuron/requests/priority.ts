@@ -1,3 +1,4 @@
+import { SERVICE_TIERS } from "../../protocol/openai/chat-fields.ts";
 import {
   AGE_HEADER,
   AGE_MS_MAX,
@@ -8,7 +9,7 @@ import {
 import { invalid, showValue } from "./json-body.ts";
 
 /** What OpenAI's `service_tier` means here. */
-export const SERVICE_TIERS: Readonly<Record<string, Priority>> = {
+const TIER_CLASSES: Readonly<Record<(typeof SERVICE_TIERS)[number], Priority>> = {
   auto: "normal",
   default: "normal",
   scale: "normal",
@@ -37,7 +38,8 @@ export function readPriority(header: string | null, tier: unknown): Priority {
       `Header '${PRIORITY_HEADER}' is ${showValue(header)}, must be one of ${PRIORITIES.join(", ")}`,
     );
   }
-  return typeof tier === "string" ? (SERVICE_TIERS[tier] ?? "normal") : "normal";
+  const known = SERVICE_TIERS.find((name) => name === tier);
+  return known === undefined ? "normal" : TIER_CLASSES[known];
 }
 
 /** What a request has waited elsewhere, in milliseconds. @throws CortexError for a header that is no such number */

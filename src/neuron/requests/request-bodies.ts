@@ -1,22 +1,38 @@
 import type { SubmitKind } from "bun-ffi-cuda-bindings-local/engine";
+import {
+  BIAS_MAX,
+  BIASES_MAX,
+  CHAT_FIELDS,
+  INTEGER_MAX,
+  STOP_CHARACTERS_MAX,
+  STOPS_MAX,
+} from "../../protocol/openai/chat-fields.ts";
+import { MODEL_CHARACTERS_MAX } from "../../protocol/openai/request-schema.ts";
+import {
+  COMPLETION_FIELDS,
+  EMBEDDINGS_FIELDS,
+  INPUTS_MAX,
+  RERANK_FIELDS,
+  TEXT_CHARACTERS_MAX,
+  TOKENIZE_FIELDS,
+} from "../../protocol/openai/text-fields.ts";
 import { checkMedia } from "../media/media-rules.ts";
 import {
   anyObject,
   boolean,
   type FieldRule,
   type FieldRules,
-  INTEGER_MAX,
   integer,
   list,
   number,
-  oneOf,
   pickFields,
   text,
 } from "./field-rules.ts";
 import { grammarRule } from "./grammar-rule.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 import { messagesRule } from "./message-rules.ts";
-import { queueAgeMs, readAge, readPriority, SERVICE_TIERS } from "./priority.ts";
+import { queueAgeMs, readAge, readPriority } from "./priority.ts";
+import { rulesOf } from "./rules-of-fields.ts";
 import { cleanSchema } from "./schema-rules.ts";
 import { checkToolChoice, responseFormatRule, toolChoiceRule, toolsRule } from "./tool-rules.ts";
 
@@ -34,14 +50,6 @@ export interface CheckedRequest {
 /** Kinds of request that a client can send. */
 export type RequestKind = Exclude<SubmitKind, "apply_template">;
 
-const STOPS_MAX = 16;
-const STOP_CHARACTERS_MAX = 1_024;
-const INPUTS_MAX = 2_048;
-const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
-const MODEL_CHARACTERS_MAX = 256;
-/** OpenAI's limits. */
-const BIAS_MAX = 100;
-const BIASES_MAX = 4_096;
 /** The largest prime below 2^32 - 16. */
 const SEED_PRIME = 4_294_967_279;
 
@@ -73,6 +81,13 @@ const seedRule: FieldRule = (value, param) => {
   const limit = Number.MAX_SAFE_INTEGER;
   const seed = integer(-limit, limit)(value, param) as number;
   return seed === -1 ? undefined : ((seed % SEED_PRIME) + SEED_PRIME) % SEED_PRIME;
+};
+
+const jsonSchemaRule: FieldRule = (value, param) => {
+  if (!isObject(value)) {
+    throw invalid(param, `'${param}' is ${showValue(value)}, must be an object`);
+  }
+  return cleanSchema(value, { param, mode: "strict" });
 };
 
 /** Token ids and what is added to their logits. */
@@ -115,75 +130,38 @@ const documentRule: FieldRule = (value, param) => {
   return text(TEXT_CHARACTERS_MAX)(content, param);
 };
 
-const SAMPLING: FieldRules = {
-  stream: boolean,
+const sampling = {
   stream_options: streamOptionsRule,
   max_tokens: tokensRule,
-  temperature: number(0, 2),
-  top_p: number(0, 1),
-  top_k: integer(-1, 1_000_000),
-  min_p: number(0, 1),
-  typical_p: number(0, 1),
   seed: seedRule,
-  n: integer(1, 8),
   stop: stopRule,
-  presence_penalty: number(-2, 2),
-  frequency_penalty: number(-2, 2),
-  repeat_penalty: number(0, 10),
-  repeat_last_n: integer(0, 1_000_000),
   logit_bias: logitBiasRule,
   grammar: grammarRule,
-  json_schema: (value, param) => cleanSchema(value, { param, mode: "strict" }),
-  ignore_eos: boolean,
-  cache_prompt: boolean,
-  service_tier: oneOf(...Object.keys(SERVICE_TIERS)),
+  json_schema: jsonSchemaRule,
 };
 
-const CHAT: FieldRules = {
-  ...SAMPLING,
+const CHAT = rulesOf(CHAT_FIELDS, {
+  ...sampling,
   messages: messagesRule,
   max_completion_tokens: tokensRule,
-  logprobs: boolean,
-  top_logprobs: integer(0, 20),
   tools: toolsRule,
   tool_choice: toolChoiceRule,
-  parallel_tool_calls: boolean,
   response_format: responseFormatRule,
-  reasoning_effort: oneOf("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-  reasoning_format: oneOf("none", "auto", "deepseek", "deepseek-legacy"),
-  reasoning_budget: integer(-1),
-  chat_template_kwargs: anyObject(64),
-  add_generation_prompt: boolean,
-  continue_final_message: boolean,
-};
+});
 
 const RULES: Readonly<Record<RequestKind, FieldRules>> = {
   chat: CHAT,
   count_tokens: CHAT,
-  completion: {
-    ...SAMPLING,
+  completion: rulesOf(COMPLETION_FIELDS, {
+    ...sampling,
     prompt: promptRule,
-    logprobs: integer(0, 20),
     echo: unsupported((value) => value === false, "answers do not repeat their prompt here"),
-    suffix: text(TEXT_CHARACTERS_MAX),
     best_of: unsupported((value) => value === 1, "every answer is given back, ask for 'n'"),
     response_format: responseFormatRule,
-  },
-  embeddings: {
-    input: promptRule,
-    encoding_format: oneOf("float", "base64"),
-    dimensions: integer(1, 65_536),
-  },
-  rerank: {
-    query: text(TEXT_CHARACTERS_MAX),
-    documents: list(documentRule, INPUTS_MAX, 1),
-    top_n: integer(1, INPUTS_MAX),
-  },
-  tokenize: {
-    content: text(TEXT_CHARACTERS_MAX),
-    add_special: boolean,
-    with_pieces: boolean,
-  },
+  }),
+  embeddings: rulesOf(EMBEDDINGS_FIELDS, { input: promptRule }),
+  rerank: rulesOf(RERANK_FIELDS, { documents: list(documentRule, INPUTS_MAX, 1) }),
+  tokenize: rulesOf(TOKENIZE_FIELDS),
 };
 
 const REQUIRED: Readonly<Record<RequestKind, readonly string[]>> = {

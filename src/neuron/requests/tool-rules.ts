@@ -1,9 +1,9 @@
+import { TOOL_NAME_PATTERN, TOOLS_MAX } from "../../protocol/openai/chat-fields.ts";
 import type { FieldRule } from "./field-rules.ts";
 import { invalid, isObject, type JsonObject, showValue } from "./json-body.ts";
 import { cleanSchema } from "./schema-rules.ts";
 
-/** 512 tools of a real client's size are prepared in 0.2 to 2 s, by the template. */
-const TOOLS_MAX = 512;
+const TOOL_NAME = new RegExp(TOOL_NAME_PATTERN);
 
 /**
  * Of all tools' schemas together: objects, and values that are listed. 200 tools of a real client's size have 3,000;
@@ -63,7 +63,7 @@ function checkTool(tool: unknown, param: string): FunctionTool | undefined {
     throw invalid(param, `'${param}' is ${showValue(tool)}, must be a tool of type "function"`);
   }
   const { name, description, parameters } = definition;
-  if (typeof name !== "string" || !/^[A-Za-z0-9_.:/-]{1,256}$/.test(name)) {
+  if (typeof name !== "string" || !TOOL_NAME.test(name)) {
     throw invalid(
       `${param}.function.name`,
       `'${param}.function.name' is ${showValue(name)}, must be 1 to 256 letters, digits or _ . : / -`,

@@ -7,9 +7,7 @@ import {
   requireString,
 } from "../request-fields.ts";
 import type { Conversion, ToChatConversion } from "./conversion.ts";
-
-/** Blocks of one message; a long agent turn has some hundreds. */
-export const BLOCKS_MAX = 100_000;
+import { BLOCKS_MAX } from "./request-schema.ts";
 
 /** Blocks that only Anthropic's own servers make and read; an answer without them still is one. */
 const SERVER_BLOCKS =

@@ -4,29 +4,13 @@ import { checkBody, optionalBoolean, requireString } from "../request-fields.ts"
 import { SafeNames } from "../safe-names.ts";
 import type { ToChatConversion } from "./conversion.ts";
 import { readOutputFormat } from "./output-format.ts";
+import { MESSAGES_FIELDS } from "./request-schema.ts";
 import { readSampling } from "./sampling.ts";
 import { readSystem } from "./system.ts";
 import { readThinking } from "./thinking.ts";
 import { readToolChoice } from "./tool-choice.ts";
 import { readTools } from "./tools.ts";
 import { TurnsToChat } from "./turns-to-chat.ts";
-
-const KNOWN_FIELDS = new Set([
-  "model",
-  "messages",
-  "system",
-  "max_tokens",
-  "stop_sequences",
-  "stream",
-  "temperature",
-  "top_p",
-  "top_k",
-  "tools",
-  "tool_choice",
-  "thinking",
-  "output_config",
-  "output_format",
-]);
 
 /** What OpenAI takes of names and ids, in characters. */
 const NAME_CHARACTERS_MAX = 64;
@@ -43,7 +27,7 @@ export interface MessagesAsChat {
 export function messagesToChat(body: JsonObject, to: "neuron" | "openai"): MessagesAsChat {
   checkBody(body);
   const dropped = new DroppedFields();
-  dropped.addUnknown(body, { known: KNOWN_FIELDS });
+  dropped.addUnknown(body, { known: MESSAGES_FIELDS });
   const isNeuron = to === "neuron";
   const conversion: ToChatConversion = {
     to,

@@ -8,13 +8,15 @@ import {
 } from "../request-fields.ts";
 import type { Conversion, ToChatConversion } from "./conversion.ts";
 import type { ModelAbilities } from "./model-abilities.ts";
+import { MESSAGES_RANGES, STOPS_MAX } from "./request-schema.ts";
 
 /** What upstreams take; the rest is let go and told. */
 const NEURON_STOPS_MAX = 16;
 const OPENAI_STOPS_MAX = 4;
-const STOPS_MAX = 1_024;
 
-const TOKENS = { minimum: 1, maximum: Number.MAX_SAFE_INTEGER, isInteger: true } as const;
+const RANGES = MESSAGES_RANGES;
+/** Chat requests say by -1 that all tokens may be taken. */
+const CHAT_TOP_K = { ...RANGES.top_k, minimum: -1 } as const;
 
 /** Limits, stop strings and sampling of a messages request in the pivot. */
 export function readSampling(
@@ -24,17 +26,10 @@ export function readSampling(
   ChatRequest,
   "max_tokens" | "max_completion_tokens" | "temperature" | "top_p" | "top_k" | "stop"
 > {
-  const maxTokens = optionalNumber(body["max_tokens"], "max_tokens", TOKENS);
-  const temperature = optionalNumber(body["temperature"], "temperature", {
-    minimum: 0,
-    maximum: 2,
-  });
-  const topP = optionalNumber(body["top_p"], "top_p", { minimum: 0, maximum: 1 });
-  const topK = optionalNumber(body["top_k"], "top_k", {
-    minimum: 0,
-    maximum: 1e6,
-    isInteger: true,
-  });
+  const maxTokens = optionalNumber(body["max_tokens"], "max_tokens", RANGES.max_tokens);
+  const temperature = optionalNumber(body["temperature"], "temperature", RANGES.temperature);
+  const topP = optionalNumber(body["top_p"], "top_p", RANGES.top_p);
+  const topK = optionalNumber(body["top_k"], "top_k", RANGES.top_k);
   const stops = readStops(body["stop_sequences"], "stop_sequences");
   const stop = stops.slice(0, to === "neuron" ? NEURON_STOPS_MAX : OPENAI_STOPS_MAX);
   if (stop.length < stops.length) dropped.add("stop_sequences");
@@ -68,18 +63,12 @@ export function toSampling(
   }: { readonly abilities: ModelAbilities; readonly conversion: Conversion },
 ): { readonly max_tokens: number } & JsonObject {
   const { dropped } = conversion;
-  const newer = optionalNumber(body["max_completion_tokens"], "max_completion_tokens", TOKENS);
-  const older = optionalNumber(body["max_tokens"], "max_tokens", TOKENS);
-  const temperature = optionalNumber(body["temperature"], "temperature", {
-    minimum: 0,
-    maximum: 2,
-  });
-  const topP = optionalNumber(body["top_p"], "top_p", { minimum: 0, maximum: 1 });
-  const topK = optionalNumber(body["top_k"], "top_k", {
-    minimum: -1,
-    maximum: 1e6,
-    isInteger: true,
-  });
+  const tokens = RANGES.max_tokens;
+  const newer = optionalNumber(body["max_completion_tokens"], "max_completion_tokens", tokens);
+  const older = optionalNumber(body["max_tokens"], "max_tokens", tokens);
+  const temperature = optionalNumber(body["temperature"], "temperature", RANGES.temperature);
+  const topP = optionalNumber(body["top_p"], "top_p", RANGES.top_p);
+  const topK = optionalNumber(body["top_k"], "top_k", CHAT_TOP_K);
   const stop = readStops(body["stop"], "stop");
   refuseSeveral(body);
   const sampling: Record<string, number> = {};

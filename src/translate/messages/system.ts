@@ -1,7 +1,7 @@
 import type { JsonObject } from "../chat/types.ts";
 import { requireArray, requireObject, requireString } from "../request-fields.ts";
-import { BLOCKS_MAX } from "./content.ts";
 import type { Conversion } from "./conversion.ts";
+import { BLOCKS_MAX } from "./request-schema.ts";
 
 /** What Claude Code puts first: key=value pairs with a stamp that changes between runs and would spoil every cache. */
 const BILLING_HEADER = /^x-anthropic-billing-header:(?:\s*[\w-]+=[^;\n]*(?:;|$))*\s*/;

@@ -2,9 +2,8 @@ import type { ChatRequest, JsonObject, ThinkingBlock } from "../chat/types.ts";
 import { invalid, isJsonObject, optionalObject, optionalString } from "../request-fields.ts";
 import type { ToChatConversion } from "./conversion.ts";
 import type { ModelAbilities } from "./model-abilities.ts";
+import { EFFORTS, THINKING_MODES } from "./request-schema.ts";
 
-const MODES = ["enabled", "adaptive", "between_tools", "disabled"];
-const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 const SHOWN_CHARACTERS_MAX = 64;
 
 /** Budgets in tokens from which on an effort is meant, and what an effort gets. */
@@ -30,11 +29,11 @@ export function readThinking(
 ): Pick<ChatRequest, "reasoning_effort" | "chat_template_kwargs"> {
   const thinking = optionalObject(body["thinking"], "thinking");
   const mode = optionalString(thinking?.["type"], "thinking.type") ?? "disabled";
-  if (!MODES.includes(mode)) {
+  if (!isOneOf(THINKING_MODES, mode)) {
     const shown = mode.slice(0, SHOWN_CHARACTERS_MAX);
     throw invalid(
       "thinking.type",
-      `'thinking.type' is '${shown}', must be one of ${MODES.join(", ")}`,
+      `'thinking.type' is '${shown}', must be one of ${THINKING_MODES.join(", ")}`,
     );
   }
   const config = optionalObject(body["output_config"], "output_config");
@@ -52,9 +51,13 @@ export function readThinking(
 
 function readEffort(value: unknown, param: string): string | undefined {
   const effort = optionalString(value, param);
-  if (effort === undefined || EFFORTS.includes(effort)) return effort;
+  if (effort === undefined || isOneOf(EFFORTS, effort)) return effort;
   const shown = effort.slice(0, SHOWN_CHARACTERS_MAX);
   throw invalid(param, `'${param}' is '${shown}', must be one of ${EFFORTS.join(", ")}`);
+}
+
+function isOneOf(words: readonly string[], word: string): boolean {
+  return words.includes(word);
 }
 
 function effortOf(budget: unknown): string {

@@ -9,10 +9,7 @@ import {
   requireString,
 } from "../request-fields.ts";
 import type { Conversion } from "./conversion.ts";
-
-/** Agents with many tool servers send some hundreds. */
-export const TOOLS_MAX = 4_096;
-const NAME_CHARACTERS_MAX = 512;
+import { TOOL_NAME_CHARACTERS_MAX, TOOLS_MAX } from "./request-schema.ts";
 
 const KNOWN_FIELDS = new Set(["type", "name", "description", "input_schema", "strict"]);
 
@@ -68,8 +65,8 @@ function readTool(
 
 function readName(value: unknown, param: string): string {
   const name = requireString(value, param);
-  if (name.length > 0 && name.length <= NAME_CHARACTERS_MAX) return name;
-  const limits = `1 to ${NAME_CHARACTERS_MAX}`;
+  if (name.length > 0 && name.length <= TOOL_NAME_CHARACTERS_MAX) return name;
+  const limits = `1 to ${TOOL_NAME_CHARACTERS_MAX}`;
   throw invalid(param, `'${param}' has ${name.length} characters, must have ${limits}`);
 }
 

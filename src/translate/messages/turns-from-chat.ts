@@ -8,11 +8,11 @@ import {
 } from "../request-fields.ts";
 import { toBlocks } from "./content.ts";
 import type { Conversion } from "./conversion.ts";
+import { MESSAGES_MAX } from "./request-schema.ts";
 import { toTaggedSystem } from "./system.ts";
 import { readThinkingBlocks } from "./thinking.ts";
 import { parseToolInput } from "./tool-input.ts";
 import { toToolResult } from "./tool-results.ts";
-import { MESSAGES_MAX } from "./turns-to-chat.ts";
 
 const SHOWN_CHARACTERS_MAX = 64;
 const CALLS_MAX = 1_024;

@@ -1,13 +1,12 @@
 import type { ChatMessage, ChatPart, ChatToolCall, JsonObject } from "../chat/types.ts";
 import { invalid, requireArray, requireObject, requireString } from "../request-fields.ts";
-import { BLOCKS_MAX, readBlock } from "./content.ts";
+import { readBlock } from "./content.ts";
 import type { ToChatConversion } from "./conversion.ts";
+import { BLOCKS_MAX, MESSAGES_MAX } from "./request-schema.ts";
 import { readSystem } from "./system.ts";
 import { joinThinking } from "./thinking.ts";
 import { readToolResult } from "./tool-results.ts";
 
-/** Anthropic's own limit. */
-export const MESSAGES_MAX = 100_000;
 const SHOWN_CHARACTERS_MAX = 64;
 
 /** The turns of a messages request as messages of the pivot. */

@@ -13,8 +13,6 @@ import type { Conversation } from "./conversation.ts";
 import { openReasoning } from "./encrypted-content.ts";
 import type { ToolNames } from "./tool-names.ts";
 
-/** Turns and their parts; beyond it a conversation is a runaway loop. */
-export const INPUT_ITEMS_MAX = 100_000;
 const CALL_ID_LENGTH_MAX = 1024;
 
 /**

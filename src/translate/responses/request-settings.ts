@@ -11,58 +11,17 @@ import {
   requireObject,
   requireString,
 } from "../request-fields.ts";
+import {
+  EFFORT_LENGTH_MAX,
+  INCLUDES_MAX,
+  LET_GO,
+  METADATA_PAIRS_MAX,
+  METADATA_VALUE_LENGTH_MAX,
+  RESPONSES_FIELDS,
+  RESPONSES_RANGES,
+} from "./request-schema.ts";
 
-const METADATA_PAIRS_MAX = 16;
 const METADATA_KEY_LENGTH_MAX = 64;
-const METADATA_VALUE_LENGTH_MAX = 512;
-const TOP_LOGPROBS_MAX = 20;
-/** Room for more than any model's context. */
-const OUTPUT_TOKENS_MAX = 2 ** 31 - 1;
-const INCLUDES_MAX = 64;
-/** Efforts are named by models' makers; the upstream knows its own. */
-const EFFORT_LENGTH_MAX = 32;
-
-/** Settings that OpenAI's service acts on and that say nothing to a model. */
-const LET_GO = [
-  "access_programs",
-  "client_metadata",
-  "context_management",
-  "image",
-  "max_tool_calls",
-  "moderation",
-  "prompt_cache_key",
-  "prompt_cache_options",
-  "prompt_cache_retention",
-] as const;
-
-const KNOWN: ReadonlySet<string> = new Set([
-  ...LET_GO,
-  "background",
-  "conversation",
-  "include",
-  "input",
-  "instructions",
-  "max_output_tokens",
-  "metadata",
-  "model",
-  "parallel_tool_calls",
-  "previous_response_id",
-  "prompt",
-  "reasoning",
-  "safety_identifier",
-  "service_tier",
-  "store",
-  "stream",
-  "stream_options",
-  "temperature",
-  "text",
-  "tool_choice",
-  "tools",
-  "top_logprobs",
-  "top_p",
-  "truncation",
-  "user",
-]);
 
 export interface RequestSettings {
   /** The fields of the chat request that are settings. */
@@ -81,7 +40,7 @@ export function readSettings(
 ): RequestSettings {
   refuseUnavailable(body);
   for (const name of LET_GO) if (isSet(body[name])) dropped.add(name);
-  dropped.addUnknown(body, { known: KNOWN });
+  dropped.addUnknown(body, { known: RESPONSES_FIELDS });
   const reasoning = readReasoning(body, update);
   const include = readInclude(body["include"]);
   const text = readText(body, { update, dropped });
@@ -164,14 +123,14 @@ interface Numbers {
 }
 
 function readNumbers(body: JsonObject): Numbers {
-  const count = { minimum: 1, maximum: OUTPUT_TOKENS_MAX, isInteger: true };
-  const choices = { minimum: 0, maximum: TOP_LOGPROBS_MAX, isInteger: true };
+  const read = (name: keyof typeof RESPONSES_RANGES) =>
+    optionalNumber(body[name], name, RESPONSES_RANGES[name]);
   return {
-    outputTokens: optionalNumber(body["max_output_tokens"], "max_output_tokens", count),
-    toolCalls: optionalNumber(body["max_tool_calls"], "max_tool_calls", { ...count, minimum: 0 }),
-    temperature: optionalNumber(body["temperature"], "temperature", { minimum: 0, maximum: 2 }),
-    topP: optionalNumber(body["top_p"], "top_p", { minimum: 0, maximum: 1 }),
-    topLogprobs: optionalNumber(body["top_logprobs"], "top_logprobs", choices),
+    outputTokens: read("max_output_tokens"),
+    toolCalls: read("max_tool_calls"),
+    temperature: read("temperature"),
+    topP: read("top_p"),
+    topLogprobs: read("top_logprobs"),
   };
 }
 

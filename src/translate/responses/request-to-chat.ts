@@ -10,7 +10,8 @@ import {
   requireString,
 } from "../request-fields.ts";
 import { Conversation } from "./conversation.ts";
-import { INPUT_ITEMS_MAX, readItem } from "./input-items.ts";
+import { readItem } from "./input-items.ts";
+import { INPUT_ITEMS_MAX } from "./request-schema.ts";
 import {
   type RequestSettings,
   readPreviousResponseId,

@@ -9,10 +9,9 @@ import {
   requireObject,
   requireString,
 } from "../request-fields.ts";
+import { TOOLS_MAX } from "./request-schema.ts";
 import { type ClientTool, isPlainName, type ToolKind, ToolNames } from "./tool-names.ts";
 
-/** Codex with many MCP servers sends some hundreds; the rest is a runaway client. */
-const TOOLS_MAX = 4096;
 /** OpenAI takes 128 characters; with a namespace in front of it twice that, and some room. */
 const TOOL_NAME_LENGTH_MAX = 512;
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import { silentLog } from "../../../src/base/log.ts";
-import { ENDPOINTS } from "../../../src/gateway/proxy/endpoints.ts";
 import { startGateway } from "../../../src/gateway/start.ts";
 import { GatewayHealthSchema, StatusSchema } from "../../../src/protocol/status.ts";
 import { errorOf, fakeNeuron, gatewayOver } from "../fixture.ts";
@@ -104,34 +103,6 @@ describe("http", () => {
     const status = await gateway.status();
     expect([...Value.Errors(StatusSchema, status)]).toEqual([]);
     expect(status.neurons[0]?.devices).toHaveLength(1);
-  });
-
-  test("the API page and everything it loads comes from the gateway itself", async () => {
-    const gateway = await gatewayOver([]);
-    const page = await (await fetch(`${gateway.url}/swagger`)).text();
-    const links = [...page.matchAll(/(?:src|href|url)[=:] ?"([^"]+)"/g)].map((match) => match[1]);
-    expect(links.length).toBe(3);
-    for (const link of links) {
-      expect(link).toStartWith("/swagger/");
-      expect((await fetch(gateway.url + link)).status).toBe(200);
-    }
-  });
-
-  test("the API's description has every route that is served", async () => {
-    const gateway = await gatewayOver([]);
-    const { paths } = (await (await fetch(`${gateway.url}/swagger/json`)).json()) as {
-      paths: Record<string, Record<string, unknown>>;
-    };
-    for (const { route } of ENDPOINTS.values()) expect(paths[route]).toHaveProperty("post");
-    for (const [path, operations] of Object.entries(paths)) {
-      for (const method of Object.keys(operations)) {
-        const url = gateway.url + path.replace("{id}", "nothing");
-        const response = await fetch(url, { method: method.toUpperCase(), body: null });
-        expect([path, method, response.status]).not.toEqual([path, method, 405]);
-        const { error } = (await response.json()) as { error?: { code?: string } };
-        expect([path, error?.code]).not.toEqual([path, "route_not_found"]);
-      }
-    }
   });
 
   test("a port in use is an error that names it", async () => {
