@@ -12,7 +12,7 @@
  * mistral.rs, from its Python package in a virtual environment of the bench's own.
  */
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, symlink } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -44,14 +44,14 @@ const { values: flags } = parseArgs({
 const SLOTS = 8;
 const CONTEXT = 2048;
 const MODEL = "bench";
-/** The same file under another name: its weights and cache are its own all the same. */
+/** A copy: a second name of one file would be one model. */
 const SECOND_MODEL = "bench-second";
 const rounds = Number(flags.rounds);
 const tokensPerAnswer = Number(flags.tokens);
 
 const folder = await mkdtemp(join(tmpdir(), "cortex-bench-"));
 await symlink(flags.model, join(folder, `${MODEL}.gguf`));
-await symlink(flags.model, join(folder, `${SECOND_MODEL}.gguf`));
+await copyFile(flags.model, join(folder, `${SECOND_MODEL}.gguf`));
 const setting: Setting = {
   folder,
   model: MODEL,

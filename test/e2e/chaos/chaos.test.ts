@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, symlink } from "node:fs/promises";
+import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeTinyModel } from "../../../scripts/make-tiny-model.ts";
 import { SeededRandom } from "../../../src/simulation/seeded-random.ts";
 import { Cluster, findFreePort, MODELS_DIR } from "../processes.ts";
 import { expectCalm, expectTrueCounts } from "./aftermath.ts";
@@ -9,11 +10,11 @@ import { CuttingProxy } from "./cutting-proxy.ts";
 import { DISTURBANCES, type Disturbance, type Victim } from "./disturb.ts";
 
 /**
- * CORTEX_CHAOS_SECONDS makes it a soak; CORTEX_CHAOS_MODEL names another file of the models' folder, and
- * CORTEX_CHAOS_TOKENS shorter answers for a slower one.
+ * CORTEX_CHAOS_SECONDS makes it a soak; CORTEX_CHAOS_MODEL names a file of the models' folder in place of tiny ones,
+ * and CORTEX_CHAOS_TOKENS shorter answers for a slower one.
  */
 const SECONDS = Number(process.env["CORTEX_CHAOS_SECONDS"] ?? "60");
-const FILE = process.env["CORTEX_CHAOS_MODEL"] ?? "tiny-a.gguf";
+const FILE = process.env["CORTEX_CHAOS_MODEL"];
 const TOKENS_MAX = Number(process.env["CORTEX_CHAOS_TOKENS"] ?? "60");
 const SEED = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const CLIENTS = 50;
@@ -35,7 +36,12 @@ beforeAll(async () => {
   cluster = await Cluster.create();
   const modelsDir = join(cluster.folder, "models");
   await mkdir(modelsDir);
-  for (const id of MODELS) await symlink(join(MODELS_DIR, FILE), join(modelsDir, `${id}.gguf`));
+  for (const [index, id] of MODELS.entries()) {
+    const file = join(modelsDir, `${id}.gguf`);
+    // Not links: several names of one file are one model.
+    if (FILE === undefined) await makeTinyModel(file, { seed: index + 1 });
+    else await copyFile(join(MODELS_DIR, FILE), file);
+  }
   const limitMib = await measureLimit(modelsDir);
   const neurons: { name: string; url: string }[] = [];
   for (const name of ["one", "two", "three"]) {
