@@ -5,6 +5,7 @@ import { HangWatch } from "../../../src/gateway/proxy/hang-watch.ts";
 import { LiveRequests } from "../../../src/gateway/proxy/live-requests.ts";
 import type { SimulatedNeuron } from "../../../src/simulation/simulated-neuron.ts";
 import type { SimulatedWorld } from "../../../src/simulation/simulated-world.ts";
+import type { UpstreamKind } from "../../../src/translate/dialects.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 import { modelProfiles } from "../../sim/scenario.ts";
 import { ask, run, worldOf } from "./one-model-world.ts";
@@ -90,9 +91,9 @@ test("a neuron that reads a prompt for half an hour and answers polls is waited 
 });
 
 /** A fleet with one neuron that is up, and a request there that has life as a test says. */
-async function watched() {
+async function watched(kind: UpstreamKind = "neuron") {
   const clock = new FakeClock();
-  const neurons = [{ name: "a", endpoint: "http://a" }];
+  const neurons = [{ name: "a", endpoint: "http://a", kind }];
   const fleet = new Fleet({ neurons, profiles: modelProfiles([]), clock, log: silentLog });
   const live = new LiveRequests();
   let ended = 0;
@@ -131,6 +132,15 @@ describe("the watch", () => {
     }
     expect(ended()).toBe(0);
     await clock.advance(3_000);
+    expect(ended()).toBe(1);
+  });
+
+  test("gives an API more time between two looks", async () => {
+    const { clock, fail, ended } = await watched("openai");
+    fail("silent");
+    await clock.advance(29_000);
+    expect(ended()).toBe(0);
+    await clock.advance(1_000);
     expect(ended()).toBe(1);
   });
 
