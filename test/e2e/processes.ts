@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Status } from "../../src/protocol/status.ts";
 
 /**
  * The compiled executable that every end-to-end test runs; scripts/test.ts builds it first. The variable names another
@@ -292,6 +293,19 @@ export class Cluster {
     await waitUntil(async () => (await this.modelIds()).length > 0, {
       what: () => `models in the catalogue, the gateway printed:\n${child.output}`,
     });
+  }
+
+  /** Resolves once the gateway knows that these models are ready on that neuron. */
+  async untilReady(neuron: string, models: readonly string[]): Promise<void> {
+    const isKnown = async () => {
+      const status = (await (await fetch(`${this.url}/admin/status`)).json()) as Status;
+      const isReady = (id: string) =>
+        status.models
+          .find((model) => model.id === id)
+          ?.replicas.some((replica) => replica.neuron === neuron && replica.state === "ready");
+      return models.every(isReady);
+    };
+    await waitUntil(isKnown, { what: () => `${models.join(", ")} to be known on ${neuron}` });
   }
 
   async modelIds(): Promise<string[]> {
