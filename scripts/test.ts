@@ -7,6 +7,7 @@ import { getModel } from "./get-model.ts";
 import { makeTinyModel } from "./make-tiny-model.ts";
 import { ensureClients } from "./testing/ensure-clients.ts";
 import { ensurePip } from "./testing/ensure-pip.ts";
+import { ensurePromtool } from "./testing/ensure-promtool.ts";
 import { ensureRpm } from "./testing/ensure-rpm.ts";
 import { runWork, type StepResult, summarize } from "./testing/run-step.ts";
 import { listTests, runTests } from "./testing/run-tests.ts";
@@ -35,6 +36,7 @@ async function runEverything(only: readonly string[]): Promise<boolean> {
   if (wants("e2e")) steps.push(await runWork("command-line clients", ensureClients));
   if (wants("e2e")) {
     steps.push(await runWork("package tools", () => ensureRpm({ withChecks: true })));
+    steps.push(await runWork("promtool", ensurePromtool));
   }
   const env = { CI: "1", CORTEX_TEST_MODELS: MODELS_DIR };
   for (const name of ["native", "e2e"] as const) {

@@ -6,8 +6,10 @@ import {
   type HistogramSeries,
 } from "./accumulators.ts";
 import { type FleetFigures, FleetGauges } from "./fleet-gauges.ts";
+import { renderAsVllm } from "./render-as-vllm.ts";
+import { TOKEN_COUNTS } from "./token-counts.ts";
 import { TraceMetrics } from "./trace-metrics.ts";
-import { GATEWAY_AS_VLLM, renderAsVllm } from "./vllm-names.ts";
+import { GATEWAY_AS_VLLM } from "./vllm-names.ts";
 
 const DURATION_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
 const TTFT_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
@@ -77,6 +79,14 @@ export class GatewayMetrics {
   readonly #load = this.#histogram("load_seconds", {
     help: "From the first request for a cold model until it is ready",
     buckets: DURATION_SECONDS,
+  });
+  readonly #promptSize = this.#histogram("request_prompt_tokens", {
+    help: "Prompt tokens of a request, where they were counted",
+    buckets: TOKEN_COUNTS,
+  });
+  readonly #completionSize = this.#histogram("request_completion_tokens", {
+    help: "Completion tokens of a request that was answered",
+    buckets: TOKEN_COUNTS,
   });
   readonly #promptTokens = this.#pairCounter("prompt_tokens_total", "Prompt tokens");
   readonly #completionTokens = this.#pairCounter("completion_tokens_total", "Completion tokens");
@@ -167,6 +177,8 @@ export class GatewayMetrics {
       tokenSeconds: this.#tokenSeconds.bind(labels),
       overhead: this.#overhead.bind(labels),
       load: this.#load.bind(labels),
+      promptSize: this.#promptSize.bind(labels),
+      completionSize: this.#completionSize.bind(labels),
       promptTokens: this.#promptTokens.bind(labels),
       completionTokens: this.#completionTokens.bind(labels),
       cachedTokens: this.#cachedTokens.bind(labels),
@@ -203,6 +215,8 @@ interface Series {
   readonly tokenSeconds: HistogramSeries;
   readonly overhead: HistogramSeries;
   readonly load: HistogramSeries;
+  readonly promptSize: HistogramSeries;
+  readonly completionSize: HistogramSeries;
   readonly promptTokens: CounterSeries;
   readonly completionTokens: CounterSeries;
   readonly cachedTokens: CounterSeries;
@@ -237,6 +251,8 @@ export class ModelSeries {
       series.tokenSeconds.observe(1 / figures.tokensPerSecond);
     }
     if (figures.overheadSeconds !== undefined) series.overhead.observe(figures.overheadSeconds);
+    if (figures.promptTokens > 0) series.promptSize.observe(figures.promptTokens);
+    if (figures.completionTokens > 0) series.completionSize.observe(figures.completionTokens);
     series.promptTokens.add(figures.promptTokens);
     series.completionTokens.add(figures.completionTokens);
     series.cachedTokens.add(figures.cachedTokens);

@@ -1,7 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { renderAsVllm } from "./render-as-vllm.ts";
+import { TOKEN_COUNTS } from "./token-counts.ts";
 import { TraceMetrics } from "./trace-metrics.ts";
-import { NEURON_AS_VLLM, renderAsVllm } from "./vllm-names.ts";
+import { NEURON_AS_VLLM } from "./vllm-names.ts";
 
 /** A model's figures as they are scraped. */
 export interface ModelGauges {
@@ -35,6 +37,8 @@ export interface RequestTokens {
   readonly queueMs: number;
   readonly prefillMs: number;
   readonly decodeMs: number;
+  /** How the text ended; undefined where there is none. */
+  readonly finish: "stop" | "length" | undefined;
 }
 
 /** A device's figures as they are scraped. */
@@ -57,6 +61,8 @@ export interface StreamMetrics {
   observeGap(seconds: number): void;
 }
 
+/** The status of a request whose client left. */
+const ABORTED = 499;
 const MODEL_STATES = ["absent", "loading", "ready", "draining", "failed", "poisoned"];
 const TTFT_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 const DURATION_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
@@ -93,6 +99,30 @@ export class NeuronMetrics {
     "From a request's acceptance by the engine to a slot",
     QUEUE_BUCKETS,
   );
+  readonly #prefill = this.#histogram(
+    "prefill_seconds",
+    "Time in which a request's prompt was read",
+    QUEUE_BUCKETS,
+  );
+  readonly #decode = this.#histogram(
+    "decode_seconds",
+    "Time in which a request's answer was written",
+    DURATION_BUCKETS,
+  );
+  readonly #promptSize = this.#histogram(
+    "request_prompt_tokens",
+    "Prompt tokens of a request",
+    TOKEN_COUNTS,
+  );
+  readonly #completionSize = this.#histogram(
+    "request_completion_tokens",
+    "Completion tokens of a request",
+    TOKEN_COUNTS,
+  );
+  readonly #finished = this.#counter("finished_total", "Texts by how they ended", [
+    "model",
+    "reason",
+  ]);
   readonly #loads = this.#histogram("load_seconds", "Time of model loads", LOAD_BUCKETS);
   readonly #duration = this.#histogram("request_duration_seconds", "Requests", DURATION_BUCKETS);
   readonly #firstToken = this.#histogram(
@@ -126,6 +156,7 @@ export class NeuronMetrics {
   countRequest(model: string, request: { kind: string; status: number; seconds: number }): void {
     this.#requests.inc({ model, kind: request.kind, status: String(request.status) });
     this.#duration.observe({ model }, request.seconds);
+    if (request.status === ABORTED) this.#finished.inc({ model, reason: "abort" });
   }
 
   countRejection(reason: string): void {
@@ -142,6 +173,13 @@ export class NeuronMetrics {
       this.#tokens.inc({ model, kind: "accepted" }, figures.acceptedTokens);
     }
     this.#queue.observe({ model }, figures.queueMs / 1000);
+    this.#prefill.observe({ model }, prefillMs / 1000);
+    this.#promptSize.observe({ model }, promptTokens);
+    if (figures.finish !== undefined) {
+      this.#decode.observe({ model }, decodeMs / 1000);
+      this.#completionSize.observe({ model }, completionTokens);
+      this.#finished.inc({ model, reason: figures.finish });
+    }
     const prefilled = promptTokens - cachedTokens;
     if (prefilled > 0 && prefillMs > 0) {
       this.#speed.observe({ model, phase: "prefill" }, (prefilled * 1000) / prefillMs);

@@ -90,22 +90,50 @@ describe("metrics", () => {
 });
 
 describe("metrics under the names of vLLM", () => {
-  const NAMES = [
-    ..."num_requests_running num_requests_waiting gpu_cache_usage_perc".split(" "),
+  const BOTH = [
+    ..."num_requests_running num_requests_waiting kv_cache_usage_perc".split(" "),
+    ..."gpu_cache_usage_perc request_success_total prompt_tokens_total".split(" "),
+    ..."generation_tokens_total prefix_cache_queries_total prefix_cache_hits_total".split(" "),
+    ..."gpu_prefix_cache_queries_total gpu_prefix_cache_hits_total".split(" "),
     ..."time_to_first_token_seconds time_per_output_token_seconds".split(" "),
-    ..."e2e_request_latency_seconds prompt_tokens_total generation_tokens_total".split(" "),
-  ].map((name) => `vllm:${name}`);
+    ..."e2e_request_latency_seconds request_prompt_tokens request_generation_tokens".split(" "),
+  ];
+  const GATEWAY_ONLY = ["request_time_per_output_token_seconds"];
+  const NEURON_ONLY = [
+    ..."inter_token_latency_seconds request_queue_time_seconds".split(" "),
+    ..."request_prefill_time_seconds request_decode_time_seconds".split(" "),
+  ];
 
-  test("are all there, with the model as their only label", async () => {
-    for (const metrics of [await scrapeGateway("vllm"), await scrapeNeuron("vllm")]) {
-      expect([...metrics.keys()]).toEqual(NAMES);
-      for (const { samples } of metrics.values()) {
-        expect(samples.length).toBeGreaterThan(0);
-        for (const { labelNames } of samples) expect(labelNames).toEqual(["model_name"]);
+  test("are all there, with the model as their only label but for how texts ended", async () => {
+    for (const [metrics, own] of [
+      [await scrapeGateway("vllm"), GATEWAY_ONLY],
+      [await scrapeNeuron("vllm"), NEURON_ONLY],
+    ] as const) {
+      const names = [...BOTH, ...own].map((name) => `vllm:${name}`);
+      expect([...metrics.keys()].toSorted()).toEqual(names.toSorted());
+      for (const { name, samples } of metrics.values()) {
+        expect([name, samples.length > 0]).toEqual([name, true]);
+        const isSplit = own === NEURON_ONLY && name === "vllm:request_success_total";
+        const labels = isSplit ? ["model_name", "finished_reason"] : ["model_name"];
+        for (const { labelNames } of samples) expect(labelNames).toEqual(labels);
       }
       const wrong = lintMetrics(metrics).filter((line) => !/snake case/.test(line));
       expect(wrong).toEqual([]);
     }
+  });
+
+  test("tell how texts ended on a neuron: by themselves, by a limit, or with the client", async () => {
+    const neuron = usedNeuronMetrics();
+    neuron.countRequest("m", { kind: "chat", status: 499, seconds: 1 });
+    const text = await neuron.render("vllm");
+    for (const reason of ["stop", "abort"]) {
+      const labels = `model_name="m",finished_reason="${reason}"`;
+      expect(text).toContain(`vllm:request_success_total{${labels}} 1`);
+    }
+    expect(text).toContain('vllm:prefix_cache_queries_total{model_name="m"} 100');
+    expect(text).toContain('vllm:prefix_cache_hits_total{model_name="m"} 60');
+    expect(text).toContain('vllm:request_prefill_time_seconds_sum{model_name="m"} 0.1');
+    expect(text).toContain('vllm:request_generation_tokens_sum{model_name="m"} 10');
   });
 
   test("add up what a model does on all neurons", async () => {
@@ -119,6 +147,9 @@ describe("metrics under the names of vLLM", () => {
     expect(of("num_requests_waiting")).toBe(2);
     expect(of("gpu_cache_usage_perc")).toBe(0.5);
     expect(of("prompt_tokens_total")).toBe(600);
+    expect(of("request_success_total")).toBe(2);
+    expect(of("prefix_cache_hits_total")).toBe(360);
+    expect(of("request_prompt_tokens", "request_prompt_tokens_sum")).toBe(600);
     expect(of("generation_tokens_total")).toBe(60);
     expect(of("e2e_request_latency_seconds", "e2e_request_latency_seconds_count")).toBe(6);
     expect(of("time_per_output_token_seconds", "time_per_output_token_seconds_sum")).toBeCloseTo(

@@ -53,7 +53,7 @@ export function usedNeuronMetrics(): NeuronMetrics {
     metrics.countRequest(model, { kind: "chat", status: 200, seconds: 2 });
     metrics.countTokens(model, {
       ...{ promptTokens: 100, cachedTokens: 60, completionTokens: 10, draftedTokens: 4 },
-      ...{ acceptedTokens: 3, queueMs: 5, prefillMs: 100, decodeMs: 200 },
+      ...{ acceptedTokens: 3, queueMs: 5, prefillMs: 100, decodeMs: 200, finish: "stop" },
     });
     metrics.observeLoad(model, 3);
     metrics.stream(model).observeFirstToken(0.2);

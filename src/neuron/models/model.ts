@@ -63,6 +63,8 @@ export interface RequestFigures {
   /** Proposed by speculation, and agreed to by the model. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
+  /** How the text ended; undefined where there is none. */
+  readonly finish: "stop" | "length" | undefined;
 }
 
 /** The weight of the newest sample in a measured speed. */

@@ -15,7 +15,14 @@ export function readFigures(raw: unknown): RequestFigures | undefined {
     queueMs: numberOf(raw, "queue_ms"),
     draftedTokens: numberOf(raw, "drafted_tokens"),
     acceptedTokens: numberOf(raw, "accepted_tokens"),
+    finish: readFinish(raw["finish_reason"]),
   };
+}
+
+/** A call of a tool is an end of the model's own choice. */
+function readFinish(reason: unknown): RequestFigures["finish"] {
+  if (reason === "length") return "length";
+  return reason === "stop" || reason === "tool_calls" ? "stop" : undefined;
 }
 
 function numberOf(fields: JsonObject, key: string): number {
