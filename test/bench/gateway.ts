@@ -3,7 +3,9 @@
  * test/bench/gateway.ts`. Prints tables; asserts nothing. BENCH_ROUNDS sets the number of rounds,
  * BENCH_SOURCE=1 runs the gateway from source. Trust the ratios, and those of an idle machine. The rows messages/chat
  * show what translation takes of the gateway's time: chunks that the same neuron sends through the same gateway, to
- * clients that speak chat (untouched) and to clients that speak Anthropic's messages (translated), in turn.
+ * clients that speak chat (untouched) and to clients that speak Anthropic's messages (translated), in turn. The rows
+ * "observed" compare gateways that are scraped, log requests and send traces with one that does nothing of it; `bun
+ * test/bench/gateway.ts observed` measures these alone.
  */
 import { loadavg } from "node:os";
 import {
@@ -13,6 +15,7 @@ import {
   readCpuMs,
   readRssMb,
 } from "./gateway/contenders.ts";
+import { measureObservation } from "./gateway/observation.ts";
 import { measureCancel, measureStalledReaders } from "./gateway/stalled-readers.ts";
 import { median, spreadOf } from "./statistics.ts";
 
@@ -160,13 +163,16 @@ try {
   );
   await contenders.start();
   const mockPort = contenders.all[0]?.port ?? 0;
-  // Warm: a just-in-time compiler's first seconds are not what is measured.
-  for (const { port } of contenders.all) await applyLoad({ port });
-  await measureThroughput(contenders.all);
-  await measureTranslation(contenders.all);
-  await measureCosts(contenders.all, mockPort);
-  await measureSlowStreams(contenders.all);
-  await measureMemory(contenders.all);
+  if (process.argv[2] !== "observed") {
+    // Warm: a just-in-time compiler's first seconds are not what is measured.
+    for (const { port } of contenders.all) await applyLoad({ port });
+    await measureThroughput(contenders.all);
+    await measureTranslation(contenders.all);
+    await measureCosts(contenders.all, mockPort);
+    await measureSlowStreams(contenders.all);
+    await measureMemory(contenders.all);
+  }
+  await measureObservation(await contenders.startObserved(), ROUNDS);
   console.log(
     `load average ${loadavg()
       .map((value) => value.toFixed(2))

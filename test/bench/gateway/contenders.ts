@@ -6,6 +6,7 @@ import type { LoadPlan, LoadResult } from "./load-client.ts";
 
 const HERE = import.meta.dir;
 const EXECUTABLE = join(HERE, "../../../dist/cortex");
+const MAIN = join(HERE, "../../../src/main.ts");
 
 /** Something on a port that answers like a neuron, with the process whose costs are counted. */
 export interface Contender {
@@ -13,6 +14,13 @@ export interface Contender {
   readonly port: number;
   readonly pid: number;
 }
+
+/** A gateway with what it tells of its requests, in three degrees; the first tells of nothing. */
+const OBSERVATIONS = [
+  { name: "off", logs: false, ratio: undefined },
+  { name: "on, traces of a tenth", logs: true, ratio: 0.1 },
+  { name: "on", logs: true, ratio: 1 },
+] as const;
 
 /** The mock and what stands in front of it. Owner of the processes and of their folder. */
 export class Contenders {
@@ -29,6 +37,33 @@ export class Contenders {
     this.all.push({ name: "direct", port: mockPort, pid: mock.pid });
     await this.#startNginx(mockPort);
     await this.#startGateway(mockPort);
+  }
+
+  /** More gateways over the same mock, and a collector for their traces. */
+  async startObserved(): Promise<(Contender & { readonly metricsPort: number })[]> {
+    const mockPort = this.all[0]?.port ?? 0;
+    const collectorPort = freePort();
+    this.#spawn(["bun", join(HERE, "mock-collector.ts"), String(collectorPort)]);
+    const started: (Contender & { readonly metricsPort: number })[] = [];
+    for (const { name, logs, ratio } of OBSERVATIONS) {
+      const [port, metricsPort] = [freePort(), freePort()];
+      const config = join(this.#folder, `${name.replaceAll(/\W+/g, "-")}.toml`);
+      const requests = logs ? `[request_log]\npath = "${config}.jsonl"\n` : "";
+      const endpoint = `endpoint = "http://127.0.0.1:${collectorPort}"\n`;
+      const traces =
+        ratio === undefined ? "" : `[telemetry]\n${endpoint}sample_ratio = ${ratio.toFixed(1)}\n`;
+      await Bun.write(
+        config,
+        `[gateway]\nlisten = "127.0.0.1:${port}"\nmetrics_listen = "127.0.0.1:${metricsPort}"\n` +
+          `log_level = "${logs ? "info" : "error"}"\n${requests}${traces}` +
+          `[[neurons]]\nname = "mock"\nendpoint = "http://127.0.0.1:${mockPort}"\n`,
+      );
+      const program = isCompiled() ? [EXECUTABLE] : ["bun", MAIN];
+      const { pid } = this.#spawn([...program, "gateway", "--config", config]);
+      await answers(port);
+      started.push({ name, port, pid, metricsPort });
+    }
+    return started;
   }
 
   async stop(): Promise<void> {
@@ -56,7 +91,7 @@ export class Contenders {
 
   async #startGateway(mockPort: number): Promise<void> {
     const port = freePort();
-    const compiled = existsSync(EXECUTABLE) && process.env["BENCH_SOURCE"] === undefined;
+    const compiled = isCompiled();
     const command = compiled
       ? [
           EXECUTABLE,
@@ -117,6 +152,10 @@ export async function readCpuMs(pid: number): Promise<number> {
 export async function readRssMb(pid: number): Promise<number> {
   const status = await Bun.file(`/proc/${pid}/status`).text();
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
+}
+
+function isCompiled(): boolean {
+  return existsSync(EXECUTABLE) && process.env["BENCH_SOURCE"] === undefined;
 }
 
 function freePort(): number {
