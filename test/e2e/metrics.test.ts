@@ -49,7 +49,10 @@ describe("a traced request to a cold model", () => {
         traceparent: `00-${TRACE}-${CLIENT}-01`,
         tracestate: "client=1",
       },
-      body: JSON.stringify({ ...chat(MODEL, { max_tokens: 8 }), stream: true }),
+      body: JSON.stringify({
+        ...chat(MODEL, { max_tokens: 8 }),
+        ...{ stream: true, stream_options: { include_usage: true } },
+      }),
     });
     expect(response.status).toBe(200);
     expect(await response.text()).toContain("[DONE]");
