@@ -1,3 +1,4 @@
+import { benchCommand } from "./bench.ts";
 import { completionCommand } from "./completion.ts";
 import { configCheckCommand } from "./config/check.ts";
 import { configCommand } from "./config/config.ts";
@@ -55,6 +56,7 @@ const named: readonly CliCommand[] = [
   planCommand,
   drainCommand,
   undrainCommand,
+  benchCommand,
   simulateCommand,
   pullCommand,
   doctorCommand,

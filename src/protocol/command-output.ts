@@ -1,4 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
+import { BenchSchema } from "./bench-report.ts";
 import { AdminDrainResponseSchema } from "./drains.ts";
 import { FindingSchema } from "./findings.ts";
 import { RemovalSchema } from "./removals.ts";
@@ -134,6 +135,7 @@ export const COMMAND_OUTPUTS = {
     }),
     DryRunSchema,
   ]),
+  bench: BenchSchema,
   doctor: t.Object({
     ok: t.Boolean(),
     problems: t.Integer(),
