@@ -9,6 +9,7 @@ import { configShowCommand } from "./config/show.ts";
 import { connectCommand } from "./connect.ts";
 import { doctorCommand } from "./doctor.ts";
 import { drainCommand } from "./drain.ts";
+import { fitCommand } from "./fit.ts";
 import type { CliCommand } from "./frame/cli-command.ts";
 import { gatewayCommand } from "./gateway.ts";
 import { loadCommand } from "./load.ts";
@@ -59,6 +60,7 @@ const named: readonly CliCommand[] = [
   benchCommand,
   simulateCommand,
   pullCommand,
+  fitCommand,
   doctorCommand,
   rmCommand,
   ...configCommands,

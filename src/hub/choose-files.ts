@@ -13,7 +13,7 @@ import type { HubFile, HubListing } from "./hub-api.ts";
 import { formatHubSource, type HubSource } from "./hub-source.ts";
 
 /** A model that a repository offers: one file, or all parts of one. */
-interface Offer {
+export interface Offer {
   readonly stem: string;
   readonly files: readonly HubFile[];
   readonly bytes: number;
@@ -81,7 +81,8 @@ function chooseModel(listing: HubListing, source: HubSource): readonly HubFile[]
   return allParts(listing, { folder: folderOf(only.files[0]?.path ?? ""), stem, parts });
 }
 
-function listOffers(listing: HubListing): readonly Offer[] {
+/** Every model of a repository, each with its parts in order. */
+export function listOffers(listing: HubListing): readonly Offer[] {
   const groups = new Map<string, HubFile[]>();
   for (const file of listing.files) {
     if (!isGguf(file.path) || isProjector(file.path) || COMPANION.test(fileNameOf(file.path)))

@@ -2,6 +2,7 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { BenchSchema } from "./bench-report.ts";
 import { AdminDrainResponseSchema } from "./drains.ts";
 import { FindingSchema } from "./findings.ts";
+import { FitSchema } from "./fit-report.ts";
 import { RemovalSchema } from "./removals.ts";
 import {
   AdminLoadResponseSchema,
@@ -136,6 +137,7 @@ export const COMMAND_OUTPUTS = {
     DryRunSchema,
   ]),
   bench: BenchSchema,
+  fit: FitSchema,
   doctor: t.Object({
     ok: t.Boolean(),
     problems: t.Integer(),

@@ -8,6 +8,8 @@ export interface GgufHeader {
   readonly headerBytes: number;
   readonly numbers: ReadonlyMap<string, number>;
   readonly strings: ReadonlyMap<string, string>;
+  /** Short lists of numbers, such as a value for each layer. */
+  readonly lists: ReadonlyMap<string, readonly number[]>;
   /** Sum of all tensors' elements. */
   readonly parameters: number;
   /** Elements by the name of the tensor type. */
@@ -22,6 +24,8 @@ const MAGIC = 0x46554747;
 const VALUE_STRING = 8;
 const VALUE_ARRAY = 9;
 const DIMENSIONS_MAX = 4;
+/** No model has more layers; longer lists are vocabularies. */
+const LIST_MAX = 1024;
 /** A longer string is skipped, not kept; a chat template is far shorter. */
 const KEPT_STRING_BYTES_MAX = 4 * 1024 * 1024;
 /** Of metadata or tensors; the largest models have some thousands. */
@@ -65,7 +69,9 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
   const entryCount = countOf(cursor, "number of metadata entries", 8 + 4 + 1);
   const numbers = new Map<string, number>();
   const strings = new Map<string, string>();
-  for (let index = 0; index < entryCount; index += 1) readEntry(cursor, numbers, strings);
+  const lists = new Map<string, readonly number[]>();
+  const found = { numbers, strings, lists };
+  for (let index = 0; index < entryCount; index += 1) readEntry(cursor, found);
   const alignment = numbers.get("general.alignment") ?? 32;
   if (!Number.isInteger(alignment) || alignment < 8 || (alignment & (alignment - 1)) !== 0) {
     throw new GgufError(`general.alignment is ${alignment}, not a power of two of 8 or more`);
@@ -79,7 +85,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
     elementsByType.set(tensor.type, elements + tensor.elements);
   }
   const parameters = tensors.reduce((sum, tensor) => sum + tensor.elements, 0);
-  return { fileBytes, headerBytes, numbers, strings, parameters, elementsByType };
+  return { fileBytes, headerBytes, ...found, parameters, elementsByType };
 }
 
 function countOf(cursor: GgufCursor, what: string, leastBytes: number): number {
@@ -90,31 +96,46 @@ function countOf(cursor: GgufCursor, what: string, leastBytes: number): number {
 
 function readEntry(
   cursor: GgufCursor,
-  numbers: Map<string, number>,
-  strings: Map<string, string>,
+  {
+    numbers,
+    strings,
+    lists,
+  }: {
+    readonly numbers: Map<string, number>;
+    readonly strings: Map<string, string>;
+    readonly lists: Map<string, readonly number[]>;
+  },
 ): void {
   const key = cursor.name("metadata key");
   const what = `metadata '${key.slice(0, 100)}'`;
   const valueType = cursor.u32(`type of ${what}`);
-  if (valueType === VALUE_ARRAY) skipArray(cursor, what);
-  else if (valueType !== VALUE_STRING) numbers.set(key, cursor.scalar(valueType, what));
+  if (valueType === VALUE_ARRAY) {
+    const list = readArray(cursor, what);
+    if (list !== undefined) lists.set(key, list);
+  } else if (valueType !== VALUE_STRING) numbers.set(key, cursor.scalar(valueType, what));
   else {
     const text = cursor.string(what);
     if (text.length <= KEPT_STRING_BYTES_MAX) strings.set(key, text);
   }
 }
 
-function skipArray(cursor: GgufCursor, what: string): void {
+/** Undefined for what is skipped: strings, and what is too long. */
+function readArray(cursor: GgufCursor, what: string): readonly number[] | undefined {
   const elementType = cursor.u32(`element type of ${what}`);
   const bytes = VALUE_BYTES[elementType];
   if (bytes !== undefined) {
-    cursor.skip(cursor.count(`length of ${what}`, bytes) * bytes, what);
-    return;
+    const count = cursor.count(`length of ${what}`, bytes);
+    if (count <= LIST_MAX) {
+      return Array.from({ length: count }, () => cursor.scalar(elementType, what));
+    }
+    cursor.skip(count * bytes, what);
+    return undefined;
   }
   if (elementType !== VALUE_STRING) {
     throw new GgufError(`${what} is an array of the unknown type ${elementType}`);
   }
   cursor.skipStrings(cursor.count(`length of ${what}`, 8), what);
+  return undefined;
 }
 
 interface Tensor {
