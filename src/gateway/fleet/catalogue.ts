@@ -139,6 +139,11 @@ export class Catalogue {
     return entries.find(({ neurons }) => neurons === undefined || neurons.has(neuron));
   }
 
+  /** The neurons' id of a model that has this name among its aliases there. */
+  findSource(alias: string): string | undefined {
+    return this.#byAlias.get(alias)?.[0];
+  }
+
   /** The name that a mistyped one may have meant. */
   findNearest(name: string): string | undefined {
     const wanted = name.toLowerCase();

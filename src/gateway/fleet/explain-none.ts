@@ -14,6 +14,8 @@ export interface ExplainOptions {
   /** Neurons that were never reached, so that nobody knows what they have. */
   readonly unknown: readonly NeuronRecord[];
   readonly nowMs: number;
+  /** The id of a model that neurons have under the entry's source as an alias. */
+  readonly otherSource?: string | undefined;
 }
 
 interface Reason {
@@ -35,14 +37,18 @@ export function explainNone(entry: CatalogueEntry, options: ExplainOptions): Cor
     if (entry.neurons !== undefined && !entry.neurons.has(name)) continue;
     reasons.push({ text: `${name} ${refusal}`, waitSeconds: RETRY_AFTER_SECONDS });
   }
+  if (reasons.length === 0) {
+    const { source } = entry;
+    const other = options.otherSource;
+    const alias = other === undefined ? "" : `; '${source}' is an alias of '${other}' there`;
+    reasons.push({ text: `no neuron has it${alias}`, waitSeconds: RETRY_AFTER_SECONDS });
+  }
   const retryAfterSeconds = Math.min(...reasons.map(({ waitSeconds }) => waitSeconds));
   return new CortexError(
     reasons.some(({ isFailedLoad }) => isFailedLoad) ? "load_failed" : "unavailable",
     `Model '${entry.id}' cannot be served: ${joinReasons(reasons)}`,
     {
-      retryAfterSeconds: Number.isFinite(retryAfterSeconds)
-        ? retryAfterSeconds
-        : RETRY_AFTER_SECONDS,
+      retryAfterSeconds,
     },
   );
 }
@@ -65,7 +71,6 @@ function explain({ neuron, replica }: PlacedReplica, nowMs: number): Reason | un
 }
 
 function joinReasons(reasons: readonly Reason[]): string {
-  if (reasons.length === 0) return "no neuron has it";
   const told = reasons.slice(0, REASONS_MAX).map(({ text }) => text);
   const more = reasons.length - told.length;
   return `${told.join(", ")}${more > 0 ? `, and ${more} more` : ""}`;

@@ -158,6 +158,7 @@ export class Fleet {
       placed: this.#placed.get(entry.source),
       unknown: this.#unknown(),
       nowMs: this.#clock.nowMs(),
+      otherSource: this.#catalogue.findSource(entry.source),
     });
   }
 

@@ -133,6 +133,22 @@ describe("fleet", () => {
     expect(fleet.explainNone(entry).retryAfterSeconds).toBe(10);
   });
 
+  test("a profile of an alias is told whose alias it is", () => {
+    const fake = new FakeNeuron().addModel("m", { state: "ready", aliases: ["small"] });
+    const fleet = new Fleet({
+      neurons: [{ name: "a", endpoint: "http://a" }],
+      profiles: { models: [profile({ id: "small" })] },
+      clock: new FakeClock(),
+      log: silentLog,
+    });
+    fleet.applySnapshot("a", healthOf("a"), [fake.model("m")]);
+    const entry = fleet.catalogue.find("small");
+    if (entry === undefined) throw new Error("No model in the catalogue");
+    expect(fleet.explainNone(entry).message).toBe(
+      "Model 'small' cannot be served: no neuron has it; 'small' is an alias of 'm' there",
+    );
+  });
+
   test("a profile's list of neurons is kept to", () => {
     const fake = new FakeNeuron().addModel("m", { state: "ready" });
     const fleet = new Fleet({
