@@ -2,9 +2,6 @@ import type { ApiDescription, ApiEvent, ApiExample, ApiRoute } from "./api-route
 import { describeErrors } from "./describe-errors.ts";
 import { SchemaNames } from "./name-schemas.ts";
 
-/** The dialect of JSON Schema that TypeBox writes, and that OpenAPI 3.1 means by itself. */
-const SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema";
-
 /** An OpenAPI 3.1 document of an API; JSON, nothing else in it. */
 export function describeApi(api: ApiDescription): object {
   const envelopes = Object.entries(api.envelopes).map(
@@ -20,12 +17,11 @@ export function describeApi(api: ApiDescription): object {
   const { title, version, description } = api;
   const document = {
     openapi: "3.1.0",
-    jsonSchemaDialect: SCHEMA_DIALECT,
     info: {
       title,
       version,
       description,
-      license: { name: "GPL-3.0-only", identifier: "GPL-3.0-only" },
+      license: { name: "GPL-3.0-only" },
     },
     servers: [{ url: "/" }],
     tags: Object.entries(api.tags).map(([name, about]) => ({ name, description: about })),

@@ -32,7 +32,8 @@ const START = `SwaggerUIBundle({
   url: "${DOCS_PATH}/openapi.json",
   dom_id: "#ui",
   validatorUrl: null,
-  docExpansion: "none",
+  deepLinking: true,
+  docExpansion: "list",
   defaultModelsExpandDepth: 0,
 });
 `;
