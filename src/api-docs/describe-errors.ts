@@ -10,6 +10,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   model_not_found: "Model 'qwen3-9b' does not exist; did you mean 'qwen3-8b'?",
   route_not_found: "No route GET /v1/chat",
   response_not_found: "Response with id 'resp_1' not found.",
+  request_not_found: "Request 'req_1' is not known: this gateway remembers its last 1000 requests",
   method_not_allowed: "/v1/chat/completions takes POST, not GET",
   conflict: "Model 'qwen3-8b' is in use",
   request_timeout: "Request was not complete within 60 s",

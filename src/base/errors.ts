@@ -10,6 +10,7 @@ export type ErrorCode =
   | "model_not_found"
   | "route_not_found"
   | "response_not_found"
+  | "request_not_found"
   | "method_not_allowed"
   | "conflict"
   | "request_timeout"

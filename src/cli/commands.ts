@@ -9,10 +9,13 @@ import { configShowCommand } from "./config/show.ts";
 import { connectCommand } from "./connect.ts";
 import { doctorCommand } from "./doctor.ts";
 import { drainCommand } from "./drain.ts";
+import { eventsCommand } from "./events.ts";
+import { explainCommand } from "./explain.ts";
 import { fitCommand } from "./fit.ts";
 import type { CliCommand } from "./frame/cli-command.ts";
 import { gatewayCommand } from "./gateway.ts";
 import { loadCommand } from "./load.ts";
+import { logsCommand } from "./logs.ts";
 import { modelsCommand } from "./models.ts";
 import { neuronCommand } from "./neuron.ts";
 import { neuronRpcCommand } from "./neuron-rpc.ts";
@@ -26,6 +29,7 @@ import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
 import { simulateCommand } from "./simulate.ts";
 import { statusCommand } from "./status.ts";
+import { topCommand } from "./top.ts";
 import { undrainCommand } from "./undrain.ts";
 import { unloadCommand } from "./unload.ts";
 import { upCommand } from "./up.ts";
@@ -46,6 +50,7 @@ const named: readonly CliCommand[] = [
   neuronRpcCommand,
   statusCommand,
   psCommand,
+  topCommand,
   modelsCommand,
   showCommand,
   runCommand,
@@ -55,6 +60,9 @@ const named: readonly CliCommand[] = [
   pinCommand,
   unpinCommand,
   planCommand,
+  explainCommand,
+  eventsCommand,
+  logsCommand,
   drainCommand,
   undrainCommand,
   benchCommand,

@@ -2,7 +2,10 @@ import { CortexError } from "../base/errors.ts";
 import { type ModelStatus, type Status, StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
 import { getModel } from "./client/dry-run.ts";
+import { formatRequests } from "./client/format-requests.ts";
 import { CLIENTS, listClientSettings } from "./connect/client-settings.ts";
+import { readNewest, waitForFirstRequest } from "./connect/first-request.ts";
+import { findClientUrl } from "./connect/reachable-url.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
@@ -19,9 +22,19 @@ export const connectCommand = defineCliCommand({
   args: {
     client: { type: "positional", required: true, description: CLIENTS.join(", ") },
     model: { type: "string", valueHint: "MODEL", description: "its id or an alias" },
+    url: {
+      type: "string",
+      valueHint: "URL",
+      description: "where the client reaches the gateway; default: where this command asks it",
+    },
+    wait: { type: "boolean", description: "wait for the client's first request, and report it" },
     ...clientFlags("10"),
   },
-  examples: ["connect claude-code", "connect zed --model qwen3-8b --host http://gateway:31313"],
+  examples: [
+    "connect claude-code --wait",
+    "connect codex --url http://gateway:31313",
+    "connect zed --model qwen3-8b --host http://gateway:31313",
+  ],
   exits: ["failed", "usage", "unreachable"],
   run: async (args) => {
     const name = CLIENTS.find((client) => client === args.client);
@@ -35,12 +48,25 @@ export const connectCommand = defineCliCommand({
     const client = openClient(args);
     const status = await client.get("/admin/status", StatusSchema);
     const model = args.model ?? chooseModel(status).id;
-    const { context } = getModel(status, model);
-    const settings = [...listClientSettings(name, { url: client.url, model, context })];
+    const { context, context_train } = getModel(status, model);
+    const { url, note } = await findClientUrl(client.url, args.url);
+    const gateway = { url, model, context: context || context_train };
+    const settings = [...listClientSettings(name, gateway)];
     const { bold } = styleFor(process.stdout);
     const text = settings.map(({ where, text }) => `${bold(`# ${where}`)}\n${text}\n`).join("\n");
-    printAnswer("connect", args, { data: { client: name, model, settings }, text });
-    return EXIT.ok;
+    const after = args.wait === true ? await readNewest(client) : 0;
+    const data = { client: name, model, settings };
+    printAnswer("connect", args, { data, text });
+    const tell = (line: string) => void (args.quiet !== true && process.stderr.write(`${line}\n`));
+    if (note !== undefined) tell(note);
+    if (args.wait !== true) return EXIT.ok;
+    tell(`Waiting for the first request of ${name}; Ctrl-C ends`);
+    const first = await waitForFirstRequest(client, { name, after });
+    const table = `\n${formatRequests([first], styleFor(process.stdout))}\n`;
+    printAnswer("connect", args, { data: { ...data, first_request: first }, text: table });
+    if (first.outcome === "ok") return EXIT.ok;
+    tell(`It failed: cortex explain ${first.id}`);
+    return EXIT.failed;
   },
 });
 

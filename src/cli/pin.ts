@@ -59,7 +59,11 @@ async function setPinned(command: "pin" | "unpin", flags: PinFlags): Promise<num
   }
   // One after the other: each is quick, and an error says how far it came.
   for (const neuron of wanted) {
-    await client.post("/admin/load", { model: id, neuron, pinned }, AdminLoadResponseSchema);
+    await client.post(
+      "/admin/load",
+      { model: id, neuron, pinned, only_ready: true },
+      AdminLoadResponseSchema,
+    );
   }
   const data = { model: id, pinned, neurons: places.map(({ neuron }) => neuron), changed: wanted };
   const said = pinned ? "is pinned on" : "is not pinned any more on";

@@ -1,6 +1,7 @@
 import { formatBytes } from "../base/units.ts";
 import { type AdminPlanResponse, AdminPlanResponseSchema } from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
+import { describeParts } from "./client/prediction-parts.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
@@ -42,7 +43,8 @@ export const planCommand = defineCliCommand({
 
 type Candidate = AdminPlanResponse["candidates"][number];
 
-function formatPlan(plan: AdminPlanResponse, style: Style): string {
+/** The text of a plan: the choice, and the table of candidates. */
+export function formatPlan(plan: AdminPlanResponse, style: Style): string {
   const { choice } = plan;
   const headline =
     choice === undefined
@@ -76,20 +78,6 @@ function candidateRow(candidate: Candidate): string[] {
     candidate.why ?? (candidate.evicts?.join(", ") || "-"),
     describeParts(candidate.parts),
   ];
-}
-
-function describeParts(parts: Candidate["parts"]): string {
-  if (parts === undefined) return "-";
-  const { queue_seconds, load_seconds, prefill_seconds, decode_seconds, regret_seconds } = parts;
-  const said = [
-    [queue_seconds, `queue ${queue_seconds.toFixed(1)}`],
-    [load_seconds, `load ${load_seconds.toFixed(1)}`],
-    [prefill_seconds, `prefill ${prefill_seconds.toFixed(1)} x ${parts.crowding.toFixed(1)}`],
-    [decode_seconds, `decode ${decode_seconds.toFixed(1)}`],
-    [regret_seconds, `regret ${regret_seconds.toFixed(1)}`],
-  ] as const;
-  const texts = said.filter(([seconds]) => seconds > 0).map(([, text]) => text);
-  return texts.join(" + ") || "0.0";
 }
 
 /** A choice whose neuron has no room is none: such a request would be answered with 507. */

@@ -3,6 +3,7 @@ import { fstatSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { CortexError, describeError } from "../base/errors.ts";
 import type { AdminClient } from "./client/admin-client.ts";
+import { AnswerScreen } from "./client/answer-screen.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { type ChatAnswer, type ChatMessage, streamChat } from "./client/stream-chat.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
@@ -20,7 +21,7 @@ export const runCommand = defineCliCommand({
   name: "run",
   summary: "Chat with a model in the terminal, or answer one prompt",
   details: [
-    "The answer is streamed. What is piped in follows the prompt, or is the prompt. Without either, on a\n" +
+    "The answer is streamed; on a terminal, what a model thinks before it comes dimmed. What is piped in follows the prompt, or is the prompt. Without either, on a\n" +
       `terminal, it is a conversation: Ctrl-C ends an answer, Ctrl-D the chat. $${KEY_VARIABLE} is sent as key.`,
   ],
   args: {
@@ -82,6 +83,7 @@ async function answerTo(
   },
 ): Promise<ChatAnswer> {
   const { client, model, tokensMax, timeoutMs, history } = chat;
+  const screen = new AnswerScreen();
   const question: ChatMessage = { role: "user", content: options.prompt };
   const late = new AbortController();
   const cancel =
@@ -92,7 +94,10 @@ async function answerTo(
       key: process.env[KEY_VARIABLE],
       signal: AbortSignal.any([options.signal, late.signal]),
       onText: (text) => {
-        if (options.isStreamed) process.stdout.write(text);
+        if (options.isStreamed) screen.writeText(text);
+      },
+      onThought: (text) => {
+        if (options.isStreamed) screen.writeThought(text);
       },
     });
     history.push(question, { role: "assistant", content: answer.text });

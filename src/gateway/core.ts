@@ -12,6 +12,7 @@ import { Defragmenter } from "./loads/defragmenter.ts";
 import { LeaseKeeper } from "./loads/lease-keeper.ts";
 import { Drainer } from "./operations/drainer.ts";
 import { Operations } from "./operations/operations.ts";
+import { RequestRecords } from "./operations/request-records.ts";
 import { PlacementKeeper } from "./placement/placement-keeper.ts";
 import { Poller } from "./poller/poller.ts";
 import type { AnswerMemory } from "./proxy/answer-memory.ts";
@@ -19,6 +20,7 @@ import { DataPlane } from "./proxy/data-plane.ts";
 import { type RequestObserver, UNOBSERVED } from "./proxy/ended-request.ts";
 import { HangWatch } from "./proxy/hang-watch.ts";
 import { LiveRequests } from "./proxy/live-requests.ts";
+import { RecentRequests } from "./proxy/recent-requests.ts";
 import { RetryBudget } from "./proxy/retry-budget.ts";
 import type { NeuronApi } from "./upstream/neuron-api.ts";
 import type { Upstream } from "./upstream/upstream.ts";
@@ -55,6 +57,7 @@ export interface GatewayCore {
   readonly dataPlane: DataPlane;
   readonly live: LiveRequests;
   readonly hangs: HangWatch;
+  readonly records: RequestRecords;
   readonly operations: Operations;
   readonly drainer: Drainer;
   /**
@@ -104,12 +107,11 @@ export function assembleCore(options: CoreOptions): GatewayCore {
     onUnloaded: (reason) => metrics.countEviction(config.eviction.strategy, reason),
   });
   const poller = new Poller({ apis, upstreams, fleet, clock, log, random });
-  const live = new LiveRequests();
+  const [live, recent] = [new LiveRequests(), new RecentRequests()];
   const hangs = new HangWatch({ fleet, live, clock, log });
   const dataPlane = new DataPlane({
-    ...{ fleet, upstreams, loads, metrics, live, requests, random, memory, clock, log, tracer },
-    errors: ERROR_FORMATS,
-    retries: new RetryBudget(),
+    ...{ fleet, upstreams, loads, metrics, live, recent, requests, random, memory },
+    ...{ clock, log, tracer, errors: ERROR_FORMATS, retries: new RetryBudget() },
     get queueMax() {
       return config.limits.queue_max;
     },
@@ -120,13 +122,13 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   });
   const onUnloaded = () => metrics.countEviction(config.eviction.strategy, "operator");
   const onReleased = (neuron: string, source: string) => placement.noteReleased(neuron, source);
+  const records = new RequestRecords({ fleet, recent, clock });
   const operations = new Operations({
     ...{ fleet, loads, apis, clock, onUnloaded, onReleased },
     get strategy() {
       return config.eviction.strategy;
     },
   });
-  const drainer = new Drainer({ fleet, loads, clock, log });
   const configure = (next: GatewayConfig, nextProfiles: ModelProfiles) => {
     config = next;
     fleet.configure({ neurons: next.neurons, profiles: nextProfiles });
@@ -134,7 +136,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   };
   return {
     ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, live, hangs },
-    ...{ operations, drainer },
+    ...{ operations, records, drainer: new Drainer({ fleet, loads, clock, log }) },
     configure,
   };
 }

@@ -80,7 +80,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { upstreams, apis } = roster;
   const holder = newHolderName();
   const core = assembleCore({ config, profiles, ...world, upstreams, apis, holder });
-  const { fleet, loads, poller, dataPlane, operations, drainer, live } = core;
+  const { fleet, loads, poller, operations, live } = core;
   const dashboard = new Dashboard({ fleet, live, operations, metrics, events, clock, log });
 
   lifecycle.add("request log", () => requests.close());
@@ -99,8 +99,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     // The predecessor answers until the neurons are known here.
     if (options.handed?.hasPredecessor === true) await firstContact(poller, clock);
     const handed = options.handed?.claim("clients", address);
-    const routes = { dataPlane, fleet, operations, drainer, responses, dashboard, log, nowMs };
-    const server = serveClients({ address, bodyBytesMax, handed, ...routes });
+    const own = { responses, dashboard, log, nowMs };
+    const server = serveClients({ address, bodyBytesMax, handed, ...core, ...own });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());
     let handedOver = false;

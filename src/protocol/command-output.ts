@@ -3,7 +3,9 @@ import { BenchSchema } from "./bench-report.ts";
 import { AdminDrainResponseSchema } from "./drains.ts";
 import { FindingSchema } from "./findings.ts";
 import { FitSchema } from "./fit-report.ts";
+import { LogEventSchema } from "./log-events.ts";
 import { RemovalSchema } from "./removals.ts";
+import { RequestExplanationSchema, RequestListSchema, RequestSummarySchema } from "./requests.ts";
 import {
   AdminLoadResponseSchema,
   AdminPlanResponseSchema,
@@ -11,6 +13,7 @@ import {
   ModelStatusSchema,
   StatusSchema,
 } from "./status.ts";
+import { TopSchema } from "./top.ts";
 
 /** Raised when a field of what --json prints is removed or means something else; new fields do not count. */
 export const COMMAND_OUTPUT_VERSION = 1;
@@ -117,11 +120,25 @@ export const COMMAND_OUTPUTS = {
     client: t.String(),
     model: t.String(),
     settings: t.Array(t.Object({ where: t.String(), text: t.String() })),
+    /** With --wait, on a second line. */
+    first_request: t.Optional(RequestSummarySchema),
   }),
   models: t.Object({ models: t.Array(ModelStatusSchema) }),
   load: t.Union([AdminLoadResponseSchema, DryRunSchema]),
   unload: t.Union([AdminUnloadResponseSchema, DryRunSchema]),
   plan: AdminPlanResponseSchema,
+  /** One line for each change. */
+  top: TopSchema,
+  /** One line for each event. */
+  events: LogEventSchema,
+  logs: LogEventSchema,
+  explain: t.Union([
+    t.Object({ request: RequestExplanationSchema }),
+    t.Object({
+      plan: AdminPlanResponseSchema,
+      requests: RequestListSchema.properties.requests,
+    }),
+  ]),
   drain: t.Union([AdminDrainResponseSchema, DryRunSchema]),
   undrain: t.Union([AdminDrainResponseSchema, DryRunSchema]),
   simulate: t.Union([ReplaySchema, t.Object({ before: ReplaySchema, after: ReplaySchema })]),

@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
 import { DeviceSchema } from "./health.ts";
+import { EventKindSchema } from "./log-events.ts";
 import { MODEL_STATES } from "./models.ts";
 import { GatewayHealthSchema, NeuronStatusSchema, ReplicaStatusSchema } from "./status.ts";
 
@@ -82,6 +83,7 @@ const Request = t.Object({
 const Event = t.Object({
   at_ms: t.Number(),
   level: t.Union([t.Literal("info"), t.Literal("warn"), t.Literal("error")]),
+  kind: EventKindSchema,
   text: t.String(),
   fields: t.Record(t.String(), t.Union([t.String(), t.Number(), t.Boolean()])),
 });

@@ -1,3 +1,4 @@
+import type { EventKind } from "./log-events.ts";
 import type { ModelState } from "./models.ts";
 import type { GatewayHealth, NeuronStatus, ReplicaStatus } from "./status.ts";
 
@@ -89,6 +90,7 @@ export interface RequestView {
 export interface EventView {
   readonly at_ms: number;
   readonly level: "info" | "warn" | "error";
+  readonly kind: EventKind;
   readonly text: string;
   readonly fields: Readonly<Record<string, string | number | boolean>>;
 }

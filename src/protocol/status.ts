@@ -109,6 +109,8 @@ export const AdminLoadRequestSchema = t.Object({
   pinned: t.Optional(t.Boolean()),
   context: t.Optional(t.Integer({ minimum: 16, maximum: 16_777_216 })),
   slots: t.Optional(t.Integer({ minimum: 1, maximum: 256 })),
+  /** Changes what is ready there and loads nothing: for pins. */
+  only_ready: t.Optional(t.Boolean()),
 });
 export type AdminLoadRequest = Static<typeof AdminLoadRequestSchema>;
 
@@ -142,6 +144,19 @@ export const AdminPlanRequestSchema = t.Object({
 });
 export type AdminPlanRequest = Static<typeof AdminPlanRequestSchema>;
 
+/** What predicted seconds are made of: all added up, prefill times crowding. */
+export const PredictionPartsSchema = t.Object({
+  queue_seconds: t.Number(),
+  load_seconds: t.Number(),
+  prefill_seconds: t.Number(),
+  crowding: t.Number(),
+  /** What the answer takes longer than on the fastest neuron. */
+  decode_seconds: t.Number(),
+  /** What those will wait whose models have to go. */
+  regret_seconds: t.Number(),
+});
+export type PredictionParts = Static<typeof PredictionPartsSchema>;
+
 /** POST /admin/plan: what the router would do with a request now, and why. Changes nothing. */
 export const AdminPlanResponseSchema = t.Object({
   model: t.String(),
@@ -158,19 +173,7 @@ export const AdminPlanResponseSchema = t.Object({
       slots: t.Integer(),
       /** Predicted seconds to the first token, load and eviction included. */
       seconds: t.Optional(t.Number()),
-      /** What they are made of: all added up, prefill times crowding. */
-      parts: t.Optional(
-        t.Object({
-          queue_seconds: t.Number(),
-          load_seconds: t.Number(),
-          prefill_seconds: t.Number(),
-          crowding: t.Number(),
-          /** What the answer takes longer than on the fastest neuron. */
-          decode_seconds: t.Number(),
-          /** What those will wait whose models have to go. */
-          regret_seconds: t.Number(),
-        }),
-      ),
+      parts: t.Optional(PredictionPartsSchema),
       /** Cold ones only: whether it fits, what would go, or why it cannot be loaded. */
       fits: t.Optional(t.Union([t.Literal("now"), t.Literal("after"), t.Literal("never")])),
       needs: t.Optional(t.Array(DeviceFitSchema)),

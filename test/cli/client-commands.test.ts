@@ -90,7 +90,7 @@ test("unpin takes a pin back where it is, and pin loads nothing", async () => {
   expect((await run("pin", "small")).stdout).toBe("smollm2 is pinned on box\n");
   expect(loads()).toEqual([]);
   expect((await run("unpin", "small")).stdout).toBe("smollm2 is not pinned any more on box\n");
-  const body = { model: "smollm2", neuron: "box", pinned: false };
+  const body = { model: "smollm2", neuron: "box", pinned: false, only_ready: true };
   expect(loads()).toEqual([{ method: "POST", path: "/admin/load", body }]);
   const { code, stderr } = await run("pin", "other");
   expect(code).toBe(1);

@@ -48,3 +48,57 @@ test("every client's settings can be read by what takes them", async () => {
     }
   }
 });
+
+test("the clients that want it are told the model's context, in tokens", async () => {
+  expect((await run("claude-code")).stdout).toContain("CLAUDE_CODE_MAX_CONTEXT_TOKENS='8192'");
+  expect((await run("codex")).stdout).toContain("\nmodel_context_window = 8192\n");
+  expect((await run("zed")).stdout).toContain('"max_tokens": 8192');
+  const [settings] = listClientSettings("claude-code", { ...gateway, context: 0 });
+  expect(settings?.text).not.toContain("CONTEXT_TOKENS");
+});
+
+test("settings for a client elsewhere have the address that it reaches", async () => {
+  const { stdout, stderr } = await run("codex", "--url", "models.example:8080");
+  expect(stdout).toContain('base_url = "http://models.example:8080/v1"');
+  expect(stderr).toBe("");
+  const near = await run("codex");
+  expect(near.stderr).toContain(`${server.url} is good on this machine alone`);
+  expect(near.stderr).toContain("gateway.listen");
+  expect((await run("codex", "--url", "http://a/b")).code).toBe(2);
+});
+
+test("--wait reports the first request of that client and of no other", async () => {
+  const other = {
+    ...{ number: 8, id: "other", time_ms: 0, model: "smollm2", client: "curl/8.5", stream: true },
+    ...{ outcome: "ok", status: 200, seconds: 1, attempts: 1, evicted: [] },
+  };
+  const running = {
+    ...other,
+    number: 9,
+    id: "early",
+    client: "claude-cli/2.1",
+    outcome: "running",
+  };
+  server.answer("/admin/requests", { newest: 9, requests: [running, other] });
+  const done = run("claude-code", "--wait", "--json");
+  while (!server.asked.some(({ path }) => path === "/admin/requests")) await Bun.sleep(2);
+  const first = { ...running, outcome: "ok", ttft_seconds: 0.25 };
+  const second = { ...first, number: 10, id: "late" };
+  server.answer("/admin/requests", { newest: 10, requests: [second, first, other] });
+  const { code, stdout } = await done;
+  expect(code).toBe(0);
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line): unknown => JSON.parse(line));
+  expect(lines).toHaveLength(2);
+  for (const line of lines) expect(Value.Check(commandOutputSchema("connect"), line)).toBe(true);
+  expect(lines[1]).toMatchObject({ first_request: { id: "early", ttft_seconds: 0.25 } });
+  server.answer("/admin/requests", {
+    newest: 11,
+    requests: [{ ...first, outcome: "load_failed", status: 503 }],
+  });
+  const failed = await run("claude-code", "--wait");
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain("cortex explain early");
+});

@@ -10,6 +10,8 @@ export interface Asked {
 export class FakeAdminServer {
   readonly asked: Asked[] = [];
   readonly answers = new Map<string, { readonly status: number; readonly body: unknown }>();
+  /** Answers of server-sent events, which end behind the last. */
+  readonly streams = new Map<string, string>();
   readonly #server: Bun.Server<undefined>;
 
   constructor() {
@@ -21,6 +23,10 @@ export class FakeAdminServer {
         const text = await request.text();
         const body = text === "" ? undefined : JSON.parse(text);
         this.asked.push({ method: request.method, path: pathname, body });
+        const events = this.streams.get(pathname);
+        if (events !== undefined) {
+          return new Response(events, { headers: { "content-type": "text/event-stream" } });
+        }
         const answer = this.answers.get(pathname);
         // A path without an answer is held open for ever.
         if (answer === undefined) return new Promise<Response>(() => undefined);

@@ -1,6 +1,7 @@
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { CortexError, describeError, type ErrorCode } from "../../base/errors.ts";
+import { type SseEvent, SseReader } from "../../base/sse.ts";
 import { UnreachableError } from "../frame/exit-codes.ts";
 
 /** Asks a gateway's admin routes. Every call ends within the timeout; the gateway's errors come back as its own. */
@@ -32,9 +33,51 @@ export class AdminClient {
     return this.#ask(path, { method: "POST", headers, body: JSON.stringify(body) }, schema);
   }
 
+  /**
+   * GET of a stream of server-sent events, until it ends or the signal aborts. The timeout is for its beginning alone.
+   * @throws UnreachableError also when the connection breaks off
+   */
+  async *events(
+    path: string,
+    options: { readonly signal: AbortSignal; readonly lastEventId?: string | undefined },
+  ): AsyncGenerator<SseEvent> {
+    const late = this.#startTimer();
+    const { lastEventId } = options;
+    const resume = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
+    const headers = { accept: "text/event-stream", ...resume };
+    const signal = AbortSignal.any([options.signal, late.signal]);
+    try {
+      const response = await this.#fetch(path, { headers, signal });
+      late.cancel();
+      if (!response.ok || response.body === null) {
+        throw readFailure(await response.text(), { status: response.status, url: this.url });
+      }
+      const reader = new SseReader();
+      const decoder = new TextDecoder();
+      for await (const piece of response.body) {
+        yield* reader.push(decoder.decode(piece, { stream: true }));
+      }
+    } catch (cause) {
+      if (!options.signal.aborted)
+        throw this.#explain(cause, { path, isLate: late.signal.aborted });
+    } finally {
+      late.cancel();
+    }
+  }
+
   async #ask<S extends TSchema>(path: string, init: RequestInit, schema: S): Promise<Static<S>> {
-    const response = await this.#fetch(path, init);
-    const text = await response.text();
+    const late = this.#startTimer();
+    let response: Response;
+    let text: string;
+    try {
+      response = await this.#fetch(path, { ...init, signal: late.signal });
+      // The body, too, may be late, or break off.
+      text = await response.text();
+    } catch (cause) {
+      throw this.#explain(cause, { path, isLate: late.signal.aborted });
+    } finally {
+      late.cancel();
+    }
     if (!response.ok) throw readFailure(text, { status: response.status, url: this.url });
     const answer: unknown = parseJson(text);
     if (Value.Check(schema, answer)) return answer;
@@ -45,29 +88,28 @@ export class AdminClient {
     });
   }
 
+  #startTimer(): { readonly signal: AbortSignal; readonly cancel: () => void } {
+    const late = new AbortController();
+    const timer = this.#timeoutMs > 0 ? setTimeout(() => late.abort(), this.#timeoutMs) : undefined;
+    return { signal: late.signal, cancel: () => clearTimeout(timer) };
+  }
+
   async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const signal = this.#timeoutMs > 0 ? AbortSignal.timeout(this.#timeoutMs) : null;
-    try {
-      // Bun would give up by itself after five minutes of silence; a large load takes longer.
-      const patience = { timeout: false };
-      return await fetch(`${this.url}${path}`, {
-        ...init,
-        headers: { ...(init.headers as Record<string, string>), ...this.#authorization },
-        ...patience,
-        signal,
-        redirect: "manual",
-      });
-    } catch (cause) {
-      if (signal?.aborted === true) {
-        throw new CortexError(
-          "timeout",
-          `No answer from ${this.url}${path}: waited ${this.#timeoutMs / 1000} s`,
-        );
-      }
-      throw new UnreachableError(`Cannot reach a gateway at ${this.url}: ${explain(cause)}`, {
-        hint: "cortex up, or --host URL for a gateway elsewhere",
-      });
+    // Bun would give up by itself after five minutes of silence; a large load takes longer.
+    const patience = { timeout: false };
+    const headers = { ...(init.headers as Record<string, string>), ...this.#authorization };
+    return await fetch(`${this.url}${path}`, { ...init, headers, ...patience, redirect: "manual" });
+  }
+
+  #explain(cause: unknown, { path, isLate }: { readonly path: string; readonly isLate: boolean }) {
+    if (cause instanceof CortexError) return cause;
+    if (isLate) {
+      const text = `No answer from ${this.url}${path}: waited ${this.#timeoutMs / 1000} s`;
+      return new CortexError("timeout", text);
     }
+    return new UnreachableError(`Cannot reach a gateway at ${this.url}: ${explain(cause)}`, {
+      hint: "cortex up, or --host URL for a gateway elsewhere",
+    });
   }
 }
 

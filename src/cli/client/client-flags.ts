@@ -30,24 +30,26 @@ export function openClient(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): AdminClient {
   const host = flags.host ?? (env[HOST_VARIABLE] || HOST_DEFAULT);
-  const text = /^https?:\/\//.test(host) ? host : `http://${host}`;
-  const url = URL.parse(text);
-  if (url === null || url.pathname !== "/" || url.search !== "") {
-    throw new CortexError(
-      "usage",
-      `Cannot read the gateway's address ${host}: it must be http://host:port`,
-      {
-        hint: `--host ${HOST_DEFAULT}`,
-      },
-    );
-  }
+  const url = readGatewayUrl(host, "--host");
   const seconds = Number(flags.timeout);
   if (!/^\d{1,6}(\.\d+)?$/.test(flags.timeout)) {
     throw new CortexError("usage", `Cannot read --timeout ${flags.timeout}: it must be seconds`, {
       hint: "--timeout 30",
     });
   }
-  return new AdminClient({ url: url.origin, timeoutMs: seconds * 1000 });
+  return new AdminClient({ url, timeoutMs: seconds * 1000 });
+}
+
+/** A gateway's address from a flag, without a path. Throws `usage`. */
+export function readGatewayUrl(given: string, flag: string): string {
+  const text = /^https?:\/\//.test(given) ? given : `http://${given}`;
+  const url = URL.parse(text);
+  if (url !== null && url.pathname === "/" && url.search === "") return url.origin;
+  throw new CortexError(
+    "usage",
+    `Cannot read the gateway's address ${given}: it must be http://host:port`,
+    { hint: `${flag} ${HOST_DEFAULT}` },
+  );
 }
 
 /** A whole number from a flag, or undefined where the flag is missing. Throws `usage`. */

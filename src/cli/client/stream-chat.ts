@@ -17,7 +17,10 @@ export interface ChatAnswer {
 
 interface ChatChunk {
   readonly choices?: readonly {
-    readonly delta?: { readonly content?: string | null };
+    readonly delta?: {
+      readonly content?: string | null;
+      readonly reasoning_content?: string | null;
+    };
     readonly finish_reason?: string | null;
   }[];
   readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null;
@@ -37,6 +40,8 @@ export async function streamChat(
     readonly key?: string | undefined;
     readonly signal: AbortSignal;
     readonly onText: (text: string) => void;
+    /** What a thinking model thinks, which is no part of the answer's text. */
+    readonly onThought?: (text: string) => void;
   },
 ): Promise<ChatAnswer> {
   const response = await ask(url, options);
@@ -48,23 +53,29 @@ export async function streamChat(
   const answer = { text: "", finishReason: undefined as string | undefined };
   let usage: ChatChunk["usage"];
   let hasEnded = false;
-  for await (const piece of response.body) {
-    for (const { data } of reader.push(decoder.decode(piece, { stream: true }))) {
-      if (data === "[DONE]") {
-        hasEnded = true;
-        continue;
+  try {
+    for await (const piece of response.body) {
+      for (const { data } of reader.push(decoder.decode(piece, { stream: true }))) {
+        if (data === "[DONE]") {
+          hasEnded = true;
+          continue;
+        }
+        const chunk = readChunk(data);
+        const choice = chunk.choices?.[0];
+        answer.finishReason = choice?.finish_reason ?? answer.finishReason;
+        usage = chunk.usage ?? usage;
+        const thought = choice?.delta?.reasoning_content ?? "";
+        if (thought !== "") options.onThought?.(thought);
+        const text = choice?.delta?.content ?? "";
+        answer.text += text;
+        if (text !== "") options.onText(text);
       }
-      const chunk = JSON.parse(data) as ChatChunk;
-      if (chunk.error !== undefined) {
-        throw new CortexError("internal", chunk.error.message ?? data);
-      }
-      const choice = chunk.choices?.[0];
-      answer.finishReason = choice?.finish_reason ?? answer.finishReason;
-      usage = chunk.usage ?? usage;
-      const text = choice?.delta?.content ?? "";
-      answer.text += text;
-      if (text !== "") options.onText(text);
     }
+  } catch (cause) {
+    options.signal.throwIfAborted();
+    if (cause instanceof CortexError) throw cause;
+    const hint = "the same again, or --host URL for a gateway elsewhere";
+    throw new UnreachableError(`The answer from ${url} broke off`, { cause, hint });
   }
   if (!hasEnded) throw new CortexError("internal", "The answer broke off: the stream has no end");
   return {
@@ -72,6 +83,20 @@ export async function streamChat(
     promptTokens: usage?.prompt_tokens,
     completionTokens: usage?.completion_tokens,
   };
+}
+
+/** @throws CortexError for an error amid the stream, and for what is no chunk */
+function readChunk(data: string): ChatChunk {
+  let chunk: ChatChunk;
+  try {
+    chunk = JSON.parse(data) as ChatChunk;
+  } catch (cause) {
+    throw new CortexError("internal", "The answer is no stream of chat: an event is no JSON", {
+      cause,
+    });
+  }
+  if (chunk.error !== undefined) throw new CortexError("internal", chunk.error.message ?? data);
+  return chunk;
 }
 
 async function ask(

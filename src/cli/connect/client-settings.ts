@@ -11,10 +11,19 @@ export interface ClientSetting {
 /** What a client answers at most, where its settings want a figure. */
 const OUTPUT_TOKENS = 8_192;
 
-/** The settings that make a client use a model of this gateway; `url` has no path, `context` is in tokens. */
+/** What a client is to use. */
+export interface ConnectedGateway {
+  /** As the client reaches it, without a path. */
+  readonly url: string;
+  readonly model: string;
+  /** Tokens of its context; 0 where nobody knows. */
+  readonly context: number;
+}
+
+/** The settings that make a client use a model of this gateway. */
 export function listClientSettings(
   client: ClientName,
-  gateway: { readonly url: string; readonly model: string; readonly context: number },
+  gateway: ConnectedGateway,
 ): readonly ClientSetting[] {
   const { url, model, context } = gateway;
   const shell = "your shell";
@@ -33,12 +42,14 @@ export function listClientSettings(
             ANTHROPIC_DEFAULT_OPUS_MODEL: model,
             CLAUDE_CODE_SUBAGENT_MODEL: model,
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+            // It takes a model that it does not know to have a million.
+            ...(context > 0 ? { CLAUDE_CODE_MAX_CONTEXT_TOKENS: String(context) } : {}),
           }),
         },
       ];
     case "codex":
       return [
-        { where: "~/.codex/config.toml", text: codexConfig(url, model) },
+        { where: "~/.codex/config.toml", text: codexConfig(gateway) },
         { where: shell, text: exports({ CORTEX_API_KEY: "cortex" }) },
       ];
     case "opencode":
@@ -65,10 +76,11 @@ export function listClientSettings(
   }
 }
 
-function codexConfig(url: string, model: string): string {
+function codexConfig({ url, model, context }: ConnectedGateway): string {
   return [
     `model = ${JSON.stringify(model)}`,
     'model_provider = "cortex"',
+    ...(context > 0 ? [`model_context_window = ${context}`] : []),
     "",
     "[model_providers.cortex]",
     'name = "cortex"',
@@ -78,12 +90,7 @@ function codexConfig(url: string, model: string): string {
   ].join("\n");
 }
 
-function opencodeConfig(gateway: {
-  readonly url: string;
-  readonly model: string;
-  readonly context: number;
-}): object {
-  const { url, model, context } = gateway;
+function opencodeConfig({ url, model, context }: ConnectedGateway): object {
   const output = Math.min(OUTPUT_TOKENS, Math.ceil(context / 2));
   return {
     $schema: "https://opencode.ai/config.json",

@@ -7,6 +7,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   invalid_config:
     "correct what is named above; --check instead of a start says whether it is right",
   model_not_found: "cortex models",
+  request_not_found: "cortex explain MODEL, which lists its last requests",
   does_not_fit: "cortex status, then cortex unload MODEL, or a smaller --context",
   unavailable: "cortex status",
   neuron_failed: "cortex status",

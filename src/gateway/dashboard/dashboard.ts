@@ -10,6 +10,7 @@ import type { Operations } from "../operations/operations.ts";
 import type { LiveRequests } from "../proxy/live-requests.ts";
 import { describeFeed } from "./describe-feed.ts";
 import type { EventLog } from "./event-log.ts";
+import { EventStream, type FollowRequest } from "./event-stream.ts";
 import { Feed } from "./feed.ts";
 import { History, SAMPLE_MS } from "./history.ts";
 import { ModelViews } from "./model-views.ts";
@@ -30,14 +31,16 @@ export class Dashboard {
   readonly #history = new History();
   readonly #models = new ModelViews();
   readonly #feed: Feed;
+  readonly #stream: EventStream;
   readonly #startedMs: number;
   readonly #stopped = new AbortController();
 
   constructor(options: DashboardOptions) {
     this.#options = options;
-    const { clock } = options;
+    const { clock, events } = options;
     this.#startedMs = clock.nowMs();
     this.#feed = new Feed({ clock, readState: () => this.#readState() });
+    this.#stream = new EventStream({ clock, events });
   }
 
   /** Begins to keep the history, whether or not anybody looks, and returns what ends it and the feeds. */
@@ -47,6 +50,7 @@ export class Dashboard {
     return () => {
       this.#stopped.abort();
       this.#feed.stop();
+      this.#stream.stop();
     };
   }
 
@@ -79,6 +83,11 @@ export class Dashboard {
   /** Answers one page with the feed. @throws CortexError when too many are open */
   follow(reply: Reply, headers: string): void {
     this.#feed.follow(reply, headers);
+  }
+
+  /** Answers with the log, and goes on with it where that is wanted. @throws CortexError when too many do */
+  sendEvents(reply: Reply, headers: string, request: FollowRequest): void {
+    this.#stream.send(reply, headers, request);
   }
 
   #readState() {

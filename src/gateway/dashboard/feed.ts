@@ -1,15 +1,14 @@
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { FeedState } from "../../protocol/feed.ts";
-import type { Reply, ReplyEvents } from "../listener/reply.ts";
+import type { Reply } from "../listener/reply.ts";
 import { FeedDiffer } from "./feed-differ.ts";
+import { FeedReader } from "./feed-reader.ts";
 
 /** How often readers are told what changed. */
 export const FEED_TICK_MS = 1_000;
 /** Pages that may be open at once; each costs a connection and what it has not read yet. */
 export const READERS_MAX = 16;
-/** What may wait for a reader that does not read; then it is dropped, and begins anew with a snapshot. */
-const UNREAD_CHARACTERS_MAX = 2 * 1024 * 1024;
 /** How long a page waits before it connects again. */
 const RETRY_MS = 2_000;
 
@@ -24,7 +23,7 @@ export interface FeedOptions {
  */
 export class Feed {
   readonly #options: FeedOptions;
-  readonly #readers = new Set<Reader>();
+  readonly #readers = new Set<FeedReader>();
   #differ = new FeedDiffer();
   #cancelTick: (() => void) | undefined;
   #stopped = false;
@@ -50,7 +49,7 @@ export class Feed {
       this.#differ = new FeedDiffer();
       this.#differ.next(this.#options.readState());
     }
-    const reader = new Reader(reply, () => this.#forget(reader));
+    const reader = new FeedReader(reply, () => this.#forget(reader));
     this.#readers.add(reader);
     reply.listen(reader);
     reply.begin(200, headers);
@@ -81,52 +80,10 @@ export class Feed {
     this.#tickLater();
   }
 
-  #forget(reader: Reader): void {
+  #forget(reader: FeedReader): void {
     this.#readers.delete(reader);
     if (this.#readers.size > 0) return;
     this.#cancelTick?.();
     this.#cancelTick = undefined;
-  }
-}
-
-/** One open page. */
-class Reader implements ReplyEvents {
-  readonly #reply: Reply;
-  readonly #onGone: () => void;
-  #isPaused = false;
-  #unread = 0;
-
-  constructor(reply: Reply, onGone: () => void) {
-    this.#reply = reply;
-    this.#onGone = onGone;
-  }
-
-  write(text: string): void {
-    if (this.#isPaused) {
-      this.#unread += text.length;
-      if (this.#unread > UNREAD_CHARACTERS_MAX) {
-        this.#onGone();
-        this.#reply.break();
-        return;
-      }
-    }
-    this.#reply.write(text);
-  }
-
-  end(): void {
-    this.#reply.end();
-  }
-
-  onPause(): void {
-    this.#isPaused = true;
-  }
-
-  onResume(): void {
-    this.#isPaused = false;
-    this.#unread = 0;
-  }
-
-  onGone(): void {
-    this.#onGone();
   }
 }

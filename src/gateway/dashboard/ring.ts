@@ -8,6 +8,11 @@ export class Ring<T> {
     this.#countMax = countMax;
   }
 
+  /** Items so far; the key of the newest. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** From the oldest to the newest. */
   get items(): ReadonlyMap<string, T> {
     return this.#items;

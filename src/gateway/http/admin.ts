@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import { AdminDrainRequestSchema } from "../../protocol/drains.ts";
 import { AdminRemoveRequestSchema } from "../../protocol/removals.ts";
+import { RequestQuerySchema } from "../../protocol/requests.ts";
 import {
   AdminLoadRequestSchema,
   AdminPlanRequestSchema,
@@ -8,23 +9,33 @@ import {
 } from "../../protocol/status.ts";
 import type { Drainer } from "../operations/drainer.ts";
 import type { Operations } from "../operations/operations.ts";
+import type { RequestRecords } from "../operations/request-records.ts";
 import { assertOwnMachine, type Caller } from "./own-machine.ts";
 
 export interface AdminRoutesOptions {
   readonly operations: Operations;
   readonly drainer: Drainer;
+  readonly records: RequestRecords;
   readonly callerOf: (request: Request) => Caller | undefined;
 }
 
-/** The operator's routes. Those that change state, or make neurons work, answer to the machine alone. */
+/**
+ * The operator's routes. Those that change state, make neurons work, or show who asks for what,
+ * answer to the machine alone.
+ */
 export function adminRoutes(options: AdminRoutesOptions) {
-  const { operations, drainer, callerOf } = options;
+  const { operations, drainer, records, callerOf } = options;
   const guard = ({ request }: { readonly request: Request }) =>
-    assertOwnMachine(callerOf(request), "Routes that change state answer");
+    assertOwnMachine(
+      callerOf(request),
+      "Routes that change state, or show who asks for what, answer",
+    );
   return new Elysia({ name: "admin", prefix: "/admin" })
     .get("/status", ({ query }) => operations.status({ loadedOnly: query["models"] === "loaded" }))
     .guard({ transform: guard }, (guarded) =>
       guarded
+        .get("/requests", ({ query }) => records.list(query), { query: RequestQuerySchema })
+        .get("/requests/:id", ({ params }) => records.explain(params.id))
         .post("/load", ({ body, request }) => operations.load(body, request.signal), {
           body: AdminLoadRequestSchema,
         })

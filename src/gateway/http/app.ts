@@ -30,7 +30,8 @@ export function createApp(options: AppOptions) {
       const first = code === "VALIDATION" ? error.all[0] : undefined;
       const at = first !== undefined && "path" in first ? `${first.path}: ` : "";
       const why = first !== undefined && "message" in first ? first.message : "not valid JSON";
-      const text = `Body: ${at}${why}`;
+      const where = request.method === "GET" ? "Query" : "Body";
+      const text = `${where}: ${at}${why}`;
       return options.answerError(new CortexError("invalid_request", text), request);
     })
     .use(probeRoutes(options))

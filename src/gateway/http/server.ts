@@ -9,6 +9,7 @@ import type { ClientRequest, RefusedRequest, Reply, RequestHandler } from "../li
 import { listHeaders } from "../listener/request-parser.ts";
 import type { Drainer } from "../operations/drainer.ts";
 import type { Operations } from "../operations/operations.ts";
+import type { RequestRecords } from "../operations/request-records.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
 import { dialectOf, ENDPOINTS } from "../proxy/endpoints.ts";
 import { readRequestId } from "../proxy/forwarded-headers.ts";
@@ -17,8 +18,9 @@ import type { StoredResponses } from "../stored-responses/stored-responses.ts";
 import { createApp, notFound } from "./app.ts";
 import { assertMayLook, FEED_HEADERS, FEED_PATH } from "./dashboard.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
-import type { Caller } from "./own-machine.ts";
-import { isStreamPath, type StreamPath } from "./streams.ts";
+import { assertOwnMachine, type Caller } from "./own-machine.ts";
+import { readFollowRequest } from "./read-follow-request.ts";
+import { EVENTS_PATH, isStreamPath, type StreamPath } from "./streams.ts";
 
 export interface ServerOptions {
   readonly address: string;
@@ -28,6 +30,7 @@ export interface ServerOptions {
   readonly fleet: Fleet;
   readonly operations: Operations;
   readonly drainer: Drainer;
+  readonly records: RequestRecords;
   readonly responses: StoredResponses;
   readonly dashboard: Dashboard;
   readonly log: Log;
@@ -59,6 +62,7 @@ class ClientHandler implements RequestHandler {
   readonly #asked = new WeakMap<Request, Asked>();
   readonly #streams: Readonly<Record<StreamPath, StreamHandler>> = {
     [FEED_PATH]: (request, reply, requestId) => this.#follow(request, reply, requestId),
+    [EVENTS_PATH]: (request, reply, requestId) => this.#follow(request, reply, requestId),
   };
   readonly #app: { fetch: (request: Request) => Response | Promise<Response> };
 
@@ -104,11 +108,18 @@ class ClientHandler implements RequestHandler {
     this.#sendError(reply, error, { dialect, requestId });
   }
 
-  /** The dashboard's feed. */
+  /** The dashboard's feed, or the log. */
   #follow(request: ClientRequest, reply: Reply, requestId: string): void {
     try {
-      assertMayLook(request);
-      this.#options.dashboard.follow(reply, `X-Request-Id: ${requestId}\r\n${FEED_HEADERS}`);
+      const { dashboard } = this.#options;
+      const headers = `X-Request-Id: ${requestId}\r\n${FEED_HEADERS}`;
+      if (request.path === FEED_PATH) {
+        assertMayLook(request);
+        dashboard.follow(reply, headers);
+        return;
+      }
+      assertOwnMachine(request, "The gateway's log is shown");
+      dashboard.sendEvents(reply, headers, readFollowRequest(request));
     } catch (thrown) {
       this.#sendError(reply, thrown, { dialect: "chat", requestId });
     }

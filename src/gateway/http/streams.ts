@@ -1,10 +1,13 @@
 import { FEED_PATH } from "./dashboard.ts";
 
+/** Where the gateway's log is followed. */
+export const EVENTS_PATH = "/admin/events";
+
 /**
  * What is answered with a stream that stays open. Such routes pass the framework by, which would collect the whole
  * stream before it sends any of it.
  */
-export const STREAM_PATHS = [FEED_PATH] as const;
+export const STREAM_PATHS = [FEED_PATH, EVENTS_PATH] as const;
 export type StreamPath = (typeof STREAM_PATHS)[number];
 
 /** Whether a path is one of {@link STREAM_PATHS}. */

@@ -9,11 +9,9 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import type { LoadPhase, LoadProgress } from "./load-progress.ts";
+import type { EvictedModel, LoadOrigin, LoadRecord } from "./load-record.ts";
 import type { LoadSettings } from "./load-request.ts";
 import { runLoad } from "./run-load.ts";
-
-/** Who wanted a load: a request, an operator, or the placement of profiles. */
-export type LoadOrigin = "request" | "operator" | "placement";
 
 /** A load that has ended well. */
 export interface FinishedLoad {
@@ -61,6 +59,8 @@ export interface EnsureOptions {
   readonly gainSeconds?: number;
   /** Of the wait: a load that it begins is part of it, one that is on its way is linked to it. */
   readonly span?: Span | undefined;
+  /** Told which load is waited for, and whether it had begun for others. */
+  readonly onJoined?: (load: LoadRecord, hasJoined: boolean) => void;
 }
 
 interface Flight {
@@ -68,6 +68,7 @@ interface Flight {
   readonly entry: CatalogueEntry;
   readonly startMs: number;
   readonly abandon: AbortController;
+  readonly record: LoadRecord;
   done: Promise<void>;
   waiters: number;
   phase: LoadPhase;
@@ -141,6 +142,7 @@ export class ColdLoads {
     const known = this.#flights.get(key);
     if (known?.span !== undefined) options.span?.link(known.span.context);
     const flight = known ?? this.#start(key, { neuron, entry, options });
+    options.onJoined?.(flight.record, known !== undefined);
     flight.waiters += 1;
     try {
       await raceAbort(flight.done, signal);
@@ -174,27 +176,38 @@ export class ColdLoads {
     key: string,
     load: { neuron: string; entry: CatalogueEntry; options: EnsureOptions },
   ): Flight {
-    const { observer, clock } = this.#options;
+    const { observer, clock, log } = this.#options;
     const { neuron, entry, options } = load;
     const origin = options.origin ?? "request";
     const startMs = clock.monotonicMs();
     const flight: Flight = {
       ...{ neuron, entry, startMs, waiters: 0 },
       abandon: new AbortController(),
+      record: {
+        ...{ neuron, model: entry.id, origin, startMs },
+        ...{ evicted: [], loadingMs: 0, endMs: 0 },
+      },
       phase: "making_room",
       began: false,
       done: Promise.resolve(),
       span: this.#beginSpan({ neuron, entry, startMs, origin, wait: options.span }),
     };
     this.#flights.set(key, flight);
-    flight.done = this.#run(flight, options).finally(() => this.#forget(key, flight));
+    flight.done = this.#run(flight, options).finally(() => {
+      flight.record.endMs = clock.monotonicMs();
+      this.#forget(key, flight);
+    });
     // Each waiter gets the failure by itself; without any it must not end the process.
     flight.done.then(
       () => {
         const endMs = clock.monotonicMs();
         const { began } = flight;
         flight.span?.end(endMs);
-        observer.onLoaded({ entry, neuron, seconds: (endMs - startMs) / 1_000, origin, began });
+        const seconds = (endMs - startMs) / 1_000;
+        if (began) {
+          log.info("Loaded", { model: entry.id, neuron, reason: origin, seconds: round(seconds) });
+        }
+        observer.onLoaded({ entry, neuron, seconds, origin, began });
       },
       (thrown: unknown) => {
         flight.span?.fail(thrown instanceof CortexError ? thrown.code : "internal");
@@ -249,8 +262,14 @@ export class ColdLoads {
     const waitedMs = ({ startMs }: Flight) => clock.monotonicMs() - startMs;
     try {
       await runLoad({
-        ...{ fleet, api, leases, clock, random, log, observer, neuron, entry },
+        ...{ fleet, api, leases, clock, random, log, neuron, entry },
         ...{ strategy, loadSecondsMax },
+        observer: {
+          onEvicted: (victim: EvictedModel) => {
+            flight.record.evicted.push(victim);
+            observer.onEvicted(neuron, victim.strategy);
+          },
+        },
         groupMaxMs: groupSecondsMax * 1_000,
         settings: options.settings ?? {},
         gainSeconds: options.gainSeconds,
@@ -266,6 +285,7 @@ export class ColdLoads {
         enter: (phase) => {
           flight.phase = phase;
           flight.span?.note(phase, clock.monotonicMs());
+          if (phase === "loading") flight.record.loadingMs = clock.monotonicMs();
         },
         noteBegun: () => {
           flight.began = true;
@@ -292,6 +312,10 @@ export class ColdLoads {
       },
     );
   }
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 10) / 10;
 }
 
 function keyOf(neuron: string, source: string): string {

@@ -1,6 +1,7 @@
 import { CortexError, describeError } from "../../base/errors.ts";
 import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
+import type { EvictedModel } from "./load-record.ts";
 import type { NeuronCall } from "./unload-idle.ts";
 
 /** Beyond the drain: what the unload itself may take. */
@@ -16,7 +17,7 @@ export interface Drains {
 export interface DrainingCall extends NeuronCall {
   readonly entry: CatalogueEntry;
   readonly strategy: EvictionStrategy;
-  readonly observer: { onEvicted(neuron: string, strategy: EvictionStrategy): void };
+  readonly observer: { onEvicted(victim: EvictedModel): void };
 }
 
 /**
@@ -53,7 +54,8 @@ async function drain(
   try {
     await api.unload(request, { timeoutMs: drainMs + UNLOAD_MS, signal: drains.over.signal });
     fleet.noteNotLoaded(neuron, source);
-    observer.onEvicted(neuron, strategy);
+    const unknown = { idleSeconds: undefined, freedBytes: undefined };
+    observer.onEvicted({ source, strategy, wasBusy: true, ...unknown });
   } catch (thrown) {
     if (drains.over.signal.aborted) return;
     // Somebody waits for it elsewhere, or its requests go on for too long: the load looks again by itself.

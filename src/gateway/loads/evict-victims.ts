@@ -16,11 +16,13 @@ export async function evictVictims(
   const { entry, log, neuron, strategy } = run;
   let freedBytes = 0;
   for (const model of victims) {
+    const idleSeconds = findIdleSeconds(run, model);
+    const wasBusy = run.fleet.findReplica(neuron, model)?.closed === true;
     log.info("Evicting", { neuron, model, for: entry.source, strategy });
     const freed = await unloadIdle(run, model, { roomFor: entry.source });
     if (freed === undefined) return { kind: "moved_on", why: `'${model}' was wanted again` };
     freedBytes += freed;
-    run.observer.onEvicted(neuron, strategy);
+    run.observer.onEvicted({ source: model, strategy, idleSeconds, freedBytes: freed, wasBusy });
   }
   // What was freed by the book may not be there: fragments, drivers, other processes. The neuron's word counts.
   const after = await askPlan(run);
@@ -37,6 +39,11 @@ export async function evictVictims(
     ...figures,
   });
   return { kind: "missing", why: "freed memory is missing" };
+}
+
+function findIdleSeconds({ clock, fleet, neuron }: LoadRun, source: string): number | undefined {
+  const usedMs = fleet.findReplica(neuron, source)?.lastUsedMs ?? 0;
+  return usedMs > 0 ? Math.max(0, (clock.nowMs() - usedMs) / 1_000) : undefined;
 }
 
 /** What the devices of a plan lack together. */

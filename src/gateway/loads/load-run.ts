@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { LoadPhase } from "./load-progress.ts";
+import type { EvictedModel } from "./load-record.ts";
 import type { LoadSettings } from "./load-request.ts";
 import type { LoadAhead } from "./plan-admission.ts";
 import type { NeuronCall } from "./unload-idle.ts";
@@ -13,7 +14,7 @@ export interface LoadRun extends NeuronCall {
   readonly strategy: EvictionStrategy;
   readonly loadSecondsMax: number;
   readonly groupMaxMs: number;
-  readonly observer: { onEvicted(neuron: string, strategy: EvictionStrategy): void };
+  readonly observer: { onEvicted(victim: EvictedModel): void };
   readonly entry: CatalogueEntry;
   readonly settings: LoadSettings;
   /** Of a load that nobody waits for: the seconds that it spares. It waits for nobody and evicts nothing worth more. */

@@ -67,6 +67,7 @@ export class Operations {
     if (request.neuron === undefined) this.#assertLoadable(entry);
     const neuron = request.neuron ?? this.#bestNeuron(entry);
     this.#assertHas(neuron, entry);
+    if (request.only_ready === true) this.#assertReady(neuron, entry);
     const startMs = clock.monotonicMs();
     const lease = fleet.acquire(neuron, entry, true);
     try {
@@ -164,6 +165,14 @@ export class Operations {
     }
     if (neuron.replicas.get(entry.source)?.report !== undefined) return;
     throw new CortexError("model_not_found", `Neuron '${name}' does not have '${entry.source}'`);
+  }
+
+  #assertReady(neuron: string, entry: CatalogueEntry): void {
+    const state = this.#options.fleet.findReplica(neuron, entry.source)?.report?.state ?? "absent";
+    if (state === "ready") return;
+    throw new CortexError("conflict", `Model '${entry.id}' is ${state} on ${neuron}, not ready`, {
+      hint: `cortex load ${entry.id} --neuron ${neuron}`,
+    });
   }
 
   /** What is pinned, or what a profile keeps loaded, would be loaded again at once. */

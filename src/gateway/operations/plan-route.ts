@@ -8,7 +8,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { toLoadRequest } from "../loads/load-request.ts";
 import { toLoadedModels, toNeeds } from "../loads/residents.ts";
 import { fastestDecode, type Prediction, predictCold, predictWarm } from "../router/predict.ts";
-import { chooseRoute } from "../router/router.ts";
+import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 
 export interface RoutePlanOptions {
@@ -61,10 +61,14 @@ export async function planRoute(options: RoutePlanOptions): Promise<AdminPlanRes
   );
   return {
     model: entry.id,
-    ...(choice === undefined ? { why: fleet.explainNone(entry).message } : { choice }),
+    ...(choice === undefined ? { why: fleet.explainNone(entry).message } : describeChoice(choice)),
     candidates: [...warmOnes, ...coldOnes],
     rejected,
   };
+}
+
+function describeChoice({ neuron, reason, seconds, cold }: RouteChoice) {
+  return { choice: { neuron, reason, seconds, cold } };
 }
 
 function bySeconds(one: Prediction, other: Prediction): number {

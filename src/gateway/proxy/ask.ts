@@ -27,5 +27,7 @@ export interface Ask {
 /** A client's request, read and resolved. */
 export interface ExchangeRequest extends Ask, DestinationRequest {
   readonly stream: boolean;
+  /** Which program asks, as it calls itself. */
+  readonly client: string;
   readonly startMs: number;
 }

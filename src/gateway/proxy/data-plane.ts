@@ -7,8 +7,9 @@ import type { PromptForm } from "../prefix/prompt-reader.ts";
 import { beginTrace } from "./begin-trace.ts";
 import type { Endpoint, EndpointName } from "./endpoints.ts";
 import { Exchange } from "./exchange.ts";
-import { readForwarded, readPriority } from "./forwarded-headers.ts";
+import { readForwarded, readSender } from "./forwarded-headers.ts";
 import type { DataPlaneParts } from "./parts.ts";
+import { RequestRecord } from "./request-record.ts";
 import { type RoutingFields, readRoutingFields } from "./routing-fields.ts";
 
 /** Which of the data plane's routes a request is for. */
@@ -76,7 +77,7 @@ export class DataPlane {
         entry,
         excluded: this.#findIncapable(entry, endpoint),
         forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerLines) : "",
-        priority: readPriority(request.headerLines),
+        ...readSender(request.headerLines),
         trace,
         stream,
         promptTokens,
@@ -102,17 +103,23 @@ export class DataPlane {
       readonly startMs?: number;
     },
   ): void {
-    const { clock, metrics, errors, requests } = this.#parts;
+    const { clock, metrics, errors, requests, recent } = this.#parts;
     const nowMs = clock.monotonicMs();
-    metrics.countRejection(error.code);
-    requests.note({
+    const { startMs = nowMs, requestId } = of;
+    const endpoint = of.endpoint?.name;
+    const end = {
       ...NO_FIGURES,
-      requestId: of.requestId,
-      endpoint: of.endpoint?.name,
       status: errors.statusOf(error, of.endpoint?.dialect ?? "chat"),
       outcome: error.code,
-      seconds: (nowMs - (of.startMs ?? nowMs)) / 1_000,
-    });
+      seconds: (nowMs - startMs) / 1_000,
+    };
+    metrics.countRejection(error.code);
+    requests.note({ ...end, requestId, endpoint });
+    const unread = { model: undefined, stream: false, client: "" };
+    const record = new RequestRecord({ ...unread, requestId, endpoint, startMs });
+    record.noteFailed(error);
+    record.end = end;
+    recent.add(record);
   }
 
   /** What is known of the prompt, where there is a choice that it bears on, or the log of requests tells it. */

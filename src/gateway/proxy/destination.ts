@@ -6,6 +6,7 @@ import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { DataPlaneParts } from "./parts.ts";
+import type { RequestRecord } from "./request-record.ts";
 
 /** What the choice depends on. */
 export interface DestinationRequest {
@@ -27,6 +28,7 @@ const SUSPICION_ALONE = 2;
 export class Destination {
   readonly #parts: DataPlaneParts;
   readonly #request: DestinationRequest;
+  readonly #record: RequestRecord;
   /** Those that cannot do what is asked. */
   #unable: ReadonlySet<string> | undefined;
   /** Those that did not serve it. */
@@ -38,9 +40,10 @@ export class Destination {
   #attempts = 0;
   #suspicion = 0;
 
-  constructor(parts: DataPlaneParts, request: DestinationRequest) {
+  constructor(parts: DataPlaneParts, request: DestinationRequest, record: RequestRecord) {
     this.#parts = parts;
     this.#request = request;
+    this.#record = record;
     this.#unable = request.excluded;
   }
 
@@ -68,6 +71,7 @@ export class Destination {
   choose(): Upstream | undefined {
     let choice = this.#choose();
     if (choice === undefined && this.#forgive()) choice = this.#choose();
+    this.#remember(choice);
     if (choice === undefined) return undefined;
     this.#attempts += 1;
     this.#choice = choice;
@@ -87,6 +91,15 @@ export class Destination {
       cold: () => fleet.coldCandidates(entry, excluded),
       random,
     });
+  }
+
+  /** Why others were no candidates is looked up where the model is not ready anywhere, which is rare. */
+  #remember(choice: RouteChoice | undefined): void {
+    const { fleet, clock } = this.#parts;
+    const isReady = choice?.cold === false;
+    const rejected = isReady ? undefined : fleet.rejected(this.#request.entry);
+    if (choice === undefined) this.#record.rejected = rejected;
+    else this.#record.noteChoice(choice, clock.monotonicMs(), rejected);
   }
 
   /** Where others cannot, a neuron that was lost may have been started anew. */
@@ -116,7 +129,14 @@ export class Destination {
     const { neuron, cold } = this.#chosen();
     if (!cold) return;
     const lease = this.#lease;
-    await this.#parts.loads.ensureReady(neuron, this.#request.entry, { signal, span });
+    const attempt = this.#record.last;
+    await this.#parts.loads.ensureReady(neuron, this.#request.entry, {
+      ...{ signal, span },
+      onJoined: (load, hasJoined) => {
+        if (attempt !== undefined) Object.assign(attempt, { load, hasJoined });
+      },
+    });
+    if (attempt !== undefined) attempt.readyMs = this.#parts.clock.monotonicMs();
     lease?.begin();
   }
 
@@ -140,6 +160,8 @@ export class Destination {
 
   /** The request goes to the neuron now, whose cache will hold its prompt. */
   noteSent(): void {
+    const { last } = this.#record;
+    if (last !== undefined) last.sentMs = this.#parts.clock.monotonicMs();
     const { replica } = this;
     if (replica === undefined) return;
     const { neuron, report } = replica;

@@ -15,6 +15,7 @@ import { Destination } from "./destination.ts";
 import type { LiveRequest, LiveView } from "./live-requests.ts";
 import type { DataPlaneParts, ErrorFormats } from "./parts.ts";
 import { recordExchange } from "./record-exchange.ts";
+import { RequestRecord } from "./request-record.ts";
 import { Resumption } from "./resumption.ts";
 import { formatRoute } from "./route-headers.ts";
 import type { StreamRelay } from "./stream-relay.ts";
@@ -46,6 +47,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   readonly #request: ExchangeRequest;
   readonly #client: ClientAnswer;
   readonly #destination: Destination;
+  readonly #record: RequestRecord;
   #waiting: AbortController | undefined;
   #attempt: Attempt | undefined;
   #answer: UpstreamAnswer | undefined;
@@ -60,7 +62,12 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   constructor(parts: DataPlaneParts, reply: Reply, request: ExchangeRequest) {
     this.#parts = parts;
     this.#request = request;
-    this.#destination = new Destination(parts, request);
+    const { requestId, endpoint, entry, stream, client, startMs } = request;
+    this.#record = new RequestRecord({
+      ...{ requestId, endpoint: endpoint.name, model: entry.id },
+      ...{ stream, client, startMs },
+    });
+    this.#destination = new Destination(parts, request, this.#record);
     reply.listen(this);
     this.#client = new ClientAnswer(reply, this);
   }
@@ -69,6 +76,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   start(): void {
     this.#parts.retries.noteRequest(this.#request.startMs);
     this.#parts.live.add(this);
+    this.#parts.recent.add(this.#record);
     if (this.#request.stream) this.#client.keepAlive();
     this.#route();
   }
@@ -178,6 +186,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   /** Gives this neuron up and tries another; fails with the error when there is none or enough were tried. */
   #elsewhere(error: CortexError): void {
     const destination = this.#destination;
+    this.#record.noteAttemptFailed(error);
     destination.release();
     this.#request.trace.onGivenUp(error.code, this.#answer?.status);
     this.#request.prompt.noteFailed(this.#parts.clock.monotonicMs());
@@ -196,6 +205,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   #repeat(error: CortexError, phase: FailoverPhase): void {
     const { retries, clock, metrics } = this.#parts;
     if (this.#destination.isExhausted || !retries.take(clock.monotonicMs())) {
+      this.#record.noteAttemptFailed(error);
       this.#fail(error);
       return;
     }
@@ -402,7 +412,10 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
   /** Ends with an error: as the answer when nothing was sent yet, else as the stream's last event. */
   #fail(error: CortexError): void {
     const { metrics, errors } = this.#parts;
-    if (!this.#done) this.#outcome = error.code;
+    if (!this.#done) {
+      this.#outcome = error.code;
+      this.#record.noteFailed(error);
+    }
     this.#finish(errors.statusOf(error, this.dialect), () => {
       if (!this.#client.opened && this.#destination.attempts === 0)
         metrics.countRejection(error.code);
@@ -444,6 +457,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     const relay = this.#relay;
     recordExchange(this.#parts, {
       request: this.#request,
+      record: this.#record,
       choice: this.#destination.choice,
       replica: this.#destination.replica,
       status,

@@ -11,6 +11,9 @@ const VALUE_CHARACTERS_MAX = 2_048;
 /** Stands for what cannot be read as one. */
 const TWO_PARENTS = "two";
 
+/** Of a client's own name, for those who look at requests. */
+const CLIENT_CHARACTERS_MAX = 80;
+
 /**
  * What of a client's header lines an Anthropic API gets, too: which version and which betas its body is written in.
  * Never its key, its cookies or anything else.
@@ -47,21 +50,32 @@ export function readTraceContext(headerLines: ByteSpan): TraceContext | undefine
   return parent === "" ? undefined : parseTraceContext(parent, state);
 }
 
-/**
- * The line that tells a neuron how urgent a request is; empty where the client does not say.
- * @throws CortexError invalid_request for what is no priority
- */
-export function readPriority(headerLines: ByteSpan): string {
+/** What a client says of itself and of its request. */
+export interface Sender {
+  /** The line that tells a neuron how urgent the request is; empty where the client does not say. */
+  readonly priority: string;
+  /** The program that asks, as it calls itself; empty where it does not. */
+  readonly client: string;
+}
+
+/** @throws CortexError invalid_request for a priority that is none */
+export function readSender(headerLines: ByteSpan): Sender {
   const lines = new HeaderLines(headerLines);
+  let client = "";
+  let priority = "";
   while (lines.next()) {
-    if (!lines.is(PRIORITY_HEADER)) continue;
-    const priority = PRIORITIES.find((name) => lines.isValue(name));
-    if (priority !== undefined) return `${PRIORITY_HEADER}: ${priority}\r\n`;
-    throw new CortexError(
-      "invalid_request",
-      `Header '${PRIORITY_HEADER}' is ${JSON.stringify(lines.text().slice(0, 64))}, must be one of ${PRIORITIES.join(", ")}`,
-      { param: PRIORITY_HEADER },
-    );
+    if (lines.is("user-agent")) client = lines.text().slice(0, CLIENT_CHARACTERS_MAX);
+    else if (priority === "" && lines.is(PRIORITY_HEADER)) priority = readPriority(lines);
   }
-  return "";
+  return { priority, client };
+}
+
+function readPriority(lines: HeaderLines): string {
+  const priority = PRIORITIES.find((name) => lines.isValue(name));
+  if (priority !== undefined) return `${PRIORITY_HEADER}: ${priority}\r\n`;
+  throw new CortexError(
+    "invalid_request",
+    `Header '${PRIORITY_HEADER}' is ${JSON.stringify(lines.text().slice(0, 64))}, must be one of ${PRIORITIES.join(", ")}`,
+    { param: PRIORITY_HEADER },
+  );
 }

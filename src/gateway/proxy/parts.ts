@@ -11,6 +11,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 import type { RequestObserver } from "./ended-request.ts";
 import type { LiveRequests } from "./live-requests.ts";
+import type { RecentRequests } from "./recent-requests.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
 /** Who is told of an error, and in which answer. */
@@ -37,6 +38,8 @@ export interface DataPlaneParts {
   readonly requests: RequestObserver;
   /** Those that are under way. */
   readonly live: LiveRequests;
+  /** What was decided about them and those before. */
+  readonly recent: RecentRequests;
   readonly memory: AnswerMemory;
   readonly clock: Clock;
   /** A number in [0, 1). */

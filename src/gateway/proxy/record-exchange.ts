@@ -3,11 +3,13 @@ import type { Replica } from "../fleet/replica.ts";
 import type { RouteChoice } from "../router/router.ts";
 import type { ExchangeRequest } from "./ask.ts";
 import type { DataPlaneParts } from "./parts.ts";
+import type { RequestRecord } from "./request-record.ts";
 import type { Usage } from "./usage.ts";
 
 /** How an exchange went; times are of the monotonic clock, 0 for what never happened. */
 export interface ExchangeOutcome {
   readonly request: ExchangeRequest;
+  readonly record: RequestRecord;
   readonly choice: RouteChoice | undefined;
   readonly replica: Replica | undefined;
   readonly status: number;
@@ -43,6 +45,8 @@ export function recordExchange(parts: DataPlaneParts, ended: ExchangeOutcome): v
     completionTokens: tokens,
   };
   const endpoint = request.endpoint.name;
+  const promptTokens = usage?.promptTokens ?? Math.round(prompt.promptTokens);
+  ended.record.end = { ...figures, outcome: ended.outcome, promptTokens };
   parts.metrics.series(entry.id, choice?.neuron ?? NO_NEURON).record({
     ...figures,
     dialect: endpoint,
@@ -57,7 +61,7 @@ export function recordExchange(parts: DataPlaneParts, ended: ExchangeOutcome): v
     neuron: choice?.neuron,
     reason: choice?.reason,
     outcome: ended.outcome,
-    promptTokens: usage?.promptTokens ?? Math.round(prompt.promptTokens),
+    promptTokens,
   });
   request.trace.onEnded(ended);
   if (status === 200) prompt.noteAnswered(usage);

@@ -42,6 +42,14 @@ export interface RouteChoice {
   readonly seconds: number;
   /** Whether the model has to be loaded first. */
   readonly cold: boolean;
+  /** Who was weighed against each other, for those who ask later why. */
+  readonly considered: readonly Considered[];
+}
+
+/** A candidate, and what was predicted of it. */
+export interface Considered {
+  readonly candidate: WarmCandidate | ColdCandidate;
+  readonly prediction: Prediction;
 }
 
 /** A cold replica is looked at only when the warm wait exceeds this plus its load time. */
@@ -66,12 +74,14 @@ const TIE_SECONDS = 0.05;
 export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
   const warm = chooseWarm(question);
   if (warm !== undefined && warm.seconds <= COLD_PATIENCE_SECONDS) return warm;
-  const cold = chooseCold(question);
-  if (cold === undefined) return warm;
-  if (warm === undefined) return toColdChoice(cold);
+  const { best, all } = chooseCold(question);
+  if (best === undefined) return warm;
+  if (warm === undefined) return toColdChoice(best, all);
+  const considered = [...warm.considered, ...all];
   const seconds = warm.seconds * pressureOf(question.warm);
-  const worthWaiting = seconds <= COLD_PATIENCE_SECONDS + cold.loadSeconds;
-  return worthWaiting || seconds <= cold.seconds ? warm : toColdChoice(cold);
+  const worthWaiting = seconds <= COLD_PATIENCE_SECONDS + best.loadSeconds;
+  if (worthWaiting || seconds <= best.seconds) return { ...warm, considered };
+  return toColdChoice(best, considered);
 }
 
 /** By how much a wait counts more for those who wait as well: another replica would spare them a part of theirs. */
@@ -87,26 +97,28 @@ function chooseWarm(question: RouteQuestion): RouteChoice | undefined {
   const { warm } = question;
   const [first] = warm;
   if (first === undefined) return undefined;
-  if (warm.length === 1) return toWarmChoice(predictWarm(first, question.prompt), first, "only");
+  if (warm.length === 1) {
+    const only = { candidate: first, prediction: predictWarm(first, question.prompt) };
+    return toWarmChoice(only, "only", [only]);
+  }
   const measured = warm.every((candidate) => candidate.prefillTokensPerSecond !== undefined);
   const even = measured ? warm : withoutCrowded(warm);
   const compared = even.length >= DRAW_FROM ? drawFrom(even, question) : even;
   const fastest = fastestDecode(compared);
   const best = pickBest(compared, question.prompt, fastest);
   if (best === undefined) return undefined;
-  const { candidate, prediction } = best;
-  const sticky = pickSticky(compared, question, { best: prediction, fastest });
-  if (sticky !== undefined) return sticky;
-  if (prediction.cachedTokens > best.leastCached)
-    return toWarmChoice(prediction, candidate, "prefix");
+  const { all, chosen } = best;
+  const sticky = pickSticky(all, question, chosen.prediction);
+  if (sticky !== undefined) return toWarmChoice(sticky, "sticky", all);
+  if (chosen.prediction.cachedTokens > best.leastCached) return toWarmChoice(chosen, "prefix", all);
   const drawn = compared.length < even.length;
   const reason = drawn ? "two-choices" : measured ? "fastest" : "least-loaded";
-  return toWarmChoice(prediction, candidate, reason);
+  return toWarmChoice(chosen, reason, all);
 }
 
 function pickBest(compared: readonly WarmCandidate[], prompt: Prompt, fastest: number) {
-  const all: Predicted[] = [];
-  let best: Predicted | undefined;
+  const all: PredictedWarm[] = [];
+  let best: PredictedWarm | undefined;
   let leastCached = Number.POSITIVE_INFINITY;
   for (const candidate of compared) {
     const prediction = predictWarm(candidate, prompt, { fastest });
@@ -115,16 +127,20 @@ function pickBest(compared: readonly WarmCandidate[], prompt: Prompt, fastest: n
     leastCached = Math.min(leastCached, prediction.cachedTokens);
     if (best === undefined || prediction.seconds < best.prediction.seconds) best = predicted;
   }
-  return best === undefined ? undefined : { ...breakTie(all, best, prompt), leastCached };
+  if (best === undefined) return undefined;
+  return { all, chosen: breakTie(all, best, prompt), leastCached };
 }
 
-interface Predicted {
+interface PredictedWarm extends Considered {
   readonly candidate: WarmCandidate;
-  readonly prediction: Prediction;
 }
 
 /** Of those that are about as good as the best and cache as much of the prompt, the one that holds least. */
-function breakTie(all: readonly Predicted[], best: Predicted, { heldTokens }: Prompt): Predicted {
+function breakTie(
+  all: readonly PredictedWarm[],
+  best: PredictedWarm,
+  { heldTokens }: Prompt,
+): PredictedWarm {
   if (heldTokens === undefined) return best;
   const secondsMax = best.prediction.seconds + TIE_SECONDS;
   let chosen = best;
@@ -142,17 +158,14 @@ function breakTie(all: readonly Predicted[], best: Predicted, { heldTokens }: Pr
 
 /** The session's last neuron, unless it is best anyway, has no slot free, or costs more than the bias is worth. */
 function pickSticky(
-  compared: readonly WarmCandidate[],
-  question: RouteQuestion,
-  { best, fastest }: { readonly best: Prediction; readonly fastest: number },
-): RouteChoice | undefined {
-  const { stickyTo } = question;
+  all: readonly PredictedWarm[],
+  { stickyTo }: RouteQuestion,
+  best: Prediction,
+): PredictedWarm | undefined {
   if (stickyTo === undefined || stickyTo === best.neuron) return undefined;
-  const candidate = compared.find(({ neuron }) => neuron === stickyTo);
-  if (candidate === undefined || candidate.inFlight >= candidate.slots) return undefined;
-  const prediction = predictWarm(candidate, question.prompt, { fastest });
-  if (prediction.seconds > best.seconds + STICKY_SECONDS_MAX) return undefined;
-  return toWarmChoice(prediction, candidate, "sticky");
+  const last = all.find(({ candidate }) => candidate.neuron === stickyTo);
+  if (last === undefined || last.candidate.inFlight >= last.candidate.slots) return undefined;
+  return last.prediction.seconds > best.seconds + STICKY_SECONDS_MAX ? undefined : last;
 }
 
 function withoutCrowded(warm: readonly WarmCandidate[]): readonly WarmCandidate[] {
@@ -201,26 +214,32 @@ function findHolder(candidates: readonly WarmCandidate[], { cachedTokens }: Prom
   return holder;
 }
 
-function chooseCold(question: RouteQuestion): Prediction | undefined {
+function chooseCold(question: RouteQuestion) {
   const cold = question.cold();
   const fastest = Math.max(fastestDecode(cold), fastestDecode(question.warm));
+  const all: Considered[] = [];
   let best: Prediction | undefined;
   for (const candidate of cold) {
     const prediction = predictCold(candidate, question.prompt, { fastest });
+    all.push({ candidate, prediction });
     if (best === undefined || prediction.seconds < best.seconds) best = prediction;
   }
-  return best;
+  return { best, all };
 }
 
-function toColdChoice({ neuron, seconds }: Prediction): RouteChoice {
-  return { neuron, reason: "cold", seconds, cold: true };
+function toColdChoice(
+  { neuron, seconds }: Prediction,
+  considered: readonly Considered[],
+): RouteChoice {
+  return { neuron, reason: "cold", seconds, cold: true, considered };
 }
 
 function toWarmChoice(
-  { neuron, seconds }: Prediction,
-  { loadingSeconds }: WarmCandidate,
+  { candidate, prediction }: PredictedWarm,
   reason: RouteReason,
+  considered: readonly Considered[],
 ): RouteChoice {
-  const loading = loadingSeconds > 0;
-  return { neuron, reason: loading ? "loading" : reason, seconds, cold: loading };
+  const loading = candidate.loadingSeconds > 0;
+  const { neuron, seconds } = prediction;
+  return { neuron, reason: loading ? "loading" : reason, seconds, cold: loading, considered };
 }

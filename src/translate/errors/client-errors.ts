@@ -27,6 +27,7 @@ const MESSAGES_TYPES: Readonly<Partial<Record<ErrorCode, string>>> = {
   model_not_found: "not_found_error",
   route_not_found: "not_found_error",
   response_not_found: "not_found_error",
+  request_not_found: "not_found_error",
   unavailable: "overloaded_error",
   model_not_loaded: "overloaded_error",
   model_poisoned: "overloaded_error",

@@ -10,7 +10,30 @@ describe("the event log", () => {
     for (let index = 0; index < EVENTS_MAX + 5; index += 1) log.warn("line", { index });
     const kept = [...events.events.values()];
     expect(kept).toHaveLength(EVENTS_MAX);
-    expect(kept[0]).toEqual({ at_ms: 7, level: "warn", text: "line", fields: { index: 5 } });
+    expect(kept[0]).toEqual({
+      ...{ at_ms: 7, level: "warn", kind: "gateway", text: "line" },
+      fields: { index: 5 },
+    });
+  });
+
+  test("keeps the fields that are bound to a part's log, also to a part of a part", () => {
+    const events = new EventLog(() => 7);
+    const log = events.remember(silentLog).child({ neuron: "a" }).child({ device: 1 });
+    log.info("It happens", { model: "m" });
+    const [event] = events.events.values();
+    expect(event?.fields).toEqual({ neuron: "a", device: 1, model: "m" });
+  });
+
+  test("says what each line is about", () => {
+    const events = new EventLog(() => 7);
+    const log = events.remember(silentLog);
+    log.info("Request failed", { request: "r", model: "m" });
+    log.info("Evicting", { neuron: "a", model: "m" });
+    log.info("Neuron is up", { neuron: "a" });
+    log.info("Configuration applied");
+    log.info("History ends");
+    const kinds = [...events.events.values()].map(({ kind }) => kind);
+    expect(kinds).toEqual(["request", "model", "neuron", "config", "gateway"]);
   });
 
   test("cuts what is too long and leaves out what has no value", () => {

@@ -55,6 +55,19 @@ function routeWith(question: Partial<RouteQuestion>) {
 }
 
 describe("router", () => {
+  test("says who was weighed, with what was predicted", () => {
+    const ready = [warm("a", { inFlight: 9 }), warm("b", { inFlight: 9 })];
+    const choice = route(ready, [cold("c"), cold("d", { loadSeconds: 1 })]);
+    expect(choice?.neuron).toBe("d");
+    const said = choice?.considered.map(({ candidate, prediction }) => [
+      candidate.neuron,
+      prediction.neuron,
+    ]);
+    expect(said).toEqual(["a", "b", "c", "d"].map((name) => [name, name]));
+    expect(choice?.considered[3]?.prediction).toMatchObject({ loadSeconds: 1, seconds: 2 });
+    expect(route([warm("a")])?.considered).toHaveLength(1);
+  });
+
   test("chooses nobody when there is nobody", () => {
     expect(route([])).toBeUndefined();
   });
@@ -337,12 +350,16 @@ describe("router, whatever the fleet looks like", () => {
         const choice = routeWith({ prompt, warm: all, cold: () => others });
         const taken = others.find(({ neuron }) => neuron === choice?.neuron);
         if (taken === undefined) {
-          expect(choice).toEqual(stay);
+          const { considered = [] } = choice ?? {};
+          expect(choice).toEqual(stay === undefined ? undefined : { ...stay, considered });
           return;
         }
         expect(choice).toMatchObject({ reason: "cold", cold: true });
         expect(choice?.seconds).toBe(predictCold(taken, prompt).seconds);
-        expect(choice?.seconds).toBeLessThan(stay?.seconds ?? 0);
+        // A wait counts more for those who wait as well.
+        const crowds = all.map(({ inFlight, slots }) => Math.max(0, inFlight - slots) / slots);
+        const pressure = 1 + 2 * Math.min(...crowds);
+        expect(choice?.seconds).toBeLessThan((stay?.seconds ?? 0) * pressure);
         expect(stay?.seconds).toBeGreaterThan(2 + taken.loadSeconds);
       }),
     );

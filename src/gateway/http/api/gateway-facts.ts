@@ -4,6 +4,7 @@ import { ADMIN_FACTS } from "./admin-facts.ts";
 import { MODEL_FACTS } from "./model-facts.ts";
 import { PAGE_FACTS } from "./page-facts.ts";
 import { QUERY_FACTS } from "./query-facts.ts";
+import { RECORD_FACTS } from "./record-facts.ts";
 
 /**
  * What is documented of each route, by method and path. A test holds it against the routes that are served, in both
@@ -13,6 +14,7 @@ export const GATEWAY_FACTS: Readonly<Record<string, ApiFacts>> = {
   ...MODEL_FACTS,
   ...QUERY_FACTS,
   ...ADMIN_FACTS,
+  ...RECORD_FACTS,
   ...PAGE_FACTS,
 };
 

@@ -1,0 +1,103 @@
+import { Value } from "@sinclair/typebox/value";
+import { systemClock } from "../../base/clock.ts";
+import {
+  type EventKind,
+  LOG_EVENT,
+  type LogEvent,
+  LogEventSchema,
+  MISSED_EVENT,
+  MissedEventSchema,
+} from "../../protocol/log-events.ts";
+import { UnreachableError } from "../frame/exit-codes.ts";
+import { toPlainText } from "../frame/plain-text.ts";
+import type { Style } from "../frame/style.ts";
+import type { AdminClient } from "./admin-client.ts";
+
+/** Pause before a lost stream is taken up again. */
+const RETRY_MS = 2_000;
+
+/** Which lines of the log are wanted. */
+export interface EventFilter {
+  readonly neuron?: string | undefined;
+  readonly model?: string | undefined;
+  readonly kind?: EventKind | undefined;
+  /** Only these levels. */
+  readonly levels?: ReadonlySet<LogEvent["level"]> | undefined;
+}
+
+export interface FollowOptions {
+  readonly filter: EventFilter;
+  /** Whether to go on with what comes later, until the signal aborts. */
+  readonly follow: boolean;
+  /** The id of the last line that is known already. */
+  readonly after?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: LogEvent) => void;
+  /** Told when lines are missing, or the stream is taken up again. */
+  readonly onNote: (text: string) => void;
+}
+
+/**
+ * Reads the gateway's log, and takes it up again after the last line that came when the connection is lost, as in a
+ * restart. Rejects when the gateway cannot be reached at first.
+ */
+export async function followEvents(client: AdminClient, options: FollowOptions): Promise<void> {
+  const { follow, signal } = options;
+  const state: ReadState = { lastEventId: options.after };
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      await readStream(client, options, state);
+      if (!follow || signal.aborted) return;
+    } catch (thrown) {
+      if (isFirst || !follow || !(thrown instanceof UnreachableError)) throw thrown;
+    }
+    if (isFirst && !signal.aborted) options.onNote("The connection is lost; connecting again");
+    await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+  }
+}
+
+interface ReadState {
+  lastEventId: string | undefined;
+}
+
+async function readStream(
+  client: AdminClient,
+  { filter, follow, signal, onEvent, onNote }: FollowOptions,
+  state: ReadState,
+): Promise<void> {
+  const { lastEventId } = state;
+  const path = `/admin/events?follow=${follow}`;
+  for await (const { event, data, id } of client.events(path, { signal, lastEventId })) {
+    const value: unknown = JSON.parse(data);
+    if (event === MISSED_EVENT && Value.Check(MissedEventSchema, value)) {
+      onNote(`${value.missed} older lines are forgotten`);
+    }
+    if (event !== LOG_EVENT || !Value.Check(LogEventSchema, value)) continue;
+    state.lastEventId = id ?? state.lastEventId;
+    if (matches(value, filter)) onEvent(value);
+  }
+}
+
+function matches({ fields, kind, level }: LogEvent, filter: EventFilter): boolean {
+  const { neuron, model, levels } = filter;
+  if (filter.kind !== undefined && kind !== filter.kind) return false;
+  if (levels !== undefined && !levels.has(level)) return false;
+  if (neuron !== undefined && fields["neuron"] !== neuron) return false;
+  return model === undefined || fields["model"] === model || fields["for"] === model;
+}
+
+/** A line as the gateway's own log has it. */
+export function formatEvent({ at_ms, level, text, fields }: LogEvent, style: Style): string {
+  const paint = level === "error" ? style.red : level === "warn" ? style.yellow : style.green;
+  const said = Object.entries(fields).map(
+    ([name, value]) => ` ${style.dim(`${name}=`)}${plain(value)}`,
+  );
+  const time = style.dim(new Date(at_ms).toISOString());
+  return `${time} ${paint(level.toUpperCase().padEnd(5))} ${plain(text)}${said.join("")}\n`;
+}
+
+/** On one line; a cause may quote what others wrote. */
+function plain(value: string | number | boolean): string {
+  return toPlainText(String(value)).replaceAll("\n", "\\n");
+}
