@@ -65,6 +65,7 @@ async function listModels(
   });
   const unnamed = bad.length - named.length;
   const more = unnamed === 0 ? "" : `, ${unnamed} more cannot be served`;
+  if (good === 0) return named;
   return [fine(MODELS, `${good} in ${where}${more}`), ...named];
 }
 
