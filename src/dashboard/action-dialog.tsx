@@ -1,8 +1,18 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { AdminPlanResponse } from "../protocol/status.ts";
-import { type Action, current, nameAction, notice, planAction, runAction } from "./action.ts";
-import { formatOr, formatSeconds } from "./format.ts";
+import {
+  current,
+  listPlanned,
+  nameAction,
+  nameKind,
+  notice,
+  planModels,
+  runAction,
+} from "./action.ts";
+import { type Action, describeAction } from "./describe-action.ts";
+import { MovesView, PlanView } from "./plan-view.tsx";
+import { store } from "./store.ts";
 
 /** What an action would do, and the button that has it done. */
 export function ActionDialog() {
@@ -18,56 +28,108 @@ type Plan =
 function Dialog({ action }: { action: Action }) {
   const element = useRef<HTMLDialogElement>(null);
   const plan = useSignal<Plan>({ state: "asking" });
+  const tries = useSignal(0);
   const neuron = useSignal<string | undefined>(undefined);
   const force = useSignal(false);
-  useEffect(() => {
-    element.current?.showModal();
-    const left = new AbortController();
-    planAction(action, left.signal).then(
-      (plans) => {
-        plan.value = { state: "known", plans };
-      },
-      (thrown: unknown) => {
-        plan.value = {
-          state: "failed",
-          why: thrown instanceof Error ? thrown.message : String(thrown),
-        };
-      },
-    );
-    return () => left.abort();
-  }, []);
-  const close = () => {
-    current.value = undefined;
-  };
+  const { effects, refusal, objection } = describeAction(action, store);
+  useEffect(() => element.current?.showModal(), []);
+  const models = listPlanned(action);
+  useEffect(() => follow(models, plan), [tries.value, models.join("\n")]);
+  // Closed by its own means, so that the focus goes back to where it was.
+  const close = () => element.current?.close();
   const confirm = () => {
     close();
     void runAction(action, { neuron: neuron.value, force: force.value });
   };
   const { value: known } = plan;
+  const isReady =
+    known.state === "known" &&
+    refusal === undefined &&
+    (objection === undefined || force.value) &&
+    canLoad(action, { plans: known.plans, neuron: neuron.value });
   return (
-    <dialog ref={element} aria-labelledby="action-title" onClose={close}>
+    <dialog
+      ref={element}
+      aria-labelledby="action-title"
+      onClose={() => {
+        current.value = undefined;
+      }}
+    >
       <h2 id="action-title">{nameAction(action)}</h2>
-      <p>{explain(action)}</p>
+      <Effects effects={effects} />
+      {refusal !== undefined && <p class="cause">{refusal}</p>}
+      {objection !== undefined && <p class="cause">{objection}</p>}
       <div aria-live="polite">
-        {known.state === "asking" && <p class="quiet">Asking what the router would do …</p>}
-        {known.state === "failed" && <p class="cause">No plan: {known.why}</p>}
-        {known.state === "known" &&
-          known.plans.map((one) => <PlanView key={one.model} plan={one} />)}
+        <PlanState action={action} plan={known} />
       </div>
+      {known.state === "failed" && (
+        <button
+          type="button"
+          onClick={() => {
+            tries.value += 1;
+          }}
+        >
+          Ask again
+        </button>
+      )}
       {action.kind === "load" && known.state === "known" && (
         <NeuronChoice plans={known.plans} neuron={neuron} />
       )}
-      {action.kind === "unload" && <ForceChoice force={force} />}
-      <div class="buttons">
+      {action.kind === "unload" && refusal === undefined && <ForceChoice force={force} />}
+      <div class="buttons end">
         <button type="button" onClick={close}>
           Cancel
         </button>
-        <button type="button" class="act" disabled={known.state === "asking"} onClick={confirm}>
-          {nameAction(action)}
+        <button type="button" class="act" disabled={!isReady} onClick={confirm}>
+          {nameKind(action)}
         </button>
       </div>
     </dialog>
   );
+}
+
+function Effects({ effects }: { effects: readonly string[] }) {
+  if (effects.length === 1) return <p>{effects[0]}</p>;
+  return (
+    <ul class="effects">
+      {effects.map((effect) => (
+        <li key={effect}>{effect}</li>
+      ))}
+    </ul>
+  );
+}
+
+/** Asks for the plan; returns what gives up. */
+function follow(models: readonly string[], plan: Signal<Plan>): () => void {
+  const left = new AbortController();
+  plan.value = { state: "asking" };
+  planModels(models, left.signal).then(
+    (plans) => {
+      plan.value = { state: "known", plans };
+    },
+    (thrown: unknown) => {
+      if (left.signal.aborted) return;
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      plan.value = { state: "failed", why };
+    },
+  );
+  return () => left.abort();
+}
+
+/** A load needs a neuron that takes it, unless the operator names one. */
+function canLoad(
+  { kind }: Action,
+  options: { readonly plans: readonly AdminPlanResponse[]; readonly neuron: string | undefined },
+): boolean {
+  if (kind !== "load" || options.neuron !== undefined) return true;
+  return options.plans.every(({ choice }) => choice !== undefined);
+}
+
+function PlanState({ action, plan }: { action: Action; plan: Plan }) {
+  if (plan.state === "asking") return <p class="quiet">Asking what the router would do …</p>;
+  if (plan.state === "failed") return <p class="cause">No plan: {plan.why}</p>;
+  if (action.kind === "drain") return <MovesView plans={plan.plans} neuron={action.neuron} />;
+  return plan.plans.map((one) => <PlanView key={one.model} plan={one} />);
 }
 
 function NeuronChoice(props: {
@@ -76,11 +138,13 @@ function NeuronChoice(props: {
 }) {
   const { plans, neuron } = props;
   const cold = plans.flatMap(({ candidates }) =>
-    candidates.filter(({ state }) => state === "absent" || state === "failed"),
+    candidates.filter(
+      ({ state, fits }) => fits !== "never" && (state === "absent" || state === "failed"),
+    ),
   );
   return (
-    <label>
-      On{" "}
+    <label class="choice-of">
+      On
       <select
         onChange={(event) => {
           neuron.value = event.currentTarget.value || undefined;
@@ -97,84 +161,16 @@ function NeuronChoice(props: {
 
 function ForceChoice({ force }: { force: Signal<boolean> }) {
   return (
-    <label>
+    <label class="check">
       <input
         type="checkbox"
         onChange={(event) => {
           force.value = event.currentTarget.checked;
         }}
-      />{" "}
+      />
       also if it is pinned or its profile keeps it
     </label>
   );
-}
-
-function explain(action: Action): string {
-  switch (action.kind) {
-    case "load":
-      return "A request for this model would go as follows; what has to make room is named.";
-    case "unload":
-      return "Its requests end first, for at most 30 s. Without it requests would go as follows.";
-    case "pin":
-      return "It then stays in memory whatever else is asked for. Requests go as follows now.";
-    case "unpin":
-      return "It may then be evicted when memory is short. Requests go as follows now.";
-    case "drain":
-      return "What is in use there is loaded elsewhere first. Requests for it go as follows now.";
-    case "undrain":
-      return "It takes requests and loads again.";
-  }
-}
-
-function PlanView({ plan }: { plan: AdminPlanResponse }) {
-  const { choice, candidates, rejected = [] } = plan;
-  return (
-    <section aria-label={`Plan for ${plan.model}`}>
-      <h3>{plan.model}</h3>
-      <p>
-        {choice === undefined
-          ? plan.why
-          : `${choice.neuron}, ${choice.reason}, first token in ${formatSeconds(choice.seconds)}`}
-      </p>
-      <div class="scroll">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Neuron</th>
-              <th scope="col">State</th>
-              <th scope="col">First token</th>
-              <th scope="col">What it takes</th>
-            </tr>
-          </thead>
-          <tbody>
-            {candidates.map((candidate) => (
-              <tr key={candidate.neuron}>
-                <th scope="row">{candidate.neuron}</th>
-                <td>{candidate.state}</td>
-                <td>{formatOr(candidate.seconds, formatSeconds)}</td>
-                <td>{describeNeeds(candidate)}</td>
-              </tr>
-            ))}
-            {rejected.map(({ neuron, why }) => (
-              <tr key={`rejected ${neuron}`}>
-                <th scope="row">{neuron}</th>
-                <td colSpan={3}>{why}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-function describeNeeds({ why, evicts, fits }: AdminPlanResponse["candidates"][number]): string {
-  const parts = [
-    fits === "now" ? "fits" : "",
-    evicts !== undefined && evicts.length > 0 ? `evicts ${evicts.join(", ")}` : "",
-    why ?? "",
-  ];
-  return parts.filter((part) => part !== "").join("; ") || "–";
 }
 
 /** How the last action went. */
@@ -184,7 +180,7 @@ export function Notice() {
     <div role="status" class={told === undefined ? "notice hidden" : "notice"}>
       {told !== undefined && (
         <>
-          <span class={told.failed ? "cause" : undefined}>{told.text}</span>{" "}
+          <span class={told.failed ? "cause" : undefined}>{told.text}</span>
           <button
             type="button"
             onClick={() => {

@@ -1,12 +1,7 @@
 import { signal } from "@preact/signals";
 import type { AdminPlanResponse } from "../protocol/status.ts";
+import { type Action, listUsed } from "./describe-action.ts";
 import { store } from "./store.ts";
-
-/** What an operator can have done. */
-export type Action =
-  | { readonly kind: "load"; readonly model: string }
-  | { readonly kind: "unload" | "pin" | "unpin"; readonly model: string; readonly neuron: string }
-  | { readonly kind: "drain" | "undrain"; readonly neuron: string };
 
 /** What the operator may set before it is done. */
 export interface ActionChoices {
@@ -38,32 +33,33 @@ export function nameAction(action: Action): string {
       return `Load ${action.model}`;
     case "drain":
     case "undrain":
-      return `${action.kind === "drain" ? "Drain" : "Undrain"} ${action.neuron}`;
+      return `${nameKind(action)} ${action.neuron}`;
     default: {
-      const verb = { unload: "Unload", pin: "Pin", unpin: "Unpin" }[action.kind];
       const preposition = action.kind === "unload" ? "from" : "on";
-      return `${verb} ${action.model} ${preposition} ${action.neuron}`;
+      return `${nameKind(action)} ${action.model} ${preposition} ${action.neuron}`;
     }
   }
 }
 
-/** What the router would do now with the models that the action is about; changes nothing. */
-export async function planAction(
-  action: Action,
+/** The verb of an action. */
+export function nameKind({ kind }: Action): string {
+  return kind.charAt(0).toUpperCase() + kind.slice(1);
+}
+
+/** What the router would do now with the models; changes nothing. */
+export async function planModels(
+  models: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly AdminPlanResponse[]> {
-  const models = listModels(action);
   return await Promise.all(
     models.map((model) => post("/admin/plan", { model }, signal) as Promise<AdminPlanResponse>),
   );
 }
 
-function listModels(action: Action): readonly string[] {
-  if ("model" in action) return [action.model];
-  if (action.kind === "undrain") return [];
-  const devices = store.neurons.read(action.neuron)?.devices ?? [];
-  const models = new Set(devices.flatMap((device) => device.models.map(({ model }) => model)));
-  return [...models].slice(0, DRAIN_PLANS_MAX);
+/** The models that an action sends somewhere. Reads signals. */
+export function listPlanned(action: Action): readonly string[] {
+  if (action.kind === "load") return [action.model];
+  return action.kind === "drain" ? listUsed(action.neuron, store).slice(0, DRAIN_PLANS_MAX) : [];
 }
 
 /** Has the action done; what comes of it is told as a notice. */

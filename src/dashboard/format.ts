@@ -19,6 +19,16 @@ export function formatNumber(value: number): string {
   return value >= 1 ? String(Math.round(value * 10) / 10) : String(Math.round(value * 100) / 100);
 }
 
+/** A number of things, to the last one: 20,200. */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en");
+}
+
+/** A number of things with their name: 1 neuron, 2 neurons. */
+export function countThings(count: number, thing: string): string {
+  return `${formatCount(count)} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 /** A duration as people say it: 85 ms, 2.4 s, 3 min, 5 h, 2 d. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 1) return `${Math.round(Math.max(0, seconds) * 1_000)} ms`;
@@ -28,9 +38,20 @@ export function formatSeconds(seconds: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
+/** How long something has gone on, in whole seconds at least: a row that just came shows 0 s. */
+export function formatAge(seconds: number): string {
+  return seconds < 1 ? "0 s" : formatSeconds(Math.floor(seconds));
+}
+
 /** A share of one in whole percent. */
 export function formatShare(share: number): string {
   return `${Math.round(share * 100)} %`;
+}
+
+/** The time of day to the second, everywhere the same: 07:05:09. */
+export function formatTime(ms: number): string {
+  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+  return new Date(ms).toLocaleTimeString("en", { ...parts, hourCycle: "h23" });
 }
 
 /** A figure that may not have been measured. */

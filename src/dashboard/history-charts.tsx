@@ -1,77 +1,69 @@
-import { useEffect, useRef } from "preact/hooks";
-import uPlot from "uplot";
-import type { HistorySample } from "../protocol/feed.ts";
+import { type Chart, ChartView } from "./chart.tsx";
 import { formatBytes, formatNumber, formatSeconds, formatShare } from "./format.ts";
-import { store } from "./store.ts";
+import { SectionHead } from "./section-head.tsx";
 
-interface Line {
-  readonly name: string;
-  readonly field: keyof HistorySample;
-}
-
-interface Chart {
-  readonly title: string;
-  readonly lines: readonly Line[];
-  readonly format: (value: number) => string;
-}
+const COUNT_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+const BYTE_STEPS = [0, 1, 2, 3, 4, 5].flatMap((unit) =>
+  [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((step) => step * 1024 ** unit),
+);
 
 const CHARTS: readonly Chart[] = [
   {
     title: "Tokens per second",
     lines: [
-      { name: "answers", field: "completion_rate" },
-      { name: "prompts", field: "prompt_rate" },
+      { name: "answers", field: "completion_rate", color: "--line0" },
+      { name: "prompts", field: "prompt_rate", color: "--line1" },
     ],
     format: formatNumber,
   },
   {
     title: "Time to the first token",
     lines: [
-      { name: "median", field: "ttft_p50_seconds" },
-      { name: "95 %", field: "ttft_p95_seconds" },
+      { name: "median", field: "ttft_p50_seconds", color: "--line0" },
+      { name: "95 %", field: "ttft_p95_seconds", color: "--line1" },
     ],
     format: formatSeconds,
   },
   {
-    title: "Requests",
+    title: "Requests under way",
     lines: [
-      { name: "in flight", field: "in_flight" },
-      { name: "waiting for a load", field: "waiting" },
+      { name: "in flight", field: "in_flight", color: "--line0" },
+      { name: "waiting for a load", field: "waiting", color: "--line1" },
     ],
     format: formatNumber,
+    steps: COUNT_STEPS,
   },
   {
     title: "Requests per second",
     lines: [
-      { name: "all", field: "requests_rate" },
-      { name: "failed", field: "failed_rate" },
+      { name: "all", field: "requests_rate", color: "--line0" },
+      { name: "failed", field: "failed_rate", color: "--bad" },
     ],
     format: formatNumber,
   },
   {
     title: "Prompt tokens from caches",
-    lines: [{ name: "share", field: "cached_share" }],
+    lines: [{ name: "share", field: "cached_share", color: "--line0" }],
     format: formatShare,
+    steps: [0.25, 0.5],
+    top: 1,
   },
   {
     title: "Device memory",
     lines: [
-      { name: "used", field: "used_bytes" },
-      { name: "total", field: "total_bytes" },
+      { name: "used", field: "used_bytes", color: "--line0" },
+      { name: "total", field: "total_bytes", color: "--quiet" },
     ],
     format: formatBytes,
+    steps: BYTE_STEPS,
   },
 ];
-
-const HEIGHT = 160;
-/** Wide enough for "123 MiB". */
-const AXIS_WIDTH = 68;
 
 /** The last hour, as the gateway itself remembers it. */
 export function HistoryCharts() {
   return (
     <section id="history" aria-labelledby="history-title">
-      <h2 id="history-title">Last hour</h2>
+      <SectionHead id="history" title="Last hour" count="a reading each 5 s" />
       <div class="charts">
         {CHARTS.map((chart) => (
           <ChartView key={chart.title} chart={chart} />
@@ -79,95 +71,4 @@ export function HistoryCharts() {
       </div>
     </section>
   );
-}
-
-function ChartView({ chart }: { chart: Chart }) {
-  const element = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | undefined>(undefined);
-  const samples = store.history.readAll();
-  const last = samples.at(-1);
-  useEffect(() => {
-    const parent = element.current;
-    if (parent === null) return undefined;
-    const draw = () => {
-      plot.current?.destroy();
-      plot.current = new uPlot(toOptions(chart, parent), toData(chart, []), parent);
-      plot.current.setData(toData(chart, store.history.readAll()));
-    };
-    draw();
-    const resized = new ResizeObserver(() =>
-      plot.current?.setSize({ width: parent.clientWidth, height: HEIGHT }),
-    );
-    resized.observe(parent);
-    const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", draw);
-    return () => {
-      scheme.removeEventListener("change", draw);
-      resized.disconnect();
-      plot.current?.destroy();
-    };
-  }, []);
-  useEffect(() => {
-    plot.current?.setData(toData(chart, samples));
-  }, [last]);
-  return (
-    <figure>
-      <figcaption>
-        {chart.title}
-        {chart.lines.map(({ name, field }, index) => (
-          <span key={name} class={`key line${index}`}>
-            {name} {formatLast(last?.[field], chart.format)}
-          </span>
-        ))}
-      </figcaption>
-      <div ref={element} class="plot" role="img" aria-label={`${chart.title}, the last hour`} />
-    </figure>
-  );
-}
-
-function formatTime(seconds: number): string {
-  const parts = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
-  return new Date(seconds * 1_000).toLocaleTimeString(undefined, parts);
-}
-
-function formatLast(value: number | null | undefined, format: (value: number) => string): string {
-  return value === null || value === undefined ? "–" : format(value);
-}
-
-function toData(chart: Chart, samples: readonly HistorySample[]): uPlot.AlignedData {
-  return [
-    samples.map(({ at_ms }) => at_ms / 1_000),
-    ...chart.lines.map(({ field }) => samples.map((sample) => sample[field])),
-  ];
-}
-
-function toOptions(chart: Chart, parent: HTMLElement): uPlot.Options {
-  const colors = getComputedStyle(document.documentElement);
-  const color = (name: string) => colors.getPropertyValue(name).trim();
-  const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 } };
-  return {
-    width: parent.clientWidth,
-    height: HEIGHT,
-    legend: { show: false },
-    cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-    axes: [
-      { ...axis, values: (_plot, times) => times.map(formatTime) },
-      {
-        ...axis,
-        size: AXIS_WIDTH,
-        values: (_plot, values) => values.map((value) => chart.format(value)),
-      },
-    ],
-    series: [
-      {},
-      ...chart.lines.map(({ name }, index) => ({
-        label: name,
-        stroke: color(`--line${index}`),
-        width: 2,
-        spanGaps: false,
-        points: { show: false },
-      })),
-    ],
-  };
 }

@@ -1,15 +1,19 @@
 import { computed, signal } from "@preact/signals";
 import type { ModelView } from "../protocol/feed.ts";
-import type { ReplicaStatus } from "../protocol/status.ts";
 import { openAction } from "./action.ts";
+import { Badge } from "./badge.tsx";
 import { Disclosure } from "./disclosure.tsx";
-import { formatBytes, formatNumber, formatOr, formatShare } from "./format.ts";
+import { countThings, formatBytes, formatCount, formatNumber, formatShare } from "./format.ts";
+import { ReplicaTable } from "./replica-table.tsx";
+import { Search, SectionHead } from "./section-head.tsx";
 import { store } from "./store.ts";
 
 const filter = signal("");
 const showsAll = signal(false);
 /** More rows than anybody reads; the search finds the others. */
 const ROWS_MAX = 300;
+/** Neurons that are named in a row. */
+const PLACES_MAX = 3;
 const SEPARATOR = "\n";
 
 /** The models to list, as text: it stays the same while only what a row shows changes. */
@@ -27,68 +31,75 @@ const listed = computed(() => {
 /** Every model: those in memory, and on demand those on disks alone. */
 export function ModelList() {
   const ids = listed.value === "" ? [] : listed.value.split(SEPARATOR);
+  const count = store.models.keys.value.length;
   return (
     <section id="models" aria-labelledby="models-title">
-      <div class="bar">
-        <h2 id="models-title">Models</h2>
-        <input
-          type="search"
-          aria-label="Show models whose name holds"
-          placeholder="model"
-          value={filter.value}
-          onInput={(event) => {
-            filter.value = event.currentTarget.value;
-          }}
-        />
-        <label>
+      <SectionHead id="models" title="Models" count={countThings(count, "model")}>
+        <label class="check">
           <input
             type="checkbox"
             checked={showsAll.value}
             onChange={(event) => {
               showsAll.value = event.currentTarget.checked;
             }}
-          />{" "}
+          />
           also those not loaded
         </label>
-        <span class="quiet">{store.models.keys.value.length} models</span>
-      </div>
-      <ul class="rows">
-        {ids.slice(0, ROWS_MAX).map((id) => (
-          <ModelRow key={id} id={id} />
-        ))}
-      </ul>
-      {ids.length === 0 && <p class="quiet">No model to show.</p>}
+        <Search label="Find a model" filter={filter} />
+      </SectionHead>
+      {ids.length === 0 && <NoModels count={count} />}
+      {ids.length > 0 && (
+        <div class="panel">
+          <div class="model titles" aria-hidden="true">
+            <span>Model</span>
+            <span class="places">Where</span>
+            <span class="size">File</span>
+            <span class="rate">Speed</span>
+            <span class="load">Now</span>
+          </div>
+          <ul class="rows">
+            {ids.slice(0, ROWS_MAX).map((id) => (
+              <ModelRow key={id} id={id} />
+            ))}
+          </ul>
+        </div>
+      )}
       {ids.length > ROWS_MAX && (
-        <p class="quiet">And {ids.length - ROWS_MAX} more: search for a part of the name.</p>
+        <p class="quiet">
+          And {formatCount(ids.length - ROWS_MAX)} more: search for a part of the name.
+        </p>
       )}
     </section>
   );
 }
 
+function NoModels({ count }: { count: number }) {
+  if (filter.value !== "") return <p class="empty">No model's name holds “{filter.value}”.</p>;
+  if (count === 0) return <p class="empty">No neuron has a model.</p>;
+  return <p class="empty">No model is in memory; the first request for one loads it.</p>;
+}
+
 function ModelRow({ id }: { id: string }) {
   const model = store.models.read(id);
   if (model === undefined) return null;
-  const progress = loadProgress(model);
   return (
-    <li class="card">
+    <li>
       <Disclosure
         summary={
-          <>
-            <strong>{id}</strong>
-            <span class={`badge ${model.state}`}>{model.state}</span>
-            {model.pinned && <span class="badge">pinned</span>}
-            {progress !== undefined && (
-              <progress aria-label={`Load of ${id}`} max={1} value={progress}>
-                {formatShare(progress)}
-              </progress>
-            )}
-            {model.in_flight > 0 && <span class="count">{model.in_flight} in flight</span>}
-            {model.waiting > 0 && <span class="count">{model.waiting} waiting</span>}
-            <span class="quiet">
-              {model.replicas.map(({ neuron }) => neuron).join(", ") ||
-                `on ${model.holders} neurons`}
+          <span class="model">
+            <span class="title">
+              <strong>{id}</strong>
+              <Badge state={model.state} />
+              {model.pinned && <Badge state="pinned" />}
             </span>
-          </>
+            <LoadProgress id={id} model={model} />
+            <span class="quiet places">{namePlaces(model)}</span>
+            <span class="quiet size">{formatBytes(model.file_bytes)}</span>
+            <span class="figure rate">
+              <Rate model={model} />
+            </span>
+            <span class="figure load">{describeLoad(model)}</span>
+          </span>
         }
         details={() => <ModelDetails id={id} model={model} />}
       />
@@ -96,94 +107,66 @@ function ModelRow({ id }: { id: string }) {
   );
 }
 
-function loadProgress({ replicas }: ModelView): number | undefined {
-  const loading = replicas.filter(({ state }) => state === "loading");
-  if (loading.length === 0) return undefined;
-  return Math.max(...loading.map(({ progress }) => progress ?? 0));
+function LoadProgress({ id, model }: { id: string; model: ModelView }) {
+  const loading = model.replicas.filter(({ state }) => state === "loading");
+  if (loading.length === 0) return null;
+  const progress = Math.max(...loading.map((replica) => replica.progress ?? 0));
+  return (
+    <span class="progress">
+      <progress aria-label={`Load of ${id}`} max={1} value={progress} />
+      <span class="figure">{formatShare(progress)}</span>
+    </span>
+  );
+}
+
+/** Tokens per second that each of its answers gets, as the fastest neuron measured. */
+function Rate({ model }: { model: ModelView }) {
+  const rates = model.replicas.map((replica) => replica.decode_tokens_per_second ?? 0);
+  const rate = Math.max(0, ...rates);
+  if (rate === 0) return null;
+  return (
+    <>
+      {formatNumber(rate)} <span class="quiet">tok/s</span>
+    </>
+  );
+}
+
+function describeLoad({ in_flight, waiting, state }: ModelView): string {
+  const parts = [
+    ...(in_flight - waiting > 0 ? [`${in_flight - waiting} in flight`] : []),
+    ...(waiting > 0 ? [`${waiting} waiting`] : []),
+  ];
+  return parts.join(", ") || (state === "ready" ? "idle" : "");
+}
+
+function namePlaces({ replicas, holders }: ModelView): string {
+  // A neuron that is down is said to have it still, on its disk.
+  const loaded = replicas.filter(({ state }) => state !== "absent");
+  if (loaded.length === 0) return `on disk at ${countThings(holders, "neuron")}`;
+  const names = loaded.slice(0, PLACES_MAX).map(({ neuron }) => neuron);
+  const more = loaded.length - names.length;
+  return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
 }
 
 function ModelDetails({ id, model }: { id: string; model: ModelView }) {
   const facts = [
     model.quantization,
     formatBytes(model.file_bytes),
-    `context ${model.context}`,
+    `context ${formatCount(model.context)}`,
     `priority ${model.priority}`,
     ...model.aliases.map((alias) => `alias ${alias}`),
   ];
   return (
-    <>
+    <div class="details">
       <p class="quiet">{facts.filter((fact) => fact !== "").join(" · ")}</p>
       {model.replicas.length > 0 && <ReplicaTable id={id} model={model} />}
       {model.loadable && (
-        <button type="button" onClick={() => openAction({ kind: "load", model: id })}>
-          Load…
-        </button>
+        <div class="buttons">
+          <button type="button" onClick={() => openAction({ kind: "load", model: id })}>
+            Load…
+          </button>
+        </div>
       )}
-    </>
-  );
-}
-
-function ReplicaTable({ id, model }: { id: string; model: ModelView }) {
-  return (
-    <div class="scroll">
-      <table>
-        <caption>Where it is</caption>
-        <thead>
-          <tr>
-            {["Neuron", "State", "Memory", "Slots", "In flight", "Tokens/s", "Actions"].map(
-              (name) => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ),
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          {model.replicas.map((replica) => (
-            <ReplicaRow key={replica.neuron} id={id} replica={replica} canLoad={model.loadable} />
-          ))}
-        </tbody>
-      </table>
     </div>
-  );
-}
-
-function ReplicaRow(props: { id: string; replica: ReplicaStatus; canLoad: boolean }) {
-  const { id, replica, canLoad } = props;
-  const { neuron, bytes, state, pinned } = replica;
-  const target = { model: id, neuron };
-  return (
-    <tr>
-      <th scope="row">{neuron}</th>
-      <td title={replica.cause}>
-        {state}
-        {state === "loading" ? ` ${formatShare(replica.progress ?? 0)}` : ""}
-        {replica.cause === undefined ? "" : `: ${replica.cause}`}
-      </td>
-      <td>
-        {bytes === undefined ? "–" : formatBytes(bytes.weights + bytes.context + bytes.compute)}
-      </td>
-      <td>
-        {replica.slots_busy}/{replica.slots}
-      </td>
-      <td>{replica.in_flight}</td>
-      <td>{formatOr(replica.decode_tokens_per_second, formatNumber)}</td>
-      <td>
-        {canLoad && state === "ready" && (
-          <button
-            type="button"
-            onClick={() => openAction({ kind: pinned ? "unpin" : "pin", ...target })}
-          >
-            {pinned ? "Unpin…" : "Pin…"}
-          </button>
-        )}{" "}
-        {canLoad && (
-          <button type="button" onClick={() => openAction({ kind: "unload", ...target })}>
-            Unload…
-          </button>
-        )}
-      </td>
-    </tr>
   );
 }

@@ -1,14 +1,21 @@
 import { signal } from "@preact/signals";
 import type { TargetedSubmitEvent } from "preact";
 import { askModel, DIALECTS, type Dialect } from "./ask-model.ts";
-import { Disclosure } from "./disclosure.tsx";
 import { formatSeconds } from "./format.ts";
+import { SectionHead } from "./section-head.tsx";
 import { store } from "./store.ts";
 
 const TOKENS_DEFAULT = 256;
 const TOKENS_MAX = 32_768;
 /** A long answer keeps its end: the page must not grow with it. */
 const ANSWER_CHARACTERS_MAX = 200_000;
+
+/** The dialects by the names that their inventors gave them. */
+const DIALECT_NAMES: Readonly<Record<Dialect, string>> = {
+  chat: "OpenAI chat completions",
+  responses: "OpenAI responses",
+  messages: "Anthropic messages",
+};
 
 const dialect = signal<Dialect>("chat");
 const model = signal("");
@@ -17,13 +24,54 @@ const tokensMax = signal(TOKENS_DEFAULT);
 const answer = signal("");
 const told = signal("");
 const running = signal<AbortController | undefined>(undefined);
+/** Names to choose from are made when somebody is about to choose: there may be tens of thousands. */
+const isChoosing = signal(false);
 
 /** Asks a model in any of the dialects, as a client would. */
 export function Playground() {
   return (
     <section id="playground" aria-labelledby="playground-title">
-      <h2 id="playground-title">Playground</h2>
-      <Disclosure summary="Ask a model" details={() => <Form />} />
+      <SectionHead id="playground" title="Playground" count="asks as a client would" />
+      <form class="card playground" onSubmit={submit}>
+        <div class="question">
+          <Choices />
+          <label>
+            Prompt
+            <textarea
+              required
+              rows={5}
+              placeholder="Ask something"
+              value={prompt.value}
+              onInput={(event) => {
+                prompt.value = event.currentTarget.value;
+              }}
+            />
+          </label>
+          <div class="buttons">
+            <button type="submit" class="act" disabled={running.value !== undefined}>
+              Ask
+            </button>
+            <button
+              type="button"
+              disabled={running.value === undefined}
+              onClick={() => running.value?.abort()}
+            >
+              Stop
+            </button>
+          </div>
+        </div>
+        <div class="reply">
+          <span class="label" id="answer-title">
+            Answer
+          </span>
+          <output class="answer" aria-labelledby="answer-title">
+            {answer.value || <span class="quiet">The answer appears here, word by word.</span>}
+          </output>
+          <span role="status" class="quiet told">
+            {told.value}
+          </span>
+        </div>
+      </form>
     </section>
   );
 }
@@ -52,14 +100,14 @@ async function ask(): Promise<void> {
         onText: (text) => {
           if (first === "") {
             first = seconds();
-            told.value = `${route}; first text after ${first}`;
+            told.value = `${route} · first text after ${first}`;
           }
           answer.value = (answer.value + text).slice(-ANSWER_CHARACTERS_MAX);
         },
         signal: stop.signal,
       },
     );
-    told.value = `${route}; first text after ${first || "–"}, done after ${seconds()}`;
+    told.value = `${route} · first text after ${first || "–"} · done after ${seconds()}`;
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
     told.value = stop.signal.aborted ? `stopped after ${seconds()}` : `failed: ${why}`;
@@ -73,48 +121,11 @@ function submit(event: TargetedSubmitEvent<HTMLFormElement>): void {
   if (running.value === undefined) void ask();
 }
 
-function Form() {
-  return (
-    <form onSubmit={submit}>
-      <Choices />
-      <label>
-        Prompt
-        <textarea
-          required
-          rows={4}
-          value={prompt.value}
-          onInput={(event) => {
-            prompt.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      <div class="buttons">
-        <button type="submit" class="act" disabled={running.value !== undefined}>
-          Ask
-        </button>
-        <button
-          type="button"
-          disabled={running.value === undefined}
-          onClick={() => running.value?.abort()}
-        >
-          Stop
-        </button>
-        <span role="status" class="quiet">
-          {told.value}
-        </span>
-      </div>
-      <output class="answer" aria-label="Answer">
-        {answer.value}
-      </output>
-    </form>
-  );
-}
-
 function Choices() {
   return (
-    <div class="bar">
+    <div class="choices">
       <label>
-        Dialect{" "}
+        Dialect
         <select
           value={dialect.value}
           onChange={(event) => {
@@ -122,28 +133,30 @@ function Choices() {
           }}
         >
           {DIALECTS.map((name) => (
-            <option key={name}>{name}</option>
+            <option key={name} value={name}>
+              {DIALECT_NAMES[name]}
+            </option>
           ))}
         </select>
       </label>
       <label>
-        Model{" "}
+        Model
         <input
           required
           list="model-names"
+          placeholder="its id or an alias"
           value={model.value}
+          onFocus={() => {
+            isChoosing.value = true;
+          }}
           onInput={(event) => {
             model.value = event.currentTarget.value;
           }}
         />
       </label>
-      <datalist id="model-names">
-        {store.models.keys.value.map((id) => (
-          <option key={id} value={id} />
-        ))}
-      </datalist>
+      <ModelNames />
       <label>
-        Tokens at most{" "}
+        Tokens at most
         <input
           type="number"
           min={1}
@@ -155,5 +168,13 @@ function Choices() {
         />
       </label>
     </div>
+  );
+}
+
+function ModelNames() {
+  return (
+    <datalist id="model-names">
+      {isChoosing.value && store.models.keys.value.map((id) => <option key={id} value={id} />)}
+    </datalist>
   );
 }

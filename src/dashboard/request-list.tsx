@@ -1,23 +1,35 @@
-import { formatOr, formatSeconds } from "./format.ts";
+import { countThings, formatAge, formatCount, formatOr, formatSeconds } from "./format.ts";
+import { SectionHead } from "./section-head.tsx";
 import { now, store } from "./store.ts";
 
-const COLUMNS = ["Model", "Endpoint", "Neuron", "Why there", "Now", "For", "First byte", "Tokens"];
+const COLUMNS: readonly (readonly [name: string, isNumber: boolean])[] = [
+  ["Model", false],
+  ["Endpoint", false],
+  ["Neuron", false],
+  ["Why there", false],
+  ["Now", false],
+  ["For", true],
+  ["First byte", true],
+  ["Tokens", true],
+];
 
 /** What is being asked now. */
 export function RequestList() {
   const numbers = store.requests.keys.value;
   const unlisted = store.gateway.read("gateway")?.requests_unlisted ?? 0;
+  const count = numbers.length + unlisted;
   return (
     <section id="requests" aria-labelledby="requests-title">
-      <h2 id="requests-title">Requests</h2>
-      {numbers.length === 0 && <p class="quiet">Nothing is asked now.</p>}
+      <SectionHead id="requests" title="Requests" count={`${formatCount(count)} under way`} />
+      {numbers.length === 0 && <p class="empty">Nobody asks anything at the moment.</p>}
       {numbers.length > 0 && (
-        <div class="scroll">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard has to be able to scroll it.
+        <section class="panel scroll" tabIndex={0} aria-label="Requests under way">
           <table>
             <thead>
               <tr>
-                {COLUMNS.map((name) => (
-                  <th key={name} scope="col">
+                {COLUMNS.map(([name, isNumber]) => (
+                  <th key={name} scope="col" class={isNumber ? "number" : undefined}>
                     {name}
                   </th>
                 ))}
@@ -29,9 +41,9 @@ export function RequestList() {
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
-      {unlisted > 0 && <p class="quiet">And {unlisted} more.</p>}
+      {unlisted > 0 && <p class="quiet">And {countThings(unlisted, "request")} more.</p>}
     </section>
   );
 }
@@ -42,22 +54,22 @@ function RequestRow({ number }: { number: string }) {
   return (
     <tr>
       <th scope="row">{request.model}</th>
-      <td>{request.endpoint}</td>
+      <td class="quiet">{request.endpoint}</td>
       <td>{request.neuron ?? "–"}</td>
       <td>{request.reason ?? "–"}</td>
       <td>
         {request.phase}
         {request.stream ? "" : ", whole"}
       </td>
-      <td>
+      <td class="number">
         <Age sinceMs={request.started_ms} />
       </td>
-      <td>{formatOr(request.ttft_seconds, formatSeconds)}</td>
-      <td>{request.tokens}</td>
+      <td class="number">{formatOr(request.ttft_seconds, formatSeconds)}</td>
+      <td class="number">{formatCount(request.tokens)}</td>
     </tr>
   );
 }
 
 function Age({ sinceMs }: { sinceMs: number }) {
-  return <>{formatSeconds(Math.max(1, Math.round((now.value - sinceMs) / 1_000)))}</>;
+  return <>{formatAge((now.value - sinceMs) / 1_000)}</>;
 }

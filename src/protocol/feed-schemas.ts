@@ -23,6 +23,15 @@ const Gateway = t.Object({
   waiting: t.Number(),
   loads: t.Number(),
   requests_unlisted: t.Number(),
+  totals: t.Object({
+    requests: t.Number(),
+    failed: t.Number(),
+    prompt_tokens: t.Number(),
+    cached_prompt_tokens: t.Number(),
+    completion_tokens: t.Number(),
+    cold_starts: t.Number(),
+    evictions: t.Number(),
+  }),
 });
 
 const Device = t.Object({

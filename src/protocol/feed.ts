@@ -20,6 +20,18 @@ export interface GatewayView {
   readonly loads: number;
   /** Requests that run and are not listed one by one. */
   readonly requests_unlisted: number;
+  readonly totals: TotalsView;
+}
+
+/** Counters since the gateway's start, as /metrics tells them, read with the last sample of the history. */
+export interface TotalsView {
+  readonly requests: number;
+  readonly failed: number;
+  readonly prompt_tokens: number;
+  readonly cached_prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly cold_starts: number;
+  readonly evictions: number;
 }
 
 /** What one model has of a device, in bytes: planned until it is loaded, then measured. */

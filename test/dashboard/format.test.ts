@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { formatBytes, formatNumber, formatOr, formatSeconds } from "../../src/dashboard/format.ts";
+import {
+  countThings,
+  formatAge,
+  formatBytes,
+  formatNumber,
+  formatOr,
+  formatSeconds,
+  formatTime,
+} from "../../src/dashboard/format.ts";
 
 describe("the dashboard's figures", () => {
   test("are bytes in the largest unit that fits", () => {
@@ -29,5 +37,16 @@ describe("the dashboard's figures", () => {
     ]);
     expect(formatOr(null, formatNumber)).toBe("–");
     expect(formatOr(0, formatNumber)).toBe("0");
+  });
+
+  test("are ages in whole seconds, and times of day with two digits each", () => {
+    expect([0.4, 1.9, 61, 7_300].map(formatAge)).toEqual(["0 s", "1 s", "61 s", "2 h"]);
+    expect(formatTime(new Date(2026, 0, 2, 7, 5, 9).getTime())).toBe("07:05:09");
+  });
+
+  test("count things by their name", () => {
+    expect([0, 1, 20_200].map((count) => countThings(count, "model"))).toEqual([
+      ...["0 models", "1 model", "20,200 models"],
+    ]);
   });
 });

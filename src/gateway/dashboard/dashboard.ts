@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { describeError, isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
-import { readTotals } from "../../metrics/read-totals.ts";
+import { type GatewayTotals, readTotals } from "../../metrics/read-totals.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { measureFleet } from "../fleet/status.ts";
 import type { Reply } from "../listener/reply.ts";
@@ -33,6 +33,7 @@ export class Dashboard {
   readonly #feed: Feed;
   readonly #stream: EventStream;
   readonly #startedMs: number;
+  #totals: GatewayTotals | undefined;
   readonly #stopped = new AbortController();
 
   constructor(options: DashboardOptions) {
@@ -72,6 +73,7 @@ export class Dashboard {
   async #sample(): Promise<void> {
     const { clock, metrics, live, fleet } = this.#options;
     const totals = await readTotals(metrics.registry);
+    this.#totals = totals;
     let runningTokens = 0;
     for (const [request] of live.all) runningTokens += request.describe().tokens;
     this.#history.note({
@@ -93,7 +95,7 @@ export class Dashboard {
   #readState() {
     const { fleet, live, operations, clock, events } = this.#options;
     const current = describeFeed({
-      ...{ fleet, live, models: this.#models, startedMs: this.#startedMs },
+      ...{ fleet, live, models: this.#models, startedMs: this.#startedMs, totals: this.#totals },
       status: operations.status({ loadedOnly: true }),
       nowMs: clock.nowMs(),
       monotonicMs: clock.monotonicMs(),

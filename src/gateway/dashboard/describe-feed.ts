@@ -1,5 +1,12 @@
 import { VERSION } from "../../base/version.ts";
-import type { DeviceShare, FeedState, NeuronView, RequestView } from "../../protocol/feed.ts";
+import type { GatewayTotals } from "../../metrics/read-totals.ts";
+import type {
+  DeviceShare,
+  FeedState,
+  NeuronView,
+  RequestView,
+  TotalsView,
+} from "../../protocol/feed.ts";
 import type { Model } from "../../protocol/models.ts";
 import type { NeuronStatus, Status } from "../../protocol/status.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -15,6 +22,8 @@ export interface FeedSources {
   readonly models: ModelViews;
   readonly live: LiveRequests;
   readonly startedMs: number;
+  /** As of the last sample; undefined before the first. */
+  readonly totals: GatewayTotals | undefined;
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -40,12 +49,25 @@ export function describeFeed(sources: FeedSources): CurrentState {
     waiting: status.waiting,
     loads: status.loads,
     requests_unlisted: Math.max(0, live.count - REQUESTS_LISTED_MAX),
+    totals: describeTotals(sources.totals),
   };
   return {
     gateway: new Map([["gateway", gateway]]),
     neurons: new Map(neurons),
     models: models.look(fleet, nowMs),
     requests: listRequests(sources),
+  };
+}
+
+function describeTotals(totals: GatewayTotals | undefined): TotalsView {
+  return {
+    requests: totals?.requests ?? 0,
+    failed: totals?.failed ?? 0,
+    prompt_tokens: totals?.promptTokens ?? 0,
+    cached_prompt_tokens: totals?.cachedTokens ?? 0,
+    completion_tokens: totals?.completionTokens ?? 0,
+    cold_starts: totals?.coldStarts ?? 0,
+    evictions: totals?.evictions ?? 0,
   };
 }
 
