@@ -5,6 +5,7 @@ import { runStaticChecks, runUnitTests } from "./check.ts";
 import { getGemma } from "./get-gemma.ts";
 import { getModel } from "./get-model.ts";
 import { makeTinyModel } from "./make-tiny-model.ts";
+import { ensureBrowser } from "./testing/ensure-browser.ts";
 import { ensureClients } from "./testing/ensure-clients.ts";
 import { ensurePip } from "./testing/ensure-pip.ts";
 import { ensurePromtool } from "./testing/ensure-promtool.ts";
@@ -37,6 +38,7 @@ async function runEverything(only: readonly string[]): Promise<boolean> {
   if (wants("e2e")) {
     steps.push(await runWork("package tools", () => ensureRpm({ withChecks: true })));
     steps.push(await runWork("promtool", ensurePromtool));
+    steps.push(await runWork("browser", ensureBrowser));
   }
   const env = { CI: "1", CORTEX_TEST_MODELS: MODELS_DIR };
   for (const name of ["native", "e2e"] as const) {
