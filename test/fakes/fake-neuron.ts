@@ -56,6 +56,7 @@ export class FakeNeuron {
   /** Of its own, as that of every daemon. */
   instance = `fake-${crypto.randomUUID()}`;
   totalBytes = 10 * GIB;
+  deviceName = "fake";
   /** Memory that is neither free nor any model's. */
   lostBytes = 0;
   state: Health["state"] = "ok";
@@ -276,7 +277,7 @@ export class FakeNeuron {
     return {
       index: 0,
       kind: "fake",
-      name: "fake",
+      name: this.deviceName,
       compute_capability: null,
       memory_total_bytes: this.totalBytes,
       memory_free_bytes: this.freeBytes,
