@@ -1,5 +1,6 @@
 import { ByteSpan, joinSpans } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
+import { MODEL_CHARACTERS_MAX } from "../../protocol/openai/request-schema.ts";
 import { BODY_PARTS, type BodyParts, NULL_BYTE } from "../prefix/body-parts.ts";
 import { TopLevelMembers } from "./top-level-members.ts";
 
@@ -14,8 +15,6 @@ export interface RoutingFields {
 }
 
 const BYTES_PER_TOKEN = 4;
-/** As in the protocol's schemas. */
-const MODEL_CHARACTERS_MAX = 256;
 
 /** Reads the routing fields, or throws `invalid_request` in words that name the field. */
 export function readRoutingFields(body: ByteSpan): RoutingFields {
