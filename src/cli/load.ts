@@ -12,7 +12,7 @@ export const loadCommand = defineCliCommand({
   summary: "Load a model and wait until it is ready",
   details: [
     "Models load by themselves with their first request; this does it beforehand, and shows how far it is\n" +
-      "on a terminal. --dry-run reckons with the context and the slots of the profile.",
+      "on a terminal.",
   ],
   args: {
     model: { type: "positional", required: true, description: "its id or an alias" },
@@ -28,7 +28,7 @@ export const loadCommand = defineCliCommand({
   run: async (args) => {
     const context = readWhole(args.context, "--context");
     const slots = readWhole(args.slots, "--slots");
-    if (args["dry-run"] === true) return await planLoad(args);
+    if (args["dry-run"] === true) return await planLoad(args, { context, slots });
     const body = {
       model: args.model,
       ...(args.neuron === undefined ? {} : { neuron: args.neuron }),
@@ -56,8 +56,13 @@ export const loadCommand = defineCliCommand({
 async function planLoad(
   args: Parameters<typeof openClient>[0] &
     PrintFlags & { readonly model: string; readonly neuron?: string | undefined },
+  { context, slots }: { readonly context: number | undefined; readonly slots: number | undefined },
 ): Promise<number> {
-  const body = { model: args.model };
+  const body = {
+    model: args.model,
+    ...(context === undefined ? {} : { context }),
+    ...(slots === undefined ? {} : { slots }),
+  };
   const plan = await openClient(args).post("/admin/plan", body, AdminPlanResponseSchema);
   const neuron = args.neuron ?? plan.choice?.neuron;
   const candidate = plan.candidates.find((one) => one.neuron === neuron);

@@ -1,5 +1,11 @@
 import { formatBytes } from "../base/units.ts";
-import { AdminUnloadResponseSchema, StatusSchema } from "../protocol/status.ts";
+import {
+  AdminUnloadResponseSchema,
+  type ModelStatus,
+  type ReplicaStatus,
+  type Status,
+  StatusSchema,
+} from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { dryRunFlag, getModel, printDryRun } from "./client/dry-run.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
@@ -59,14 +65,15 @@ async function planUnload(
       readonly force?: boolean | undefined;
     },
 ): Promise<number> {
-  const model = getModel(await openClient(args).get("/admin/status", StatusSchema), args.model);
+  const status = await openClient(args).get("/admin/status", StatusSchema);
+  const model = getModel(status, args.model);
   const held = model.replicas.filter(
     ({ neuron, state }) =>
       state !== "absent" && (args.neuron === undefined || neuron === args.neuron),
   );
-  const pin = args.force === true ? undefined : held.find(({ pinned }) => pinned);
-  if (pin !== undefined) {
-    const why = `${model.id} is pinned on ${pin.neuron}; --force unloads it all the same`;
+  const stay = args.force === true ? undefined : whyItStays(status, model, held);
+  if (stay !== undefined) {
+    const why = `${model.id} ${stay}; --force unloads it all the same`;
     printDryRun("unload", args, { changes: [], why });
     return EXIT.failed;
   }
@@ -76,4 +83,25 @@ async function planUnload(
   }));
   printDryRun("unload", args, { changes });
   return EXIT.ok;
+}
+
+/** What the gateway would refuse: what is pinned, and what a profile keeps loaded and would load again at once. */
+function whyItStays(
+  status: Status,
+  { replicas, replicas_min = 0 }: ModelStatus,
+  held: readonly ReplicaStatus[],
+): string | undefined {
+  const isLoaded = ({ state }: ReplicaStatus) => state === "ready" || state === "loading";
+  const leaving = held.filter(isLoaded);
+  const pin = leaving.find(({ pinned }) => pinned);
+  if (pin !== undefined) return `is pinned on ${pin.neuron}`;
+  const takesLoads = (name: string) =>
+    status.neurons.some(
+      (neuron) => neuron.name === name && (neuron.state === "up" || neuron.state === "degraded"),
+    );
+  const left = replicas.filter(
+    (one) => isLoaded(one) && !leaving.includes(one) && takesLoads(one.neuron),
+  );
+  if (leaving.length === 0 || left.length >= replicas_min) return undefined;
+  return `is kept on ${replicas_min} neurons by its profile`;
 }

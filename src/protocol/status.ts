@@ -36,6 +36,8 @@ export const ModelStatusSchema = t.Object({
   state: ModelStateSchema,
   priority: t.Integer(),
   pinned: t.Boolean(),
+  /** On how many neurons its profile keeps it loaded, where it does. */
+  replicas_min: t.Optional(t.Integer()),
   in_flight: t.Integer(),
   waiting: t.Integer(),
   capabilities: t.Array(t.String()),
@@ -141,6 +143,9 @@ export const AdminPlanRequestSchema = t.Object({
   model,
   /** What the router should reckon with; 1000 when absent. */
   prompt_tokens: t.Optional(t.Integer({ minimum: 0, maximum: 16_777_216 })),
+  /** With which a load would be asked for; as its profile says when absent. */
+  context: t.Optional(t.Integer({ minimum: 16, maximum: 16_777_216 })),
+  slots: t.Optional(t.Integer({ minimum: 1, maximum: 256 })),
 });
 export type AdminPlanRequest = Static<typeof AdminPlanRequestSchema>;
 

@@ -213,6 +213,29 @@ describe("--dry-run", () => {
     expect(changed()).toEqual([]);
   });
 
+  test("of a load asks with the context and the slots that it is given", async () => {
+    await run("load", "other", "--context", "4096", "--slots", "2");
+    const [plan] = server.asked.filter(({ path }) => path === "/admin/plan");
+    expect(plan?.body).toEqual({ model: "other", context: 4096, slots: 2 });
+  });
+
+  test("of an unload respects what a profile keeps", async () => {
+    const status = sampleStatus();
+    const [first, ...rest] = status.models;
+    const replicas = (first?.replicas ?? []).map((one) => ({ ...one, pinned: false }));
+    const kept = { ...(first as (typeof status.models)[number]), replicas, replicas_min: 1 };
+    server.answer("/admin/status", { ...status, models: [kept, ...rest] });
+    const { code, stdout } = await run("unload", "small");
+    expect(code).toBe(1);
+    expect(stdout).toContain("smollm2 is kept on 1 neurons by its profile; --force");
+    const other = { ...replicas[0], neuron: "box2" };
+    const two = [...status.neurons, { ...status.neurons[0], name: "box2" }];
+    const models = [{ ...kept, replicas: [...replicas, other] }, ...rest];
+    server.answer("/admin/status", { ...status, neurons: two, models });
+    expect((await run("unload", "small", "--neuron", "box")).code).toBe(0);
+    expect(changed()).toEqual([]);
+  });
+
   test("of a drain counts what runs, and refuses a neuron that is not there", async () => {
     expect((await run("drain", "box")).stdout).toBe(
       "Would drain box (2 in flight)\nWould drain smollm2 on box (2 in flight)\n",

@@ -101,6 +101,7 @@ export function describeModel(
     state: BEST_FIRST[rank] ?? "absent",
     priority: entry.priority,
     pinned: entry.pinned || replicas.some((replica) => replica.pinned),
+    ...(entry.replicasMin > 0 ? { replicas_min: entry.replicasMin } : {}),
     in_flight: replicas.reduce((sum, replica) => sum + replica.in_flight, 0),
     waiting: replicas.reduce((sum, replica) => sum + replica.waiting, 0),
     capabilities: report?.capabilities ?? [],

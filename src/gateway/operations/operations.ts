@@ -141,7 +141,13 @@ export class Operations {
     const entry = this.#find(request.model);
     const promptTokens = request.prompt_tokens ?? PROMPT_TOKENS_DEFAULT;
     const { holder } = loads;
-    return await planRoute({ fleet, apis, clock, strategy, holder, entry, promptTokens, signal });
+    const { context, slots } = request;
+    const settings = {
+      ...(context === undefined ? {} : { context }),
+      ...(slots === undefined ? {} : { slots }),
+    };
+    const plan = { fleet, apis, clock, strategy, holder, entry, promptTokens, settings };
+    return await planRoute({ ...plan, signal });
   }
 
   #find(name: string): CatalogueEntry {

@@ -5,7 +5,7 @@ import type { EvictionStrategy } from "../evictor/eviction-order.ts";
 import { planEviction } from "../evictor/evictor.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import { toLoadRequest } from "../loads/load-request.ts";
+import { type LoadSettings, toLoadRequest } from "../loads/load-request.ts";
 import { toLoadedModels, toNeeds } from "../loads/residents.ts";
 import { fastestDecode, type Prediction, predictCold, predictWarm } from "../router/predict.ts";
 import { chooseRoute, type RouteChoice } from "../router/router.ts";
@@ -20,6 +20,8 @@ export interface RoutePlanOptions {
   readonly holder: string;
   readonly entry: CatalogueEntry;
   readonly promptTokens: number;
+  /** What a load would be asked for beyond the profile. */
+  readonly settings: LoadSettings;
   readonly signal: AbortSignal;
 }
 
@@ -113,7 +115,7 @@ async function planRoom(options: RoutePlanOptions, neuron: string): Promise<Part
   try {
     const plan = await apis
       .get(neuron)
-      ?.plan(toLoadRequest(entry), { timeoutMs: PLAN_TIMEOUT_MS, signal });
+      ?.plan(toLoadRequest(entry, options.settings), { timeoutMs: PLAN_TIMEOUT_MS, signal });
     if (plan === undefined) return {};
     const known = { fits: plan.fits, needs: plan.devices };
     if (plan.fits === "now") return { ...known, evicts: [] };
