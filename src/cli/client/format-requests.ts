@@ -73,7 +73,7 @@ function describeOutcome(request: RequestExplanation): string {
     outcome === "running"
       ? `Runs for ${seconds(request.seconds)} s`
       : `${outcome} (${request.status}) after ${seconds(request.seconds)} s`,
-    `${age} ago`,
+    age === "now" ? "just now" : `${age} ago`,
     ...(ttft_seconds === undefined ? [] : [`first token after ${seconds(ttft_seconds)} s`]),
     ...(request.completion_tokens === undefined
       ? []
