@@ -65,6 +65,14 @@ export const loadOptions = {
   ),
   draft_tokens_max: upTo(64, { from: 1, description: "Most tokens of a draft" }),
   ngram: oneOf(NGRAM_TYPES, "Drafts from the text so far, without a draft model"),
+  weight: t.Optional(
+    t.Number({
+      description:
+        "Share of its device beside other models that have work: 2 gets twice the time of 1, which is the default",
+      minimum: 0.01,
+      maximum: 100,
+    }),
+  ),
 };
 
 const LoadOptionsSchema = t.Object(loadOptions);

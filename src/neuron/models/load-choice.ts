@@ -74,10 +74,10 @@ export function limitContext(model: Model, context: number): number {
   return context === 0 ? train : train === 0 ? context : Math.min(context, train);
 }
 
-/** What tells two loads of one model apart, beside context and slots. */
+/** What tells two loads of one model apart, beside context and slots; its weight changes neither bytes nor answers. */
 export function optionsKey({ options, adapters, draft, use }: LoadChoice): string {
   const named = adapters.map(({ path, scale }) => `${path}*${scale}`);
-  return JSON.stringify([options, named, draft?.entry.digest, use]);
+  return JSON.stringify([{ ...options, weight: undefined }, named, draft?.entry.digest, use]);
 }
 
 function pickOptions(from: LoadOptions): LoadOptions {

@@ -1,12 +1,39 @@
 import { CortexError } from "../../base/errors.ts";
+import { type LoadOptions, loadOptions } from "../../base/load-options.ts";
 import type { LoadRequest } from "../../protocol/models.ts";
+import type { LoadChoice } from "./load-choice.ts";
 import type { Model } from "./model.ts";
 
+/** What a load asks for, and what that comes to with the model's table and the defaults. */
+export interface AskedShape {
+  readonly request: LoadRequest;
+  readonly choice: LoadChoice;
+}
+
+/** What an option is for the engine where nobody names it; whoever names the same asks for nothing else. */
+const ENGINE_DEFAULTS: LoadOptions = {
+  ...{ cache_type_k: "f16", cache_type_v: "f16", flash_attention: "auto", split_mode: "layer" },
+  ...{ gpu_layers: -1, batch: 2048, ubatch: 512, weight: 1 },
+};
+
 /** A ready model is left as it is. @throws CortexError conflict when a load wants it in another shape */
-export function checkSameShape(model: Model, request: LoadRequest): void {
+export function checkSameShape(model: Model, asked: AskedShape): void {
   const { loaded, placement } = model;
+  const { request, choice } = asked;
+  const figures = {
+    ...{ context: loaded?.context, slots: loaded?.slots },
+    devices: placement?.loop.devices,
+  };
+  const other = placement === undefined ? undefined : findOtherOption(asked, placement.choice);
+  if (other !== undefined) {
+    throw new CortexError(
+      "conflict",
+      `Model '${model.id}' is loaded with ${other.param} ${other.there}, not ${other.wanted}; unload it first`,
+      { param: other.param, figures },
+    );
+  }
   const differs =
-    (request.context !== undefined && request.context !== placement?.context) ||
+    (request.context !== undefined && choice.context !== placement?.context) ||
     (request.slots !== undefined && request.slots !== loaded?.slots) ||
     (request.device_set !== undefined && request.device_set !== placement?.loop.name) ||
     (request.devices !== undefined &&
@@ -15,27 +42,59 @@ export function checkSameShape(model: Model, request: LoadRequest): void {
   throw new CortexError(
     "conflict",
     `Model '${model.id}' is loaded with context ${loaded?.context} and ${loaded?.slots} slots; unload it first`,
-    {
-      figures: { context: loaded?.context, slots: loaded?.slots, devices: placement?.loop.devices },
-    },
+    { figures },
   );
 }
 
 /**
- * A load that runs is joined. @throws CortexError conflict when both say how they want the model, and not the same;
- * what one of them leaves open is no difference.
+ * A load that runs is joined. @throws CortexError conflict when both name a context, slots or devices and not the same,
+ * or when an option that the second one names is another one in the first
  */
-export function checkSameRequest(model: Model, joining: LoadRequest, running: LoadRequest): void {
+export function checkSameRequest(model: Model, joining: AskedShape, running: AskedShape): void {
+  const [wanted, there] = [joining.request, running.request];
   const differs = (["context", "slots", "device_set", "devices"] as const).find(
     (field) =>
-      joining[field] !== undefined &&
-      running[field] !== undefined &&
-      String(joining[field]) !== String(running[field]),
+      wanted[field] !== undefined &&
+      there[field] !== undefined &&
+      String(wanted[field]) !== String(there[field]),
   );
-  if (differs === undefined) return;
+  const other =
+    differs === undefined
+      ? findOtherOption(joining, running.choice)
+      : { param: differs, wanted: String(wanted[differs]), there: String(there[differs]) };
+  if (other === undefined) return;
   throw new CortexError(
     "conflict",
-    `Model '${model.id}' is being loaded with ${differs} ${running[differs]}, not ${joining[differs]}`,
-    { param: differs, retryAfterSeconds: 1 },
+    `Model '${model.id}' is being loaded with ${other.param} ${other.there}, not ${other.wanted}`,
+    { param: other.param, retryAfterSeconds: 1 },
   );
+}
+
+/** The first option that a request names and a load has otherwise; what it leaves open is no difference. */
+function findOtherOption(
+  { request, choice }: AskedShape,
+  has: LoadChoice,
+): { readonly param: string; readonly wanted: string; readonly there: string } | undefined {
+  const named = (Object.keys(loadOptions) as (keyof LoadOptions)[]).filter(
+    (name) => request[name] !== undefined,
+  );
+  for (const param of named) {
+    const [wanted, there] = [optionOf(choice, param), optionOf(has, param)];
+    if (wanted !== there) return { param, wanted, there };
+  }
+  if (request.adapters === undefined) return undefined;
+  const [wanted, there] = [adaptersOf(choice), adaptersOf(has)];
+  return wanted === there ? undefined : { param: "adapters", wanted, there };
+}
+
+function optionOf({ options, use, draft }: LoadChoice, name: keyof LoadOptions): string {
+  if (name === "use") return use;
+  if (name === "draft") return draft?.id ?? "none";
+  const value = options[name] ?? ENGINE_DEFAULTS[name];
+  return value === undefined ? "left out" : String(value);
+}
+
+function adaptersOf({ adapters }: LoadChoice): string {
+  const texts = adapters.map(({ name, scale }) => `${name}*${scale}`);
+  return texts.length === 0 ? "none" : texts.toSorted().join(", ");
 }

@@ -107,6 +107,16 @@ export class ModelLoader {
     };
   }
 
+  /** A request with what it comes to. @throws CortexError for what cannot go together */
+  ask<Request extends PlanRequest>(model: Model, request: Request) {
+    const choice = chooseLoad(model, request, {
+      config: this.#config,
+      find: (name) => this.#models.find(name),
+      require: (name) => this.#models.require(name),
+    });
+    return { request, choice };
+  }
+
   /** The best place for a model as things are: one that fits now, else the least bad one. */
   async plan(model: Model, request: PlanRequest): Promise<PlanResponse> {
     const { plan, wanted, estimate } = await this.#place(model, request);
@@ -215,11 +225,7 @@ export class ModelLoader {
         `Cannot load model '${model.id}': ${model.entry.problem}`,
       );
     }
-    const choice = chooseLoad(model, request, {
-      config: this.#config,
-      find: (name) => this.#models.find(name),
-      require: (name) => this.#models.require(name),
-    });
+    const { choice } = this.ask(model, request);
     const shape = { context: choice.context, slots: choice.slots, gpuLayers: undefined };
     const placed: PlacedPlan[] = [];
     let problem = new CortexError("unavailable", "No device of this neuron takes new models");
@@ -397,6 +403,7 @@ function placementOf({
     context: shape.context,
     slots: shape.slots,
     planned: estimate,
+    choice,
     options: optionsKey(choice),
     gpuLayers: shape.gpuLayers,
     speculation: choice.draft?.id ?? choice.options.ngram,

@@ -4,6 +4,7 @@ import type { ModelLease } from "../../protocol/leases.ts";
 import type { ModelState, Model as ModelView } from "../../protocol/models.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { CatalogueEntry } from "./catalogue-entry.ts";
+import type { LoadChoice } from "./load-choice.ts";
 import type { Estimate } from "./plan.ts";
 
 /** Which state may follow which; anything else is a bug. */
@@ -23,6 +24,8 @@ export interface Placement {
   readonly slots: number;
   /** What it was planned to take; real compute buffers are often smaller. */
   readonly planned: Estimate;
+  /** What was asked for, with all that it came to. */
+  readonly choice: LoadChoice;
   /** What tells its cache from that of the same model loaded otherwise. */
   readonly options: string;
   /** Most that prompts which no slot holds may take of the host's memory, and which device that is. */

@@ -52,6 +52,7 @@ export function nativeLoadJob(
     pooling: options.pooling,
     embedding: use === "embed" ? true : undefined,
     reranking: use === "rerank" ? true : undefined,
+    weight: options.weight,
     mmproj: entry.mmproj,
     draft: draftOf(choice),
     ngram: ngramOf(choice),

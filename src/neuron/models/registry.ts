@@ -202,13 +202,14 @@ export class ModelRegistry {
         retryAfterSeconds: 1,
       });
     }
+    const asked = this.#loader.ask(model, request);
     const running = this.#loads.get(model);
     if (running !== undefined) {
-      checkSameRequest(model, request, running.request);
+      checkSameRequest(model, asked, this.#loader.ask(model, running.request));
       return { model, admitted: running.admitted, done: running.done };
     }
     if (model.state === "ready") {
-      checkSameShape(model, request);
+      checkSameShape(model, asked);
       if (request.pinned !== undefined) this.#setPinned(model, request.pinned);
       return { model, admitted: Promise.resolve(), done: Promise.resolve() };
     }

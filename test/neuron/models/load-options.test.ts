@@ -19,12 +19,53 @@ describe("options of a load", () => {
   test("reach the engine, the request's before the table's before the defaults", async () => {
     const profiles = [{ id: "alpha", slots: 1, cache_type_k: "q8_0", ubatch: 64, threads: 2 }];
     await start({ profiles, kv: { prompt_cache_mib: 7 } });
-    const asked = { cache_type_k: "bf16", flash_attention: "on", ngram: "ngram-mod" };
+    const asked = { cache_type_k: "bf16", flash_attention: "on", ngram: "ngram-mod", weight: 3 };
     expect((await fixture.load("alpha", asked)).status).toBe(200);
-    const wanted = { cache_type_k: "bf16", flash_attention: "on", ubatch: 64, threads: 2 };
+    const wanted = {
+      cache_type_k: "bf16",
+      flash_attention: "on",
+      ubatch: 64,
+      threads: 2,
+      weight: 3,
+    };
     const job = { op: "load", slots: 1, prompt_cache_mib: 7, ...wanted };
     expect(fixture.engine.countCalls("job", job)).toBe(1);
     expect(await fixture.model("alpha")).toMatchObject({ speculation: "ngram-mod", slots: 1 });
+  });
+
+  test("that a ready model does not have are refused by their names, in place of being ignored", async () => {
+    const adapters = [{ name: "tone", path: "/lora/tone.gguf", scale: 0 }];
+    await start({ profiles: [{ id: "alpha", ubatch: 64, adapters }] });
+    expect((await fixture.load("alpha", { cache_type_k: "q8_0", weight: 2 })).status).toBe(200);
+    const cases: readonly (readonly [object, string])[] = [
+      [{ ngram: "ngram-mod" }, "ngram"],
+      [{ draft: "beta" }, "draft"],
+      [{ cache_type_k: "f16" }, "cache_type_k"],
+      [{ use: "embed" }, "use"],
+      [{ ubatch: 128 }, "ubatch"],
+      [{ weight: 1 }, "weight"],
+      [{ adapters: [{ name: "tone" }] }, "adapters"],
+    ];
+    for (const [options, param] of cases) {
+      const error = await errorOf(await fixture.load("alpha", options));
+      expect(error).toMatchObject({ status: 409, code: "conflict", param });
+    }
+    const same = { cache_type_k: "q8_0", cache_type_v: "f16", ubatch: 64, use: "generate" };
+    expect((await fixture.load("alpha", { ...same, weight: 2, adapters: [] })).status).toBe(200);
+    // More context than the model was trained for is that context.
+    await fixture.load("beta", { context: 9000 });
+    expect((await fixture.load("beta", { context: 9000 })).status).toBe(200);
+  });
+
+  test("that a load on its way does not have are refused, others join it", async () => {
+    await start();
+    const release = fixture.engine.hold("load");
+    expect((await fixture.load("alpha", { wait: false, ubatch: 64 })).status).toBe(202);
+    const other = await errorOf(await fixture.load("alpha", { wait: false, ngram: "ngram-mod" }));
+    expect(other).toMatchObject({ status: 409, code: "conflict", param: "ngram" });
+    expect((await fixture.load("alpha", { wait: false })).status).toBe(202);
+    release();
+    await fixture.until(async () => (await fixture.model("alpha")).state === "ready");
   });
 
   test("that cannot go together are refused by their names", async () => {
