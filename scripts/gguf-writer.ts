@@ -1,6 +1,8 @@
 /** A metadata value; the GGUF type is chosen by the wrapper, because JSON numbers do not say which one is meant. */
 export type GgufValue =
+  | { readonly u16: number }
   | { readonly u32: number }
+  | { readonly i32: number }
   | { readonly f32: number }
   | { readonly bool: boolean }
   | { readonly string: string }
@@ -17,7 +19,7 @@ export interface GgufTensor {
 
 // From ggml/include/gguf.h and ggml.h of llama.cpp.
 const GGUF_VERSION = 3;
-const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+const TYPE = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 const GGML_F32 = 0;
 const GGML_F16 = 1;
 /** GGUF's default; tensor data and each tensor start at a multiple of it. */
@@ -60,9 +62,15 @@ function padded(length: number): number {
 }
 
 function writeValue(sink: ByteSink, value: GgufValue): void {
-  if ("u32" in value) {
+  if ("u16" in value) {
+    sink.u32(TYPE.u16);
+    sink.bytes(new Uint8Array(new Uint16Array([value.u16]).buffer));
+  } else if ("u32" in value) {
     sink.u32(TYPE.u32);
     sink.u32(value.u32);
+  } else if ("i32" in value) {
+    sink.u32(TYPE.i32);
+    sink.bytes(new Uint8Array(new Int32Array([value.i32]).buffer));
   } else if ("f32" in value) {
     sink.u32(TYPE.f32);
     sink.bytes(new Uint8Array(new Float32Array([value.f32]).buffer));

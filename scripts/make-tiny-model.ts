@@ -50,17 +50,51 @@ const CHAT_TEMPLATE =
  * loads in milliseconds, tokenizes any bytes, and writes printable ASCII until it is stopped. Returns the path.
  */
 export async function makeTinyModel(path: string, options: TinyModelOptions = {}): Promise<string> {
+  const { metadata, tensors } = contentOf(path, options);
+  await write(path, encodeGguf(metadata, tensors));
+  return path;
+}
+
+/**
+ * The same model in several files, as llama-gguf-split cuts large ones: `stem-00001-of-00003.gguf` has the metadata,
+ * each has its share of the tensors. Returns the first one's path.
+ */
+export async function makeSplitTinyModel(
+  stem: string,
+  options: TinyModelOptions & { readonly parts: number },
+): Promise<string> {
+  const { parts } = options;
+  const { metadata, tensors } = contentOf(stem, options);
+  const share = Math.ceil(tensors.length / parts);
+  const pathOf = (part: number) => {
+    const [number, count] = [part + 1, parts].map((value) => String(value).padStart(5, "0"));
+    return `${stem}-${number}-of-${count}.gguf`;
+  };
+  for (let part = 0; part < parts; part += 1) {
+    const split: Record<string, GgufValue> = {
+      "split.no": { u16: part },
+      "split.count": { u16: parts },
+      "split.tensors.count": { i32: tensors.length },
+    };
+    const own = tensors.slice(part * share, (part + 1) * share);
+    await write(pathOf(part), encodeGguf(part === 0 ? { ...metadata, ...split } : split, own));
+  }
+  return pathOf(0);
+}
+
+function contentOf(path: string, options: TinyModelOptions) {
   const shape = shapeOf(path, options);
   const vocabulary = makeVocabulary(shape);
-  const blob = encodeGguf(
-    { ...metadataOf(shape), ...tokenizerOf(vocabulary, shape) },
-    makeTensors(shape, vocabulary),
-  );
+  const metadata = { ...metadataOf(shape), ...tokenizerOf(vocabulary, shape) };
+  return { metadata, tensors: makeTensors(shape, vocabulary) };
+}
+
+/** Whole or not at all: another test may be about to read it. */
+async function write(path: string, blob: Blob): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const part = `${path}.${process.pid}.part`;
   await Bun.write(part, blob);
   await rename(part, path);
-  return path;
 }
 
 interface Shape {
