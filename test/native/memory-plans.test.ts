@@ -64,13 +64,15 @@ for (const { name, path } of MODELS) {
       30_000,
     );
 
-    test("the first shape that no memory holds is refused before anything is allocated", async () => {
-      for (const slots of [16, 64, 256]) {
+    test("a shape that no memory holds is refused before anything is allocated", async () => {
+      // The cache of so many slots is larger than the memory of any host that runs this.
+      for (let slots = 256; ; slots *= 2) {
         const job = { model: "large", path, threads: 1, context: 0, slots };
         const plan = await device.job({ op: "estimate", ...job });
+        expect(plan.last.kind).toBe("result");
         const planned = plan.result.devices[0];
         // What fits is not loaded here: it would take the whole machine.
-        if (plan.last.kind === "result" && planned.bytes <= planned.free_bytes) continue;
+        if (planned.bytes <= planned.free_bytes) continue;
         const answer = await device.job({ op: "load", ...job });
         expect(answer.last.status).toBe("memory");
         expect(answer.result.devices[0].bytes).toBeGreaterThan(answer.result.devices[0].free_bytes);

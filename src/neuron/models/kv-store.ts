@@ -1,5 +1,5 @@
 import { constants, existsSync } from "node:fs";
-import { access, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { access, mkdir, readdir, readlink, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -134,8 +134,9 @@ export async function findKvPlace(
   if (kv.keep_in === "disk") return disk;
   try {
     await access(MEMORY_FOLDER, constants.W_OK);
-    await removeLeftBehind();
-    const folder = join(MEMORY_FOLDER, `cortex-kv-${process.pid}`);
+    const prefix = `cortex-kv-${await readProcessSpace()}-`;
+    await removeLeftBehind(prefix, options.log);
+    const folder = join(MEMORY_FOLDER, `${prefix}${process.pid}`);
     return { folder, bytesMax, isMemory: true };
   } catch (error) {
     options.log.warn(`Caches are kept in ${disk.folder}: ${MEMORY_FOLDER} cannot be used`, {
@@ -145,12 +146,23 @@ export async function findKvPlace(
   }
 }
 
-/** Folders of neurons that ended without removing theirs. */
-async function removeLeftBehind(): Promise<void> {
+/** Tells containers apart that share host memory but not their processes' numbers. */
+async function readProcessSpace(): Promise<string> {
+  const link = await readlink("/proc/self/ns/pid");
+  return /[0-9]+/.exec(link)?.[0] ?? "0";
+}
+
+/** Folders of neurons that ended without removing theirs; those of another user stay. */
+async function removeLeftBehind(prefix: string, log: Log): Promise<void> {
   for (const name of await readdir(MEMORY_FOLDER)) {
-    const owner = /^cortex-kv-([0-9]+)$/.exec(name)?.[1];
-    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
-    await rm(join(MEMORY_FOLDER, name), { recursive: true, force: true });
+    const owner = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+    if (!/^[0-9]+$/.test(owner) || existsSync(`/proc/${owner}`)) continue;
+    const folder = join(MEMORY_FOLDER, name);
+    await rm(folder, { recursive: true, force: true }).catch((error) => {
+      log.warn(`Caches left behind in ${folder} cannot be removed`, {
+        cause: describeError(error),
+      });
+    });
   }
 }
 

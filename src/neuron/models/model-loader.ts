@@ -16,7 +16,9 @@ import type { Loaded, Model, Placement } from "./model.ts";
 import { type LoadShape, nativeLoadJob } from "./native-load-job.ts";
 import {
   type Estimate,
+  findTooSmall,
   freeForModels,
+  type HostMemory,
   heldOn,
   type MemoryRules,
   planLoad,
@@ -67,6 +69,8 @@ export class ModelLoader {
   readonly #memory: MemoryReader;
   readonly #onKv: (outcome: KvOutcome) => void;
   readonly #log: Log;
+  /** Counts models that come and go, to tell whose memory is missing. */
+  #moves = 0;
 
   constructor(parts: {
     readonly config: NeuronConfig;
@@ -148,6 +152,9 @@ export class ModelLoader {
     const promptCacheBytes = this.#promptCacheOf(wanted, estimate);
     const hostIndex = this.#inventory.hostRoom()?.index;
     model.placement = { ...placementOf(placed), promptCacheBytes, hostIndex };
+    this.#moves += 1;
+    const moves = this.#moves;
+    const isAlone = !this.#othersThan(model).some((resident) => resident.loading);
     options.onAdmitted();
     if (placed.plan.reduced_from !== undefined) {
       const { context, slots, gpuLayers } = wanted.shape;
@@ -174,7 +181,10 @@ export class ModelLoader {
     const loaded = result as Loaded & { readonly load_ms: number };
     model.loadSeconds = loaded.load_ms / 1000;
     model.loaded = loaded;
-    const real = realBytes(loaded, (index) => this.#inventory.kindOf(index));
+    const real = realBytes(loaded, {
+      kindOf: (index) => this.#inventory.kindOf(index),
+      isAlone: isAlone && this.#moves === moves,
+    });
     const shape = { ...placed.planned, context: estimate.context, slots: estimate.slots };
     await this.#learned.learn(shape, this.#keyOf(wanted), real);
     model.restoredTokens = (await this.restoreKv(model, loop)).tokens;
@@ -202,7 +212,9 @@ export class ModelLoader {
   async unload(model: Model): Promise<number> {
     const loop = model.placement?.loop;
     if (loop?.state !== "ok") return 0;
+    this.#moves += 1;
     const freedBytes = await this.#unloadIfThere(model, loop);
+    this.#moves += 1;
     await this.#memory.read(loop);
     return freedBytes;
   }
@@ -274,8 +286,11 @@ export class ModelLoader {
     const { layers } = wanted.model.entry.description;
     const may = { ...free, layers: mayOffload ? layers : 0 };
     const shape = await fitShape(wanted.shape, may, async (tried) => {
-      const { plan } = await this.#planOn({ ...wanted, shape: tried });
-      return plan.fits !== "never";
+      const { plan, estimate } = await this.#planOn({ ...wanted, shape: tried });
+      if (plan.fits !== "never") return "yes";
+      const tooSmall = findTooSmall(estimate, this.#hostFor(wanted.model));
+      const host = this.#inventory.hostRoom()?.index;
+      return tooSmall.every((index) => index === host) ? "host" : "no";
     });
     if (shape === undefined) return undefined;
     const fitting = await this.#planOn({ ...wanted, shape });
@@ -306,14 +321,7 @@ export class ModelLoader {
 
   /** Whether there is room at this moment. */
   #planNow({ model, shape }: Wanted, estimate: Estimate): PlanResponse {
-    const plan = planLoad(
-      { ...estimate, model: model.id },
-      {
-        rooms: this.#inventory.rooms(),
-        residents: this.#othersThan(model),
-        rules: this.#rules(),
-      },
-    );
+    const plan = planLoad({ ...estimate, model: model.id }, this.#hostFor(model));
     return shape.gpuLayers === undefined ? plan : { ...plan, gpu_layers: shape.gpuLayers };
   }
 
@@ -327,6 +335,11 @@ export class ModelLoader {
     const rules = { ...this.#rules(), limitBytes: 0 };
     const freeBytes = freeForModels(host, this.#othersThan(model), rules) - own;
     return promptCacheBytes(wantedMib, freeBytes);
+  }
+
+  #hostFor(model: Model): HostMemory {
+    const residents = this.#othersThan(model);
+    return { rooms: this.#inventory.rooms(), residents, rules: this.#rules() };
   }
 
   /** A plan for a model that is loaded already must not offer to unload that very model. */

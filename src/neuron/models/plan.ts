@@ -68,23 +68,28 @@ export function freeForModels(
   return Math.max(0, Math.min(unused, byTotal, byLimit));
 }
 
+/** All that a plan goes by. */
+export interface HostMemory {
+  readonly rooms: readonly DeviceRoom[];
+  readonly residents: readonly Resident[];
+  readonly rules: MemoryRules;
+}
+
+/** Devices that would not hold their part of a model even when nothing else were loaded. */
+export function findTooSmall({ devices }: Estimate, host: HostMemory): readonly number[] {
+  return devices
+    .filter(({ index, bytes }) => bytes > roomOn(index, host).most)
+    .map(({ index }) => index);
+}
+
 /** Decides whether a model fits now, after unloading some of what is there, or never. */
 export function planLoad(
   need: Estimate & { readonly model: string },
-  host: {
-    readonly rooms: readonly DeviceRoom[];
-    readonly residents: readonly Resident[];
-    readonly rules: MemoryRules;
-  },
+  host: HostMemory,
 ): PlanResponse {
   const { residents, rules } = host;
   const devices = need.devices.map(({ index, bytes }) => {
-    const room = host.rooms.find((candidate) => candidate.index === index);
-    const free = room === undefined ? 0 : freeForModels(room, residents, rules);
-    const capacity = room === undefined ? 0 : capacityForModels(room, rules);
-    const held = heldOn(index, residents);
-    const most = Math.min(capacity, free + held.bytes + held.cacheBytes);
-    return { index, bytes, free, most };
+    return { index, bytes, ...roomOn(index, host) };
   });
   const countsCache = (index: number) => {
     const room = host.rooms.find((candidate) => candidate.index === index);
@@ -149,6 +154,16 @@ function wouldFit({ devices, unloads }: PlanResponse, goes: (unload: Unload) => 
     }
     return needed_bytes <= bytes;
   });
+}
+
+/** What a model may take of a device now, and after unloads. */
+function roomOn(index: number, { rooms, residents, rules }: HostMemory) {
+  const room = rooms.find((candidate) => candidate.index === index);
+  if (room === undefined) return { free: 0, most: 0 };
+  const free = freeForModels(room, residents, rules);
+  const held = heldOn(index, residents);
+  const most = Math.min(capacityForModels(room, rules), free + held.bytes + held.cacheBytes);
+  return { free, most };
 }
 
 function capacityForModels(room: DeviceRoom, rules: MemoryRules): number {

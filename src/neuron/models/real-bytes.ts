@@ -10,11 +10,16 @@ const OVERHEAD_BYTES_MAX = 1024 ** 3;
  */
 export function realBytes(
   loaded: Loaded,
-  kindOf: (index: number) => DeviceKind | undefined,
+  host: {
+    readonly kindOf: (index: number) => DeviceKind | undefined;
+    /** Whether another model came or went meanwhile: then what is gone may be that one's. */
+    readonly isAlone: boolean;
+  },
 ): readonly { readonly index: number; readonly bytes: number }[] {
   return (loaded.devices ?? []).map(({ index, bytes }) => {
     const taken = loaded.taken?.find((device) => device.index === index)?.bytes ?? 0;
-    const isOwn = kindOf(index) === "gpu" && taken > bytes && taken < bytes + OVERHEAD_BYTES_MAX;
+    const isNear = taken > bytes && taken < bytes + OVERHEAD_BYTES_MAX;
+    const isOwn = host.isAlone && host.kindOf(index) === "gpu" && isNear;
     return { index, bytes: isOwn ? taken : bytes };
   });
 }

@@ -3,7 +3,7 @@ import type { Model, Placement } from "./model.ts";
 import type { Resident } from "./plan.ts";
 
 /**
- * Real and planned bytes, whichever is more: a plan must not count on compute buffers being smaller than planned. Its
+ * Real and planned bytes of each device, whichever is more: a plan must not count on compute buffers being smaller than planned. Its
  * cache of prompts counts as full.
  */
 export function residentOf(
@@ -12,12 +12,13 @@ export function residentOf(
 ): Resident {
   const { placement, loaded } = model;
   const planned = placement?.planned.devices ?? [];
-  const real = loaded?.bytes;
-  const realBytes = real === undefined ? 0 : real.weights + real.context + real.compute;
-  const devices =
-    planned.length === 1
-      ? planned.map(({ index, bytes }) => ({ index, bytes: Math.max(bytes, realBytes) }))
-      : planned;
+  const real = loaded?.devices ?? [];
+  const bytesOf = (list: Resident["devices"], index: number) =>
+    list.find((device) => device.index === index)?.bytes ?? 0;
+  const devices = [...new Set([...planned, ...real].map(({ index }) => index))].map((index) => ({
+    index,
+    bytes: Math.max(bytesOf(planned, index), bytesOf(real, index)),
+  }));
   return {
     model: model.id,
     devices: placement === undefined ? devices : withPromptCache(devices, placement),

@@ -6,6 +6,7 @@ import type { NeuronMetrics, StreamMetrics } from "../../metrics/neuron-metrics.
 import { statusOf } from "../../protocol/error-body.ts";
 import { type EngineFailure, failureOf, parseFailure, toCortexError } from "../harness/failure.ts";
 import type { Lease } from "../models/lease-book.ts";
+import type { RequestFigures } from "../models/model.ts";
 import { CLIENT_LEFT } from "./client-left.ts";
 import { readFigures } from "./figures.ts";
 import type { CheckedRequest } from "./request-bodies.ts";
@@ -190,7 +191,13 @@ export class InferenceCall {
   #strip(payload: string): string {
     if (this.#request.kind !== "chat" && this.#request.kind !== "completion") return payload;
     const { cortex, ...answer } = JSON.parse(payload) as { cortex?: unknown };
-    this.#countFigures(cortex);
+    const figures = this.#countFigures(cortex);
+    if (figures !== undefined) {
+      // Nobody saw its first token come: it was there when decoding began.
+      const { clock, startedMs } = this.#context;
+      const firstMs = clock.monotonicMs() - startedMs - figures.decodeMs;
+      this.#stream.observeFirstToken(Math.max(0, firstMs) / 1000);
+    }
     return JSON.stringify(answer);
   }
 
@@ -198,14 +205,15 @@ export class InferenceCall {
     this.#countFigures(JSON.parse(payload));
   }
 
-  #countFigures(raw: unknown): void {
+  #countFigures(raw: unknown): RequestFigures | undefined {
     const figures = readFigures(raw);
-    if (figures === undefined) return;
+    if (figures === undefined) return undefined;
     const { model } = this.#lease;
     model.count(figures);
     this.#context.trace?.onFigures(figures);
     this.#context.onCached(figures.promptTokens + figures.completionTokens);
     this.#context.metrics.countTokens(model.id, figures);
+    return figures;
   }
 
   #settle(end: CallEnd): void {

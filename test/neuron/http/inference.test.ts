@@ -399,6 +399,20 @@ describe("the other routes", () => {
   });
 });
 
+test("the time to the first token is measured of whole answers as of streams", async () => {
+  await fixture.load("alpha");
+  const count = async () => {
+    const metrics = await (await fixture.get("/metrics")).text();
+    const sample = /cortex_neuron_time_to_first_token_seconds_count\{model="alpha"\} ([0-9]+)/;
+    return Number(sample.exec(metrics)?.[1] ?? 0);
+  };
+  const before = await count();
+  await (await fixture.chat()).text();
+  expect(await count()).toBe(before + 1);
+  await (await fixture.chat({ stream: true })).text();
+  expect(await count()).toBe(before + 2);
+});
+
 describe("a token", () => {
   test("is asked for everywhere but for health and documents", async () => {
     process.env["CORTEX_TEST_NEURON_TOKEN"] = "secret";
