@@ -3,7 +3,7 @@ import { CortexError } from "../../base/errors.ts";
 import { type LoadOptions, loadOptions } from "../../base/load-options.ts";
 import type { ModelDefaults, NeuronConfig } from "../../config/neuron-schema.ts";
 import type { PlanRequest } from "../../protocol/models.ts";
-import type { Model } from "./model.ts";
+import type { ChosenOptions, Model } from "./model.ts";
 
 /** A LoRA adapter that a model is loaded with. */
 export interface Adapter {
@@ -72,6 +72,11 @@ export function chooseLoad(
 export function limitContext(model: Model, context: number): number {
   const train = model.entry.description.contextTrain;
   return context === 0 ? train : train === 0 ? context : Math.min(context, train);
+}
+
+/** A choice as it is remembered while the model is loaded. */
+export function chosenOptions({ options, use, draft, adapters }: LoadChoice): ChosenOptions {
+  return { options, use, draft: draft?.id, adapters };
 }
 
 /** What tells two loads of one model apart, beside context and slots; its weight changes neither bytes nor answers. */

@@ -1,8 +1,8 @@
 import { CortexError } from "../../base/errors.ts";
 import { type LoadOptions, loadOptions } from "../../base/load-options.ts";
 import type { LoadRequest } from "../../protocol/models.ts";
-import type { LoadChoice } from "./load-choice.ts";
-import type { Model } from "./model.ts";
+import { chosenOptions, type LoadChoice } from "./load-choice.ts";
+import type { ChosenOptions, Model } from "./model.ts";
 
 /** What a load asks for, and what that comes to with the model's table and the defaults. */
 export interface AskedShape {
@@ -24,7 +24,7 @@ export function checkSameShape(model: Model, asked: AskedShape): void {
     ...{ context: loaded?.context, slots: loaded?.slots },
     devices: placement?.loop.devices,
   };
-  const other = placement === undefined ? undefined : findOtherOption(asked, placement.choice);
+  const other = placement === undefined ? undefined : findOtherOption(asked, placement.chosen);
   if (other !== undefined) {
     throw new CortexError(
       "conflict",
@@ -60,7 +60,7 @@ export function checkSameRequest(model: Model, joining: AskedShape, running: Ask
   );
   const other =
     differs === undefined
-      ? findOtherOption(joining, running.choice)
+      ? findOtherOption(joining, chosenOptions(running.choice))
       : { param: differs, wanted: String(wanted[differs]), there: String(there[differs]) };
   if (other === undefined) return;
   throw new CortexError(
@@ -73,28 +73,29 @@ export function checkSameRequest(model: Model, joining: AskedShape, running: Ask
 /** The first option that a request names and a load has otherwise; what it leaves open is no difference. */
 function findOtherOption(
   { request, choice }: AskedShape,
-  has: LoadChoice,
+  has: ChosenOptions,
 ): { readonly param: string; readonly wanted: string; readonly there: string } | undefined {
   const named = (Object.keys(loadOptions) as (keyof LoadOptions)[]).filter(
     (name) => request[name] !== undefined,
   );
+  const asked = chosenOptions(choice);
   for (const param of named) {
-    const [wanted, there] = [optionOf(choice, param), optionOf(has, param)];
+    const [wanted, there] = [optionOf(asked, param), optionOf(has, param)];
     if (wanted !== there) return { param, wanted, there };
   }
   if (request.adapters === undefined) return undefined;
-  const [wanted, there] = [adaptersOf(choice), adaptersOf(has)];
+  const [wanted, there] = [adaptersOf(asked), adaptersOf(has)];
   return wanted === there ? undefined : { param: "adapters", wanted, there };
 }
 
-function optionOf({ options, use, draft }: LoadChoice, name: keyof LoadOptions): string {
+function optionOf({ options, use, draft }: ChosenOptions, name: keyof LoadOptions): string {
   if (name === "use") return use;
-  if (name === "draft") return draft?.id ?? "none";
+  if (name === "draft") return draft ?? "none";
   const value = options[name] ?? ENGINE_DEFAULTS[name];
   return value === undefined ? "left out" : String(value);
 }
 
-function adaptersOf({ adapters }: LoadChoice): string {
+function adaptersOf({ adapters }: ChosenOptions): string {
   const texts = adapters.map(({ name, scale }) => `${name}*${scale}`);
   return texts.length === 0 ? "none" : texts.toSorted().join(", ");
 }

@@ -11,7 +11,13 @@ import type { MemoryReader } from "../harness/memory-reader.ts";
 import { fitShape } from "./fit-shape.ts";
 import type { KvKey, KvOutcome, KvStore } from "./kv-store.ts";
 import type { LearnedPlans, LoadKey } from "./learned-plans.ts";
-import { chooseLoad, type LoadChoice, limitContext, optionsKey } from "./load-choice.ts";
+import {
+  chooseLoad,
+  chosenOptions,
+  type LoadChoice,
+  limitContext,
+  optionsKey,
+} from "./load-choice.ts";
 import type { Loaded, Model, Placement } from "./model.ts";
 import { type LoadShape, nativeLoadJob } from "./native-load-job.ts";
 import {
@@ -416,7 +422,7 @@ function placementOf({
     context: shape.context,
     slots: shape.slots,
     planned: estimate,
-    choice,
+    chosen: chosenOptions(choice),
     options: optionsKey(choice),
     gpuLayers: shape.gpuLayers,
     speculation: choice.draft?.id ?? choice.options.ngram,

@@ -1,10 +1,10 @@
 import type { ModelFigures } from "bun-ffi-cuda-bindings-local/engine";
 import { CortexError } from "../../base/errors.ts";
+import type { LoadOptions } from "../../base/load-options.ts";
 import type { ModelLease } from "../../protocol/leases.ts";
 import type { ModelState, Model as ModelView } from "../../protocol/models.ts";
 import type { DeviceLoop } from "../harness/device-loop.ts";
 import type { CatalogueEntry } from "./catalogue-entry.ts";
-import type { LoadChoice } from "./load-choice.ts";
 import type { Estimate } from "./plan.ts";
 
 /** Which state may follow which; anything else is a bug. */
@@ -17,6 +17,14 @@ const TRANSITIONS: Readonly<Record<ModelState, readonly ModelState[]>> = {
   poisoned: ["loading", "absent", "draining"],
 };
 
+/** What a load asked for, with all that it came to; another load is compared with it. */
+export interface ChosenOptions {
+  readonly options: LoadOptions;
+  readonly use: string;
+  readonly draft: string | undefined;
+  readonly adapters: readonly { readonly name: string; readonly scale: number }[];
+}
+
 /** How a model is, or is being, loaded. */
 export interface Placement {
   readonly loop: DeviceLoop;
@@ -24,8 +32,7 @@ export interface Placement {
   readonly slots: number;
   /** What it was planned to take; real compute buffers are often smaller. */
   readonly planned: Estimate;
-  /** What was asked for, with all that it came to. */
-  readonly choice: LoadChoice;
+  readonly chosen: ChosenOptions;
   /** What tells its cache from that of the same model loaded otherwise. */
   readonly options: string;
   /** Most that prompts which no slot holds may take of the host's memory, and which device that is. */

@@ -3,8 +3,8 @@ import type { Model, Placement } from "./model.ts";
 import type { Resident } from "./plan.ts";
 
 /**
- * Real and planned bytes of each device, whichever is more: a plan must not count on compute buffers being smaller than planned. Its
- * cache of prompts counts as full.
+ * Real and planned bytes of each device, whichever is more: a plan must not count on compute buffers being smaller than
+ * planned. Its cache of prompts counts as full.
  */
 export function residentOf(
   model: Model,
