@@ -30,6 +30,9 @@ const LOOK_MS = 1_000;
 const RETRY_MS_FIRST = 5_000;
 const RETRY_MS_MAX = 60_000;
 const PIN_TIMEOUT_MS = 30_000;
+/** After a replica could not go: leases that are given back are told within a second. */
+const FIRST_AGAIN_MS = 1_500;
+const LATER_AGAIN_MS = 5_000;
 
 interface Retry {
   readonly atMs: number;
@@ -53,6 +56,8 @@ export class PlacementKeeper implements PlacementMemory {
   readonly #running = new Map<string, Promise<void>>();
   /** Models of which a replica is about to go: one at a time, or each would count on the other. */
   readonly #leaving = new Set<string>();
+  /** When models of which none could go may be tried again, on the monotonic clock. */
+  readonly #notBefore = new Map<string, number>();
   readonly #stop = new AbortController();
 
   constructor(options: PlacementKeeperOptions) {
@@ -226,33 +231,53 @@ export class PlacementKeeper implements PlacementMemory {
   async #unload(action: PlacementAction & { kind: "unload" }): Promise<void> {
     const { id, source, neuron, leaves } = action;
     const { apis, fleet, leases, log } = this.#options;
-    if (this.#leaving.has(id)) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#leaving.has(id) || (this.#notBefore.get(id) ?? 0) > nowMs) return;
+    this.#notBefore.delete(id);
     this.#leaving.add(id);
     let release: (() => void) | undefined;
     try {
       const parts = { apis, fleet, leases, log, signal: this.#stop.signal };
       release = await holdOthers(parts, { neuron, source, atLeast: leaves });
-      if (release !== undefined) await this.#unloadUnused(action);
+      const isFreed = release !== undefined && (await this.#unloadUnused(action));
+      if (leaves > 0 && !isFreed) this.#giveWay(action);
     } finally {
       this.#leaving.delete(id);
       release?.();
     }
   }
 
-  async #unloadUnused(action: PlacementAction & { kind: "unload" }): Promise<void> {
+  /**
+   * Two gateways that lease what the other one would unload refuse each other. So one of them tries again when their
+   * leases are over, and the other later.
+   */
+  #giveWay({ id, neuron, source }: PlacementAction): void {
+    const { clock, fleet, leases } = this.#options;
+    const others = fleet.findReplica(neuron, source)?.report?.leases ?? [];
+    const isFirst = others.every(({ holder }) => leases.holder <= holder);
+    this.#notBefore.set(id, clock.monotonicMs() + (isFirst ? FIRST_AGAIN_MS : LATER_AGAIN_MS));
+  }
+
+  /** Whether it is gone. */
+  async #unloadUnused(action: PlacementAction & { kind: "unload" }): Promise<boolean> {
     const { fleet, leases, loads, log, onUnloaded } = this.#options;
     const { id, neuron, source, why, unusedSinceMs } = action;
-    await loads.inTurn(neuron, async () => {
+    return await loads.inTurn(neuron, async () => {
       const replica = fleet.findReplica(neuron, source);
       const report = replica?.report;
-      if (replica === undefined || report?.state !== "ready" || report.pinned) return;
-      if (Math.max(replica.lastUsedMs, report.last_used_ms) > unusedSinceMs) return;
+      if (replica === undefined || report?.state !== "ready" || report.pinned) {
+        return false;
+      }
+      if (Math.max(replica.lastUsedMs, report.last_used_ms) > unusedSinceMs) {
+        return false;
+      }
       const { signal } = this.#stop;
       const call = { fleet, api: this.#api(neuron), leases, log, neuron, signal };
       const freedBytes = await unloadIdle(call, source);
-      if (freedBytes === undefined) return;
+      if (freedBytes === undefined) return false;
       log.info("Unloaded", { model: id, neuron, reason: why, freed_bytes: freedBytes });
       onUnloaded(why);
+      return true;
     });
   }
 
