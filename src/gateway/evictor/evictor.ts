@@ -57,7 +57,8 @@ export interface EvictionRules {
 
 /**
  * A model that was just loaded serves at least so long before it is drained for another, and is the last of the idle
- * ones to go: a load takes seconds and must not be for nothing.
+ * ones to go: a load takes seconds and must not be for nothing. One that is idle already stays for as long as its load
+ * took, and no longer than this, or two that are asked for in turns would be loaded anew for each request.
  */
 export const RESIDENCE_MS = 15_000;
 
@@ -65,8 +66,9 @@ export const RESIDENCE_MS = 15_000;
  * Names the models to unload so that every device has room, or says why none will do. Never one that is pinned, leased
  * or loading. Victims come from devices that lack memory, in the strategy's order:
  * 1. idle models that are no longer new;
- * 2. idle models that were just loaded, after all of those;
- * 3. busy models that are no longer new, after all of those.
+ * 2. idle models that were just loaded and have stayed for as long as their load took, after all of those;
+ * 3. where those that have not yet would do, nobody: they are waited for;
+ * 4. busy models that are no longer new, after all idle ones.
  * Then every victim without which the rest still frees enough is spared, the most valuable first, so that no smaller
  * subset would do.
  */
@@ -84,15 +86,21 @@ export function planEviction(
 
   const order = orderFor(rules);
   const touchable = loaded.filter((one) => !one.pinned && !one.leased && !one.loading);
-  const isNew = (one: LoadedModel) => rules.nowMs - one.readySinceMs < RESIDENCE_MS;
+  const isNew = (one: LoadedModel) => isWithin(RESIDENCE_MS, one, rules.nowMs);
+  const stays = (one: LoadedModel) =>
+    isWithin(Math.min(RESIDENCE_MS, one.loadSeconds * 1_000), one, rules.nowMs);
   const settled = sorted(touchable, order, (one) => !one.busy && !isNew(one));
+  const served = sorted(touchable, order, (one) => !one.busy && isNew(one) && !stays(one));
+  const fresh = sorted(touchable, order, (one) => !one.busy && stays(one));
   // 1. and 2.
-  const idle = [...settled, ...sorted(touchable, order, (one) => !one.busy && isNew(one))];
-  const victims = take(idle, short);
+  const victims = take([...settled, ...served], short);
   if (victims !== undefined) {
     return { kind: "evict", victims: spare(victims, short).map(({ id }) => id) };
   }
   // 3.
+  const idle = [...settled, ...served, ...fresh];
+  if (frees(idle, short)) return { kind: "none", reason: "recent" };
+  // 4.
   const busy = sorted(touchable, order, (one) => one.busy && !isNew(one));
   const drained = take([...idle, ...busy], short);
   if (drained !== undefined) {
@@ -104,6 +112,12 @@ export function planEviction(
     };
   }
   return { kind: "none", reason: explain(loaded, touchable, short) };
+}
+
+/** Whether it became ready so lately; a time to come means that the clock was set back. */
+function isWithin(limitMs: number, { readySinceMs }: LoadedModel, nowMs: number): boolean {
+  const ageMs = nowMs - readySinceMs;
+  return ageMs >= 0 && ageMs < limitMs;
 }
 
 function sorted(

@@ -323,7 +323,8 @@ export class Fleet {
   noteNotLoaded(name: string, source: string): void {
     const report = this.findReplica(name, source)?.report;
     if (report?.state !== "ready") return;
-    this.applyModel(name, { ...report, state: "absent" });
+    this.#neurons.get(name)?.supposeGone({ ...report, state: "absent" }, this.#clock.nowMs());
+    this.#tell({ neuron: name, model: source });
   }
 
   noteLoadFailed(name: string, source: string, cause: string): void {

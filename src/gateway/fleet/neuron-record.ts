@@ -224,6 +224,15 @@ export class NeuronRecord {
     this.#apply(model, nowMs).told = this.#told;
   }
 
+  /** This gateway takes the model for gone, as long as its neuron says nothing else. */
+  supposeGone(model: Model, nowMs: number): void {
+    this.#told += 1;
+    const replica = this.ensureReplica(model.id);
+    replica.suppose(model, nowMs);
+    replica.told = this.#told;
+    this.#noteState(replica);
+  }
+
   #apply(model: Model, nowMs: number): Replica {
     const replica = this.ensureReplica(model.id);
     const before = replica.report;

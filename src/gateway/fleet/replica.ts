@@ -52,6 +52,8 @@ export class Replica {
   #reuse = { chance: 0, atMs: Number.NEGATIVE_INFINITY, usedMs: 0 };
   #loadFailures = 0;
   #isStuck = false;
+  /** What the report says is this gateway's guess. */
+  #isSupposed = false;
   #foreignBefore = 0;
   #foreignNow = 0;
 
@@ -118,7 +120,8 @@ export class Replica {
   applyReport(report: Model, nowMs: number): void {
     const before = this.report;
     if (report.state !== "ready") this.closed = false;
-    else if (before !== undefined && before.state !== "ready") this.readySinceMs = nowMs;
+    else if (before !== undefined && !this.#wasThere(before)) this.readySinceMs = nowMs;
+    this.#isSupposed = false;
     if (report.state !== "loading") this.#isStuck = false;
     this.report = report;
     this.#foreignBefore = this.#foreignNow;
@@ -127,9 +130,23 @@ export class Replica {
     if (report.state === "ready") this.noteLoaded();
   }
 
+  /** Whether it was in memory before, or only thought to be gone: an unload may be refused, and a drain taken back. */
+  #wasThere({ state }: Model): boolean {
+    return state === "ready" || state === "draining" || (state === "absent" && this.#isSupposed);
+  }
+
+  /** It is taken for gone until its neuron says something else. */
+  suppose(report: Model, nowMs: number): void {
+    this.applyReport(report, nowMs);
+    this.#isSupposed = true;
+  }
+
   /** Puts newer numbers over the last report; without a report they say too little. */
   applyFigures(figures: ModelFigures, nowMs: number): void {
-    if (this.report !== undefined) this.applyReport({ ...this.report, ...figures }, nowMs);
+    if (this.report === undefined) return;
+    const isSupposed = this.#isSupposed;
+    this.applyReport({ ...this.report, ...figures }, nowMs);
+    this.#isSupposed = isSupposed;
   }
 
   noteServed(figures: ServedFigures): void {

@@ -123,6 +123,9 @@ async function planRoom(options: RoutePlanOptions, neuron: string): Promise<Part
     const nowMs = clock.nowMs();
     const loaded = toLoadedModels(fleet, neuron, { plan, nowMs, fresh: true, holder });
     const eviction = planEviction(loaded, toNeeds(plan), { strategy, nowMs });
+    if (eviction.kind === "none" && eviction.reason === "recent") {
+      return { ...known, evicts: [], why: "waits: what is there was just loaded" };
+    }
     if (eviction.kind === "none") return { ...known, why: `no room: ${eviction.reason}` };
     const evicts = [...eviction.victims];
     if (eviction.kind === "evict") return { ...known, evicts };

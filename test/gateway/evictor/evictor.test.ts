@@ -115,6 +115,28 @@ describe("evictor", () => {
     expect(plan([fresh], 10)).toEqual({ kind: "evict", victims: ["fresh"] });
   });
 
+  test("waits for an idle model that has not stayed for as long as its load took", () => {
+    const at = (ageMs: number, loadSeconds: number) =>
+      plan([model("fresh", { readySinceMs: NOW_MS - ageMs, loadSeconds })], 10);
+    expect(at(3_999, 4)).toEqual({ kind: "none", reason: "recent" });
+    expect(at(4_000, 4)).toEqual({ kind: "evict", victims: ["fresh"] });
+    // A long load is no reason to wait for ever, nor is a clock that was set back.
+    expect(at(RESIDENCE_MS, 600)).toEqual({ kind: "evict", victims: ["fresh"] });
+    expect(at(-3_600_000, 600)).toEqual({ kind: "evict", victims: ["fresh"] });
+  });
+
+  test("rather waits for it than drains a busy one, and never where another idle one does", () => {
+    const fresh = model("fresh", { readySinceMs: NOW_MS - 1 });
+    const busy = model("busy", { busy: true });
+    expect(plan([fresh, busy], 10)).toEqual({ kind: "none", reason: "recent" });
+    expect(plan([fresh, busy], 20)).toEqual({
+      kind: "drain",
+      victims: ["fresh", "busy"],
+      busy: ["busy"],
+    });
+    expect(plan([fresh, model("old")], 10)).toEqual({ kind: "evict", victims: ["old"] });
+  });
+
   test("never drains a model that was just loaded, and says that it will be possible", () => {
     const busy = { busy: true, readySinceMs: NOW_MS - RESIDENCE_MS + 1 };
     expect(plan([model("fresh", busy)], 10)).toEqual({ kind: "none", reason: "recent" });
