@@ -22,11 +22,17 @@ export interface OpenConnection {
   break(why: string): void;
 }
 
+/** What arrives in the order in which it was sent: one direction of a connection. */
+export interface Lane {
+  /** When the last of it arrives. */
+  arrivesMs: number;
+}
+
 /** The way between a gateway and a neuron, as a call sees it. */
 export interface NeuronWay {
   readonly neuron: SimulatedNeuron;
-  /** Does something on the other side after the way there, unless it is cut. */
-  travel(act: () => void): void;
+  /** Does something on the other side after the way there, unless it is cut; in order on one lane. */
+  travel(act: () => void, lane?: Lane): void;
   /** Tells the connection when it breaks, until the returned function is called. */
   watch(connection: OpenConnection): () => void;
 }
@@ -53,6 +59,7 @@ export class SimulatedCall implements UpstreamCall {
   readonly #link: NeuronWay;
   readonly #work: CallWork;
   readonly #sink: UpstreamSink;
+  readonly #lane: Lane = { arrivesMs: 0 };
   #isOpen = true;
   #hasBegun = false;
   #cancel: (() => void) | undefined;
@@ -136,7 +143,7 @@ export class SimulatedCall implements UpstreamCall {
       if (!this.#isOpen) return;
       this.#head(200, STREAM_TYPE);
       this.#sink.onBody(spanOf(text));
-    });
+    }, this.#lane);
   }
 
   #finish(ask: Ask, cachedTokens: number): void {
@@ -190,7 +197,7 @@ export class SimulatedCall implements UpstreamCall {
       this.#head(status, answer.type, answer.retryAfter);
       this.#sink.onBody(spanOf(answer.text));
       if (this.#close()) this.#sink.onEnd();
-    });
+    }, this.#lane);
   }
 
   #head(status: number, contentType: string, retryAfterSeconds?: number): void {

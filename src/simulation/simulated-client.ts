@@ -11,6 +11,8 @@ const COLON = 58;
 /** One client with one request: reads its answer, knows when its first token came, and may leave. */
 export class SimulatedClient implements Reply {
   readonly ask: Ask;
+  /** Whom it asked. */
+  readonly gateway: object;
   readonly startMs: number;
   /** When the first byte of the answer came; keep-alives are none. */
   firstTokenMs: number | undefined;
@@ -20,8 +22,10 @@ export class SimulatedClient implements Reply {
   status = 0;
   /** Where it was sent and why, from x-cortex-route. */
   route = "";
-  /** Ends that came, of whatever kind; more than one is a fault of the gateway. */
+  /** Ends that came, of whatever kind; any but one is a fault of the gateway, unless the client has left. */
   ends = 0;
+  /** What came after the end. */
+  late = 0;
   /** The text of the error, when there was one. */
   error = "";
   readonly #nowMs: () => number;
@@ -30,9 +34,14 @@ export class SimulatedClient implements Reply {
 
   constructor(
     ask: Ask,
-    world: { readonly nowMs: () => number; readonly onEnd: (client: SimulatedClient) => void },
+    world: {
+      readonly gateway: object;
+      readonly nowMs: () => number;
+      readonly onEnd: (client: SimulatedClient) => void;
+    },
   ) {
     this.ask = ask;
+    this.gateway = world.gateway;
     this.#nowMs = world.nowMs;
     this.#onEnd = world.onEnd;
     this.startMs = world.nowMs();
@@ -70,6 +79,7 @@ export class SimulatedClient implements Reply {
   }
 
   write(bytes: Writable): void {
+    if (this.outcome !== undefined) this.late += 1;
     if (this.outcome !== undefined || isComment(bytes)) return;
     const text = textOf(bytes);
     if (text.startsWith('data: {"error"') || text.includes('\ndata: {"error"')) this.error = text;

@@ -8,9 +8,11 @@ import type {
 } from "../gateway/upstream/connection.ts";
 import type { JsonCallOptions } from "../gateway/upstream/json-call.ts";
 import type { EventSink, NeuronApi } from "../gateway/upstream/neuron-api.ts";
+import type { LoadRequest } from "../protocol/models.ts";
 import {
   type CallWork,
   isBegun,
+  type Lane,
   type NeuronWay,
   type OpenConnection,
   SimulatedCall,
@@ -41,6 +43,15 @@ export interface LinkWorld {
   readonly clock: VirtualClock;
   /** The requests under way, by their ids. */
   readonly asks: ReadonlyMap<number, Ask>;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+/** How long packets take, one way. */
+export interface LinkDelay {
+  readonly latencyMs: number;
+  /** By how many times of that the slowest are late; 0 makes all of them equal. */
+  readonly spread: number;
 }
 
 /**
@@ -50,8 +61,7 @@ export interface LinkWorld {
 export class SimulatedLink implements Origin, NeuronWay {
   readonly neuron: SimulatedNeuron;
   readonly api: NeuronApi;
-  /** One way. */
-  latencyMs: number;
+  readonly #delay: LinkDelay;
   /** Events are lost while the stream seems well. */
   losesEvents = false;
   /** Told of loads and unloads that this gateway orders. */
@@ -61,20 +71,21 @@ export class SimulatedLink implements Origin, NeuronWay {
   /** When it last may have missed something. */
   #disturbedMs = 0;
   #isCut = false;
+  #isDead = false;
   readonly #world: LinkWorld;
   readonly #open = new Set<OpenConnection>();
 
-  constructor(neuron: SimulatedNeuron, world: LinkWorld, options: { readonly latencyMs: number }) {
+  constructor(neuron: SimulatedNeuron, world: LinkWorld, delay: LinkDelay) {
     this.neuron = neuron;
     this.#world = world;
-    this.latencyMs = options.latencyMs;
+    this.#delay = delay;
     this.api = {
       health: (options) => this.#ask(options, () => neuron.health()),
       models: (options) => this.#ask(options, () => neuron.list()),
       plan: (request, options) => this.#ask(options, () => neuron.plan(request)),
       load: (request, options) =>
         this.#ask(options, () => {
-          this.#noteLoad(request.model);
+          this.#noteLoad(request);
           return neuron.load(request);
         }),
       unload: (request, options) =>
@@ -126,22 +137,42 @@ export class SimulatedLink implements Origin, NeuronWay {
     for (const connection of [...this.#open]) connection.break("closed");
   }
 
-  /** Does something on the other side after the way there, unless it is cut. */
-  travel(act: () => void): void {
-    if (this.#isCut) return;
-    this.#world.clock.after(this.latencyMs, () => {
-      if (!this.#isCut) act();
+  /** The gateway's process has died: its connections are closed, and nothing more is sent or heard. */
+  die(): void {
+    this.#isDead = true;
+    this.close();
+  }
+
+  /**
+   * Does something on the other side after the way there, unless it is cut. What goes the same lane arrives in its
+   * order; all else may overtake it.
+   */
+  travel(act: () => void, lane?: Lane): void {
+    if (this.#isCut || this.#isDead) return;
+    const nowMs = this.#world.clock.monotonicMs();
+    const arrivesMs = Math.max(nowMs + this.#drawMs(), lane?.arrivesMs ?? 0);
+    if (lane !== undefined) lane.arrivesMs = arrivesMs;
+    this.#world.clock.after(arrivesMs - nowMs, () => {
+      if (!this.#isCut && !this.#isDead) act();
     });
+  }
+
+  /** Most packets are about as fast as can be, a few are late. */
+  #drawMs(): number {
+    const { latencyMs, spread } = this.#delay;
+    return spread === 0 ? latencyMs : latencyMs * (1 + spread * this.#world.random() ** 4);
   }
 
   /** Calls one of the two, when the neuron has accepted the connection or it is clear that it will not. */
   connect(told: { onConnected(): void; onRefused(error: CortexError): void }): void {
+    if (this.#isDead) return;
     if (this.#isCut) {
       const error = connectError(this.neuron.name, `no connection within ${CONNECT_TIMEOUT_MS} ms`);
       this.#world.clock.after(CONNECT_TIMEOUT_MS, () => told.onRefused(error));
       return;
     }
-    this.#world.clock.after(this.latencyMs, () => {
+    this.#world.clock.after(this.#drawMs(), () => {
+      if (this.#isDead) return;
       if (this.neuron.state !== "dead") told.onConnected();
       else told.onRefused(connectError(this.neuron.name, "ECONNREFUSED"));
     });
@@ -159,12 +190,14 @@ export class SimulatedLink implements Origin, NeuronWay {
     };
   }
 
-  #noteLoad(model: string): void {
+  #noteLoad({ model, pinned }: LoadRequest): void {
     const found = this.neuron.models.get(model);
     const isLoading = found?.state === "loading";
     const orderedMs = this.#orderedMs.get(model) ?? 0;
     const isOwn = isLoading && orderedMs === found.loadingSinceMs;
-    const isNeedless = isOwn && orderedMs > this.#disturbedMs && !this.losesEvents;
+    // An operator may pin what is on its way.
+    const isPin = pinned !== undefined && pinned !== found?.pinned;
+    const isNeedless = isOwn && !isPin && orderedMs > this.#disturbedMs && !this.losesEvents;
     if (!isLoading) this.#orderedMs.set(model, this.#world.clock.monotonicMs());
     this.onOrder({ kind: "load", model, isNeedless });
   }
@@ -232,6 +265,7 @@ export class SimulatedLink implements Origin, NeuronWay {
     let isOpen = true;
     let forget: () => void = () => undefined;
     let unsubscribe: () => void = () => undefined;
+    const lane = { arrivesMs: 0 };
     const end = (error: CortexError | undefined) => {
       if (!isOpen) return;
       isOpen = false;
@@ -251,7 +285,7 @@ export class SimulatedLink implements Origin, NeuronWay {
             if (this.losesEvents && event.type !== "heartbeat") return;
             this.travel(() => {
               if (isOpen) sink.onEvent(event, id);
-            });
+            }, lane);
           }, lastEventId);
         });
       },

@@ -20,6 +20,7 @@ import { checkUnused, describeDevice, planPlace, toResident } from "./plan-place
 import { DeviceQueue, type EngineEvents, SimulatedEngine } from "./simulated-engine.ts";
 import { type Shape, SimulatedModel } from "./simulated-model.ts";
 import type { Ask, NeuronSpec } from "./specs.ts";
+import { untilIdle } from "./until-idle.ts";
 import { PartyClock, type VirtualClock } from "./virtual-clock.ts";
 
 /** Told of what a neuron does, for the figures and checks of a run. */
@@ -54,6 +55,7 @@ export class SimulatedNeuron {
   #holders: HolderLeases;
   #reservations: Reservations;
   #frozen: (() => void)[] = [];
+  #hangs = false;
   #tellsFigures = false;
   readonly #observer: NeuronObserver;
   readonly #news = new NeuronNews();
@@ -89,6 +91,7 @@ export class SimulatedNeuron {
   /** Starts the daemon; what is loaded from the start is there. */
   start(): void {
     this.#state = "up";
+    this.#hangs = false;
     this.#instance += 1;
     this.#holders = this.#openLeases();
     this.#reservations = new Reservations(this.clock);
@@ -122,13 +125,14 @@ export class SimulatedNeuron {
     for (const tell of deaths) tell();
   }
 
-  /** Stands still: nothing is answered, computed or told until {@link thaw}. */
-  freeze(): void {
+  /** Stands still: nothing is answered, computed or told until {@link thaw}, or for good until its next start. */
+  freeze(options: { readonly forGood?: boolean } = {}): void {
     if (this.#state === "up") this.#state = "frozen";
+    if (options.forGood === true) this.#hangs = this.#state === "frozen";
   }
 
   thaw(): void {
-    if (this.#state !== "frozen") return;
+    if (this.#state !== "frozen" || this.#hangs) return;
     this.#state = "up";
     for (const act of this.#frozen.splice(0)) this.do(act);
   }
@@ -159,6 +163,15 @@ export class SimulatedNeuron {
       cancel();
     };
   };
+
+  /** The engine aborts in this model: its requests fail, and its memory is free. */
+  poison(id: string): void {
+    const model = this.models.get(id);
+    if (this.#state !== "up" || model?.state !== "ready") return;
+    const text = `Model '${id}' is poisoned: simulated fault`;
+    model.engine?.failAll(new CortexError("model_poisoned", text));
+    this.#leave(model, "poisoned");
+  }
 
   // 2. What it says.
 
@@ -391,10 +404,10 @@ export class SimulatedNeuron {
   }
 
   /** It is gone from its device. */
-  #leave(model: SimulatedModel, state: "absent" | "failed"): void {
+  #leave(model: SimulatedModel, state: "absent" | "failed" | "poisoned"): void {
     model.vanish();
     model.state = state;
-    model.cause = state === "failed" ? "Simulated failure" : undefined;
+    model.cause = state === "absent" ? undefined : "Simulated failure";
     this.#tellModel(model);
     this.#tellDevices();
   }
@@ -411,11 +424,12 @@ export class SimulatedNeuron {
     caller: AbortSignal | undefined,
   ): Promise<UnloadResponse> {
     if (model.state === "loading") this.#leave(model, "absent");
-    if (model.state === "failed") this.#leave(model, "absent");
+    if (model.state === "failed" || model.state === "poisoned") this.#leave(model, "absent");
     if (model.state !== "ready") return { model: model.id, freed_bytes: 0 };
     model.state = "draining";
     this.#tellModel(model);
-    await this.#drain(model, request.drain_seconds ?? DRAIN_SECONDS_DEFAULT, caller);
+    const seconds = request.drain_seconds ?? DRAIN_SECONDS_DEFAULT;
+    await untilIdle(model, { seconds, caller, later: this.#later, waits: this.#idleWaits });
     const isOver = model.inFlight === 0 && caller?.aborted !== true;
     if (request.only_unleased === true && !isOver) {
       // A daemon that has been restarted knows nothing of it.
@@ -439,24 +453,6 @@ export class SimulatedNeuron {
     return { model: model.id, freed_bytes: model.bytes };
   }
 
-  #drain(model: SimulatedModel, seconds: number, caller: AbortSignal | undefined): Promise<void> {
-    if (model.inFlight === 0 || seconds === 0 || caller?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const finish = () => {
-        cancel();
-        caller?.removeEventListener("abort", finish);
-        this.#idleWaits.delete(wake);
-        resolve();
-      };
-      const wake = () => {
-        if (model.inFlight === 0) finish();
-      };
-      const cancel = this.#later(seconds * 1_000, finish);
-      this.#idleWaits.add(wake);
-      caller?.addEventListener("abort", finish);
-    });
-  }
-
   // 4. Requests.
 
   /** Accepts a request, or throws as a neuron refuses; the returned function cancels it. */
@@ -465,7 +461,8 @@ export class SimulatedNeuron {
     const { engine } = model;
     if (model.state !== "ready" || engine === undefined) {
       const text = `Model '${model.id}' is ${model.state}`;
-      throw new CortexError("model_not_loaded", text, { retryAfterSeconds: 1 });
+      const code = model.state === "poisoned" ? "model_poisoned" : "model_not_loaded";
+      throw new CortexError(code, text, { retryAfterSeconds: 1 });
     }
     if (model.inFlight >= model.shape.slots + this.spec.queueMax) {
       const text = `Queue of model '${model.id}' is full`;

@@ -19,6 +19,8 @@ export interface WorldOptions {
   readonly gateways?: number;
   /** One way between gateway and neuron. */
   readonly latencyMs?: number;
+  /** See LinkDelay; 0 when left out. */
+  readonly latencySpread?: number;
   readonly observer?: NeuronObserver;
   readonly log?: Log;
 }
@@ -33,13 +35,15 @@ export class SimulatedWorld {
   readonly clock = new VirtualClock();
   readonly random: SeededRandom;
   readonly neurons = new Map<string, SimulatedNeuron>();
-  readonly gateways: readonly SimulatedGateway[];
+  /** A gateway that died is replaced by its next run. */
+  readonly gateways: SimulatedGateway[];
   /** Clients whose requests have not ended. */
   readonly open = new Set<SimulatedClient>();
   /** Every neuron's own word of what loads and unloads it has done. */
   readonly counts = { loads: 0, unloads: 0, cut: 0 };
   readonly #asks = new Map<number, Ask>();
   readonly #openAt: number[];
+  readonly #openGateway: () => SimulatedGateway;
   #onEnd: (client: SimulatedClient) => void = () => undefined;
 
   constructor(options: WorldOptions) {
@@ -50,16 +54,17 @@ export class SimulatedWorld {
     for (const spec of options.neurons) {
       this.neurons.set(spec.name, new SimulatedNeuron(spec, { clock: this.clock, observer }));
     }
-    const latencyMs = options.latencyMs ?? LATENCY_MS;
-    this.gateways = Array.from({ length: options.gateways ?? 1 }, () => {
+    const { latencyMs = LATENCY_MS, latencySpread: spread = 0 } = options;
+    this.#openGateway = () => {
+      const random = this.random.fork().next;
+      const world = { clock: this.clock, asks: this.#asks, random };
       const links = new Map<string, SimulatedLink>();
       for (const [name, neuron] of this.neurons) {
-        const world = { clock: this.clock, asks: this.#asks };
-        links.set(name, new SimulatedLink(neuron, world, { latencyMs }));
+        links.set(name, new SimulatedLink(neuron, world, { latencyMs, spread }));
       }
-      const random = this.random.fork().next;
       return new SimulatedGateway({ config, profiles, links, clock: this.clock, random, log });
-    });
+    };
+    this.gateways = Array.from({ length: options.gateways ?? 1 }, this.#openGateway);
     this.clock.run(this.clock.monotonicMs() + FIRST_CONTACT_MS);
   }
 
@@ -73,9 +78,22 @@ export class SimulatedWorld {
     return this.#openAt[gateway] ?? 0;
   }
 
+  /** A gateway's process dies, with its clients' connections, and is started anew at once. */
+  crashGateway(gateway: number): void {
+    const before = this.gateways[gateway];
+    if (before === undefined) throw new Error(`No gateway ${gateway}`);
+    for (const client of [...this.open]) if (client.gateway === before) client.leave();
+    for (const link of before.links.values()) link.die();
+    void before.stop();
+    this.gateways[gateway] = this.#openGateway();
+  }
+
   /** A client asks a gateway now. */
   ask(ask: Ask, gateway = 0): SimulatedClient {
+    const asked = this.gateways[gateway];
+    if (asked === undefined) throw new Error(`No gateway ${gateway}`);
     const client = new SimulatedClient(ask, {
+      gateway: asked,
       nowMs: () => this.clock.monotonicMs(),
       onEnd: (ended) => {
         this.open.delete(ended);
@@ -86,8 +104,6 @@ export class SimulatedWorld {
     this.#asks.set(ask.id, ask);
     this.open.add(client);
     this.#openAt[gateway] = this.openAt(gateway) + 1;
-    const asked = this.gateways[gateway];
-    if (asked === undefined) throw new Error(`No gateway ${gateway}`);
     asked.handle(client);
     return client;
   }

@@ -1,5 +1,7 @@
 import type { SeededRandom } from "../../src/simulation/seeded-random.ts";
+import type { SimulatedLink } from "../../src/simulation/simulated-link.ts";
 import type { SimulatedWorld } from "../../src/simulation/simulated-world.ts";
+import type { OperatorAct, Operators } from "./operators.ts";
 
 /** What can go wrong in a run. */
 export type FaultKind =
@@ -9,7 +11,15 @@ export type FaultKind =
   | "partition"
   | "lost events"
   | "failed loads"
-  | "clock jump";
+  | "clock jump"
+  /** The neuron stands still and never goes on. */
+  | "hang for good"
+  /** The engine aborts in one of the neuron's models. */
+  | "poison"
+  /** A gateway's process dies and is started anew. */
+  | "gateway crash"
+  /** What operators do. */
+  | OperatorAct;
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -19,6 +29,8 @@ export interface Fault {
   /** Which gateway it is between, or whose clock jumps; -1 concerns the neuron itself and all gateways. */
   readonly gateway: number;
   readonly amount: number;
+  /** Which of the neuron's models it is about, where it is about one. */
+  readonly model: string;
 }
 
 const KINDS: readonly FaultKind[] = [
@@ -29,6 +41,13 @@ const KINDS: readonly FaultKind[] = [
   "lost events",
   "failed loads",
   "clock jump",
+  "hang for good",
+  "poison",
+  "gateway crash",
+  "operator load",
+  "operator pin",
+  "operator unload",
+  "operator drain",
 ];
 const JUMP_MS_MAX = 3_600_000;
 
@@ -36,7 +55,7 @@ const JUMP_MS_MAX = 3_600_000;
 export function drawFaults(
   random: SeededRandom,
   given: {
-    readonly neurons: readonly string[];
+    readonly neurons: readonly { readonly name: string; readonly models: readonly string[] }[];
     readonly gateways: number;
     readonly busyMs: number;
   },
@@ -44,11 +63,13 @@ export function drawFaults(
   if (random.chance(0.2)) return [];
   return Array.from({ length: random.whole(1, 4) }, () => {
     const kind = random.pick(KINDS);
+    const neuron = random.pick(given.neurons);
     return {
       kind,
       atMs: random.between(0, given.busyMs),
       lastsMs: random.chance(0.5) ? random.between(50, 2_000) : random.between(2_000, 30_000),
-      neuron: random.pick(given.neurons),
+      neuron: neuron.name,
+      model: neuron.models.length === 0 ? "" : random.pick(neuron.models),
       gateway: random.whole(-1, given.gateways - 1),
       amount:
         kind === "clock jump" ? random.between(-JUMP_MS_MAX, JUMP_MS_MAX) : random.between(2, 20),
@@ -56,10 +77,18 @@ export function drawFaults(
   });
 }
 
+/** What faults need besides the world. */
+export interface FaultParts {
+  readonly world: SimulatedWorld;
+  readonly operators: Operators;
+  /** Told of a gateway that was started anew. */
+  readonly onRestart: (gateway: number) => void;
+}
+
 /** Lets a fault begin and end in its time. */
-export function scheduleFault(world: SimulatedWorld, fault: Fault): void {
-  const { clock } = world;
-  const end = beginAt(world, fault);
+export function scheduleFault(parts: FaultParts, fault: Fault): void {
+  const { clock } = parts.world;
+  const end = beginAt(parts, fault);
   clock.after(fault.atMs, () => {
     const heal = end();
     clock.after(fault.lastsMs, heal);
@@ -67,16 +96,13 @@ export function scheduleFault(world: SimulatedWorld, fault: Fault): void {
 }
 
 /** The function that begins a fault and returns the one that ends it. */
-function beginAt(world: SimulatedWorld, fault: Fault): () => () => void {
+function beginAt(parts: FaultParts, fault: Fault): () => () => void {
+  const { world, operators, onRestart } = parts;
   const neuron = world.neurons.get(fault.neuron);
   if (neuron === undefined) throw new Error(`No neuron ${fault.neuron}`);
-  const links = world.gateways
-    .filter((_, index) => fault.gateway < 0 || fault.gateway === index)
-    .flatMap((gateway) => gateway.links.get(fault.neuron) ?? []);
-  const clocks = [
-    ...(fault.gateway < 0 ? [neuron.clock] : []),
-    ...world.gateways.filter((_, index) => index === fault.gateway).map(({ clock }) => clock),
-  ];
+  const gateway = Math.max(0, fault.gateway);
+  const nothing = () => undefined;
+  const operate = (kind: OperatorAct) => () => operators.act(kind, { ...fault, gateway });
   const begin: Record<FaultKind, () => () => void> = {
     crash: () => {
       neuron.kill();
@@ -88,6 +114,10 @@ function beginAt(world: SimulatedWorld, fault: Fault): () => () => void {
       neuron.freeze();
       return () => neuron.thaw();
     },
+    "hang for good": () => {
+      neuron.freeze({ forGood: true });
+      return nothing;
+    },
     slow: () => {
       neuron.slowness = fault.amount;
       return () => {
@@ -95,12 +125,14 @@ function beginAt(world: SimulatedWorld, fault: Fault): () => () => void {
       };
     },
     partition: () => {
+      const links = linksOf(world, fault);
       for (const link of links) link.cut();
       return () => {
         for (const link of links) link.heal();
       };
     },
     "lost events": () => {
+      const links = linksOf(world, fault);
       for (const link of links) link.losesEvents = true;
       return () => {
         for (const link of links) link.losesEvents = false;
@@ -113,10 +145,30 @@ function beginAt(world: SimulatedWorld, fault: Fault): () => () => void {
       };
     },
     "clock jump": () => {
-      for (const clock of clocks) clock.skewMs += fault.amount;
+      const clock = fault.gateway < 0 ? neuron.clock : world.gateways[gateway]?.clock;
+      if (clock !== undefined) clock.skewMs += fault.amount;
       // It stays: a clock that was set is not set back.
-      return () => undefined;
+      return nothing;
     },
+    poison: () => {
+      neuron.poison(fault.model);
+      return nothing;
+    },
+    "gateway crash": () => {
+      world.crashGateway(gateway);
+      onRestart(gateway);
+      return nothing;
+    },
+    "operator load": operate("operator load"),
+    "operator pin": operate("operator pin"),
+    "operator unload": operate("operator unload"),
+    "operator drain": operate("operator drain"),
   };
   return begin[fault.kind];
+}
+
+function linksOf(world: SimulatedWorld, fault: Fault): SimulatedLink[] {
+  return world.gateways
+    .filter((_, index) => fault.gateway < 0 || fault.gateway === index)
+    .flatMap((gateway) => gateway.links.get(fault.neuron) ?? []);
 }

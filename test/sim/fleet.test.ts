@@ -8,7 +8,7 @@ import type { SeedFailure, SeedRange } from "./seed-worker.ts";
 /** `bun run test` asks for 10,000; while one works, fewer say enough. */
 const SEEDS = Number(process.env["CORTEX_SIM_SEEDS"] ?? 300);
 const FIRST = Number(process.env["CORTEX_SIM_FIRST"] ?? 1);
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 1_800_000;
 
 if (process.env["SEED"] === undefined) {
   test(

@@ -2,6 +2,7 @@ import type { SimulatedClient } from "../../src/simulation/simulated-client.ts";
 import type { SimulatedModel } from "../../src/simulation/simulated-model.ts";
 import type { NeuronObserver, SimulatedNeuron } from "../../src/simulation/simulated-neuron.ts";
 import type { SimulatedWorld } from "../../src/simulation/simulated-world.ts";
+import type { Operators } from "./operators.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** What one gateway changes at a neuron others know by then, a lost event included. */
@@ -13,6 +14,7 @@ export class Invariants implements NeuronObserver {
   readonly #pinned: ReadonlySet<string>;
   readonly #isDefragmented: boolean;
   #world: SimulatedWorld | undefined;
+  #operators: Operators | undefined;
 
   constructor({ profiles, config }: Scenario) {
     // Joining up torn memory loads pinned models anew, too; they are back when it is done.
@@ -22,19 +24,24 @@ export class Invariants implements NeuronObserver {
     this.#pinned = new Set(pinned.map(({ id, source }) => source ?? id));
   }
 
-  /** Looks at this world from now on. */
-  watch(world: SimulatedWorld): void {
+  /** Looks at this world, and at what its operators do, from now on. */
+  watch(world: SimulatedWorld, operators: Operators): void {
     this.#world = world;
-    for (const [index, gateway] of world.gateways.entries()) {
-      for (const [name, link] of gateway.links) {
-        link.onOrder = (order) => {
-          if (order.kind === "load" && order.isNeedless) {
-            this.#complain(`gateway ${index} has ${order.model} loaded twice on ${name}`);
-          } else if (order.kind === "unload" && !order.isCareful) {
-            this.#complain(`gateway ${index} unloads ${order.model} on ${name} without a care`);
-          }
-        };
-      }
+    this.#operators = operators;
+    for (const index of world.gateways.keys()) this.watchGateway(index);
+  }
+
+  /** Looks at what a gateway orders that was started anew. */
+  watchGateway(index: number): void {
+    for (const [name, link] of this.#worldOf().gateways[index]?.links ?? []) {
+      link.onOrder = (order) => {
+        if (order.kind === "load" && order.isNeedless) {
+          this.#complain(`gateway ${index} has ${order.model} loaded twice on ${name}`);
+        } else if (order.kind === "unload" && !order.isCareful) {
+          if (this.#operators?.isUnloading(name, order.model) === true) return;
+          this.#complain(`gateway ${index} unloads ${order.model} on ${name} without a care`);
+        }
+      };
     }
   }
 
@@ -47,6 +54,7 @@ export class Invariants implements NeuronObserver {
   }
 
   onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, cut: number): void {
+    if (this.#operators?.isUnloading(neuron.name, model.id) === true) return;
     if (cut > 0) this.#complain(`${neuron.name} unloads ${model.id} with ${cut} requests`);
     if (this.#isDefragmented) return;
     if (model.pinned) this.#complain(`${neuron.name} unloads ${model.id}, pinned there`);
@@ -59,9 +67,6 @@ export class Invariants implements NeuronObserver {
   /** After every event. */
   checkMoment(): void {
     const world = this.#worldOf();
-    for (const client of world.open) {
-      if (client.ends > 1) this.#complain(`request ${client.ask.id} ended ${client.ends} times`);
-    }
     for (const neuron of world.neurons.values()) this.#checkMemory(neuron);
     for (const [index, gateway] of world.gateways.entries()) {
       let running = 0;
@@ -82,8 +87,12 @@ export class Invariants implements NeuronObserver {
     }
   }
 
-  /** Whatever goes wrong around it, no request meets a defect of the gateway itself. */
-  checkClient({ ask, error, status }: SimulatedClient): void {
+  /** It ended once, with nothing behind it, and met no defect of the gateway itself, whatever went wrong around it. */
+  checkClient({ ask, ends, error, late, outcome, status }: SimulatedClient): void {
+    if (outcome !== "left" && outcome !== undefined) {
+      if (ends !== 1) this.#complain(`request ${ask.id} ended ${ends} times`);
+      if (late > 0) this.#complain(`request ${ask.id} was told more after its end`);
+    }
     if (status !== 500 && !error.includes('"code":"internal"')) return;
     this.#complain(`request ${ask.id} fails inside of the gateway: ${error.trim()}`);
   }
@@ -104,6 +113,8 @@ export class Invariants implements NeuronObserver {
       }
     }
     for (const neuron of world.neurons.values()) {
+      // One that hangs for good can neither see who has left nor end anything.
+      if (neuron.state !== "up") continue;
       for (const model of neuron.models.values()) {
         if (model.inFlight > 0)
           this.#complain(`${neuron.name} goes on with ${model.id} for nobody`);

@@ -4,6 +4,7 @@ import type { SimulatedClient } from "../../src/simulation/simulated-client.ts";
 import { SimulatedWorld } from "../../src/simulation/simulated-world.ts";
 import { drawFaults, type Fault, scheduleFault } from "./faults.ts";
 import { Invariants } from "./invariants.ts";
+import { Operators } from "./operators.ts";
 import { type Arrival, drawScenario, type Scenario } from "./scenario.ts";
 
 /** After so long without clients and faults everything must have come to rest: a load's wait, and its retries. */
@@ -27,12 +28,15 @@ export function runSeed(seed: number, options: { readonly log?: Log } = {}): See
   const random = new SeededRandom(seed);
   const scenario = drawScenario(random);
   const { neurons, gateways, busyMs } = scenario;
-  const faults = drawFaults(random, { neurons: neurons.map(({ name }) => name), gateways, busyMs });
+  const known = neurons.map(({ name, models }) => ({ name, models: models.map(({ id }) => id) }));
+  const faults = drawFaults(random, { neurons: known, gateways, busyMs });
   const invariants = new Invariants(scenario);
   const world = new SimulatedWorld({ ...scenario, ...options, seed, observer: invariants });
-  invariants.watch(world);
+  const operators = new Operators(world);
+  invariants.watch(world, operators);
   const clients: SimulatedClient[] = [];
-  for (const fault of faults) scheduleFault(world, fault);
+  const onRestart = (gateway: number) => invariants.watchGateway(gateway);
+  for (const fault of faults) scheduleFault({ world, operators, onRestart }, fault);
   for (const arrival of scenario.arrivals) scheduleArrival(world, arrival, clients);
   const onMoment = () => invariants.checkMoment();
   const lastFaultMs = Math.max(0, ...faults.map(({ atMs, lastsMs }) => atMs + lastsMs));
@@ -42,7 +46,9 @@ export function runSeed(seed: number, options: { readonly log?: Log } = {}): See
     onMoment,
     isOver: () => world.open.size === 0,
   });
-  if (seed % RECOVERY_EVERY === 0) checkRecovery(world, scenario, invariants.violations);
+  if (seed % RECOVERY_EVERY === 0) {
+    checkRecovery(world, { scenario, operators, violations: invariants.violations });
+  }
   // Leases expire, and what placement or defragmentation have begun ends.
   world.clock.run(world.clock.monotonicMs() + LEASES_MS, { onMoment });
   const isQuiet = () => !isAnyWorking(world);
@@ -50,6 +56,7 @@ export function runSeed(seed: number, options: { readonly log?: Log } = {}): See
     world.clock.run(world.clock.monotonicMs() + REST_MS, { onMoment, isOver: isQuiet });
   }
   for (const client of clients) invariants.checkClient(client);
+  invariants.violations.push(...operators.failures);
   invariants.checkEnd();
   return { seed, violations: invariants.violations, scenario, faults, clients, world };
 }
@@ -68,6 +75,7 @@ function scheduleArrival(
 
 function isAnyWorking(world: SimulatedWorld): boolean {
   for (const neuron of world.neurons.values()) {
+    if (neuron.state !== "up") continue;
     for (const { id, state } of neuron.models.values()) {
       if (state === "loading" || state === "draining" || neuron.isLeased(id)) return true;
     }
@@ -79,10 +87,20 @@ function isAnyWorking(world: SimulatedWorld): boolean {
 const RECOVERY_MS = 330_000;
 
 /** A fleet in which everything works again serves every model that has a place in it. */
-function checkRecovery(world: SimulatedWorld, scenario: Scenario, violations: string[]): void {
+function checkRecovery(
+  world: SimulatedWorld,
+  run: {
+    readonly scenario: Scenario;
+    readonly operators: Operators;
+    readonly violations: string[];
+  },
+): void {
+  const { scenario, operators, violations } = run;
   world.clock.run(world.clock.monotonicMs() + RECOVERY_MS);
   let id = 1_000_000;
-  for (const model of servable(scenario)) {
+  const isUp = (name: string) => world.neurons.get(name)?.state === "up";
+  const neurons = scenario.neurons.filter(({ name }) => isUp(name));
+  for (const model of servable({ ...scenario, neurons }, operators.pinned)) {
     id += 1;
     const client = world.ask({
       id,
@@ -101,8 +119,9 @@ function checkRecovery(world: SimulatedWorld, scenario: Scenario, violations: st
 }
 
 /** Models that fit beside what is pinned on some neuron. */
-function servable({ neurons, profiles }: Scenario): string[] {
-  const pinned = new Set(profiles.models.filter((profile) => profile.pinned).map(({ id }) => id));
+function servable({ neurons, profiles }: Scenario, byHand: ReadonlySet<string>): string[] {
+  const profiled = profiles.models.filter((profile) => profile.pinned).map(({ id }) => id);
+  const pinned = new Set([...profiled, ...byHand]);
   const names = new Set(neurons.flatMap(({ models }) => models.map(({ id }) => id)));
   return [...names].filter((id) =>
     neurons.some(({ models, devices }) => {

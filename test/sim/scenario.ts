@@ -17,6 +17,8 @@ export interface Scenario {
   readonly profiles: ModelProfiles;
   readonly gateways: number;
   readonly latencyMs: number;
+  /** By how many times of the latency the slowest packets are late, so that answers and events overtake each other. */
+  readonly latencySpread: number;
   readonly arrivals: readonly Arrival[];
   /** For how long clients come and faults happen. */
   readonly busyMs: number;
@@ -84,6 +86,7 @@ export function drawScenario(random: SeededRandom): Scenario {
     ),
     gateways,
     latencyMs: random.between(0.1, 5),
+    latencySpread: random.pick([0, 5, 100]),
     arrivals: drawArrivals(random, { models: known.map(({ id }) => id), gateways }),
     busyMs: BUSY_MS,
   };
