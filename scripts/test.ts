@@ -10,6 +10,7 @@ import { ensureClients } from "./testing/ensure-clients.ts";
 import { ensurePip } from "./testing/ensure-pip.ts";
 import { ensurePromtool } from "./testing/ensure-promtool.ts";
 import { ensureRpm } from "./testing/ensure-rpm.ts";
+import { ensureShells } from "./testing/ensure-shells.ts";
 import { runWork, type StepResult, summarize } from "./testing/run-step.ts";
 import { listTests, runTests } from "./testing/run-tests.ts";
 
@@ -39,6 +40,7 @@ async function runEverything(only: readonly string[]): Promise<boolean> {
     steps.push(await runWork("package tools", () => ensureRpm({ withChecks: true })));
     steps.push(await runWork("promtool", ensurePromtool));
     steps.push(await runWork("browser", ensureBrowser));
+    steps.push(await runWork("shells", ensureShells));
   }
   const env = { CI: "1", CORTEX_TEST_MODELS: MODELS_DIR };
   for (const name of ["native", "e2e"] as const) {

@@ -1,4 +1,5 @@
 import { benchCommand } from "./bench.ts";
+import { completeCommand } from "./complete.ts";
 import { completionCommand } from "./completion.ts";
 import { configCheckCommand } from "./config/check.ts";
 import { configCommand } from "./config/config.ts";
@@ -43,7 +44,8 @@ const configCommands: readonly CliCommand[] = [
   configSchemaCommand,
 ];
 
-const named: readonly CliCommand[] = [
+/** Every command, hidden ones too, in the order of the overview. */
+export const COMMANDS: readonly CliCommand[] = [
   upCommand,
   gatewayCommand,
   neuronCommand,
@@ -74,8 +76,7 @@ const named: readonly CliCommand[] = [
   ...configCommands,
   configCommand(configCommands),
   versionCommand,
+  completionCommand,
+  completeCommand(() => COMMANDS),
   probeCommand,
 ];
-
-/** Every command, hidden ones too, in the order of the overview. */
-export const COMMANDS: readonly CliCommand[] = [...named, completionCommand(named)];

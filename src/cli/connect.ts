@@ -30,6 +30,7 @@ export const connectCommand = defineCliCommand({
     wait: { type: "boolean", description: "wait for the client's first request, and report it" },
     ...clientFlags("10"),
   },
+  choices: { client: CLIENTS },
   examples: [
     "connect claude-code --wait",
     "connect codex --url http://gateway:31313",

@@ -15,6 +15,8 @@ export interface CommandSpec<Args extends ArgsDef> {
   readonly args: Args;
   /** Flags that may be given several times; `run` gets their values as one text, see {@link splitRepeated}. */
   readonly repeatable?: readonly string[];
+  /** The words that an argument may be, for shells that complete it. */
+  readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** Command lines without the leading `cortex`. */
   readonly examples: readonly string[];
   /** The codes that it can end with besides ok. */
@@ -28,6 +30,7 @@ export interface CliCommand extends ArgumentRules {
   readonly hidden: boolean;
   readonly summary: string;
   readonly details: readonly string[];
+  readonly choices: Readonly<Record<string, readonly string[]>>;
   readonly examples: readonly string[];
   readonly exits: readonly ExitName[];
   /** Checks the arguments strictly, runs, and returns the exit code; throws what `run` throws. */
@@ -44,6 +47,7 @@ export function defineCliCommand<const Args extends ArgsDef>(spec: CommandSpec<A
     details: spec.details ?? [],
     args: spec.args,
     repeatable: spec.repeatable ?? [],
+    choices: spec.choices ?? {},
     examples: spec.examples,
     exits: spec.exits,
     async execute(rawArgs) {

@@ -84,7 +84,8 @@ function readFlag(
   return { name, value };
 }
 
-function findFlag(
+/** The flag that is written so, with one dash or two; `--no-` before a boolean's name counts. */
+export function findFlag(
   command: ArgumentRules,
   written: string,
 ): { readonly name: string; readonly def: ArgDef; readonly isNegated: boolean } | undefined {
