@@ -16,7 +16,7 @@ export const gatewayCommand = defineCliCommand({
     "Reads --config, else /etc/cortex/cortex.toml where it exists, else starts with the defaults;\n" +
       "models.toml is looked for beside it. Variables such as CORTEX_GATEWAY__LISTEN win over the file, flags over both.",
     "A changed file, or SIGHUP, is taken up without breaking a request: neurons, profiles, [eviction], [limits] and\n" +
-      "log_level; files with tokens and keys are read again, too. The log says what needs a restart; a file with an\n" +
+      "log_level, and the files with tokens and keys. The log says what needs a restart; a file with an\n" +
       "error changes nothing.",
     "SIGUSR2 starts the program anew, in its present version, and hands it the ports once it serves: no request fails.",
     "SIGINT or SIGTERM lets running requests finish and stops; a second one stops at once.",
@@ -66,12 +66,16 @@ export const gatewayCommand = defineCliCommand({
       const { config: file, models: modelsFile } = args;
       const loaded = await loadGatewayFiles({ file, models: modelsFile, overrides });
       const { gateway, models, files } = loaded;
-      return { config: gateway.config, file: gateway.file, files, profiles: models.profiles };
+      const { config, file: configFile } = gateway;
+      const secretFiles = listSecretFiles(config);
+      return { config, file: configFile, files, secretFiles, profiles: models.profiles };
     };
-    const { ConfigReloader, readStamps } = await import("../gateway/reload/config-reloader.ts");
+    const { ConfigReloader, readStamps } = await import("../lifecycle/config-reloader.ts");
+    const { listSecretFiles } = await import("../config/secret.ts");
     const watched = listWatched(args, CONFIG_FOLDER);
     const stamps = await readStamps(watched);
     const first = await load();
+    const secretStamps = await readStamps(first.secretFiles);
     const { config, file, profiles } = first;
     if (args.check === true) {
       process.stdout.write(`${file ?? "The built-in defaults"}: no errors\n`);
@@ -92,7 +96,7 @@ export const gatewayCommand = defineCliCommand({
         const gateway = await startGateway({ config, profiles, log, handed });
         handed.settle();
         const reloader = new ConfigReloader({
-          ...{ first, load, log, clock: systemClock, watched, stamps },
+          ...{ first, load, log, clock: systemClock, watched, stamps, secretStamps },
           apply: (wanted) => {
             const change = gateway.reload(wanted);
             log.setLevel(wanted.config.gateway.log_level);

@@ -1,7 +1,6 @@
-import { CortexError, describeError } from "../base/errors.ts";
-import type { LeveledLog } from "../base/log.ts";
-import type { LoadedNeuronConfig } from "../config/load-neuron-config.ts";
-import type { Neuron } from "../neuron/start.ts";
+import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
+import { CortexError } from "../base/errors.ts";
 import { overrideWith } from "./config-flags.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
@@ -18,8 +17,8 @@ export const neuronCommand = defineCliCommand({
   details: [
     "Reads --config, else /etc/cortex/neuron.toml where it exists, else starts with the defaults.\n" +
       "Variables such as CORTEX_NEURON__LISTEN win over the file, flags over both.",
-    "SIGHUP takes up [[models]], [defaults] but queue_max, [memory] and log_level for loads from then on, without\n" +
-      "breaking a request. The log says what needs a restart; a file with an error changes nothing.",
+    "A changed file, or SIGHUP, is taken up without breaking a request: [[models]], [defaults] but queue_max and\n" +
+      "[memory] for loads from then on, log_level, and the file with the token. The log says what needs a restart; a file with an error changes nothing.",
     "SIGINT or SIGTERM drains and stops; a second one stops at once. The daemon also ends by itself,\n" +
       "with code 1, when a device has failed for good: let a supervisor start it again.",
   ],
@@ -68,8 +67,19 @@ export const neuronCommand = defineCliCommand({
       }),
     ];
     const devices = splitRepeated(args.device).map(readDeviceIndex);
-    const load = () => loadNeuronConfig({ file: args.config, overrides });
-    const { config, file } = await load();
+    const { CONFIG_FOLDER } = await import("../config/config-file.ts");
+    const { ConfigReloader, readStamps } = await import("../lifecycle/config-reloader.ts");
+    const { listSecretFiles } = await import("../config/secret.ts");
+    const load = async () => {
+      const { config, file } = await loadNeuronConfig({ file: args.config, overrides });
+      const files = file === undefined ? [] : [file];
+      return { config, file, files, secretFiles: listSecretFiles(config) };
+    };
+    const watched = [args.config ?? join(CONFIG_FOLDER, "neuron.toml")];
+    const stamps = await readStamps(watched);
+    const first = await load();
+    const secretStamps = await readStamps(first.secretFiles);
+    const { config, file } = first;
     if (args.check === true) {
       process.stdout.write(`${file ?? "The built-in defaults"}: no errors\n`);
       return EXIT.ok;
@@ -87,26 +97,27 @@ export const neuronCommand = defineCliCommand({
           ...(devices.length === 0 ? {} : { deviceFilter: devices }),
           ...(process.env[TEST_FAULTS_VARIABLE] === "1" ? { testFaults: true } : {}),
         });
-        return { ...neuron, reload: () => reload(neuron, { load, log }) };
+        const reloader = new ConfigReloader({
+          ...{ first, load, log, clock: systemClock, watched, stamps, secretStamps },
+          apply: (wanted) => {
+            const change = neuron.reload(wanted.config);
+            log.setLevel(wanted.config.neuron.log_level);
+            return change;
+          },
+        });
+        void reloader.run();
+        return {
+          ...neuron,
+          reload: () => reloader.reload("SIGHUP"),
+          stop: async () => {
+            reloader.stop();
+            await neuron.stop();
+          },
+        };
       },
     });
   },
 });
-
-async function reload(
-  neuron: Neuron,
-  { load, log }: { readonly load: () => Promise<LoadedNeuronConfig>; readonly log: LeveledLog },
-): Promise<void> {
-  try {
-    const { config } = await load();
-    const change = neuron.reload(config);
-    log.setLevel(config.neuron.log_level);
-    const isSame = Object.keys(change).length === 0;
-    log.info(isSame ? "Configuration has no changes" : "Configuration applied", { ...change });
-  } catch (thrown) {
-    log.error("Configuration refused, the old one stays", { cause: describeError(thrown) });
-  }
-}
 
 function readDeviceIndex(text: string): number {
   if (/^\d{1,4}$/.test(text)) return Number(text);

@@ -104,21 +104,23 @@ export function checkSecret(
   }
 }
 
-/** What is wrong with the modes of the secrets' files that a checked configuration names. */
-export function listSecretWarnings(config: object): readonly string[] {
-  const {
-    neuron,
-    neurons = [],
-    telemetry,
-  } = config as {
+/** The files of tokens and keys that a checked configuration names; a running role reads them when they change. */
+export function listSecretFiles(config: object): readonly string[] {
+  const { neuron, neurons = [] } = config as {
     readonly neuron?: SecretKeys;
     readonly neurons?: readonly SecretKeys[];
-    readonly telemetry?: { readonly headers_file?: string };
   };
-  const files = [...(neuron === undefined ? [] : [neuron]), ...neurons]
+  return [...(neuron === undefined ? [] : [neuron]), ...neurons]
     .flatMap(({ token_file, api_key_file }) => [token_file, api_key_file])
-    .concat(telemetry?.headers_file)
     .filter((file) => file !== undefined);
+}
+
+/** What is wrong with the modes of the secrets' files that a checked configuration names. */
+export function listSecretWarnings(config: object): readonly string[] {
+  const { telemetry } = config as { readonly telemetry?: { readonly headers_file?: string } };
+  const files = [...listSecretFiles(config), telemetry?.headers_file].filter(
+    (file) => file !== undefined,
+  );
   return [...new Set(files)]
     .map((file) => readSecretFile(file, HEADER_TEXT).warning)
     .filter((warning) => warning !== undefined);

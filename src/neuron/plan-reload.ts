@@ -11,6 +11,8 @@ export interface NeuronReload {
     readonly settings?: string;
     /** Settings that hold only after a restart. */
     readonly needs_restart?: string;
+    /** Where another token lies than before; it holds from now on. */
+    readonly secrets_changed?: string;
   };
 }
 

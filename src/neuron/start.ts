@@ -77,7 +77,7 @@ const ENGINE_QUEUE_RESERVE = 512;
 export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   const { config, log } = options;
   const clock = options.clock ?? systemClock;
-  const token = readToken(config, log);
+  const token = { value: readToken(config, log) };
   const host = options.engine ?? (await openHost(options));
   const parts = await assemble({ ...options, clock }, host);
   const server = serve(parts, { token, testFaults: options.testFaults === true });
@@ -104,18 +104,30 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   return {
     url: server.url,
     stop: () => lifecycle.stop(config.neuron.drain_seconds * 1000 + PART_STOP_MS),
-    reload: reloading(config, parts.registry),
+    reload: reloading(config, { registry: parts.registry, token, log }),
     exited: parts.exited,
   };
 }
 
-function reloading(first: NeuronConfig, registry: ModelRegistry): Neuron["reload"] {
+function reloading(
+  first: NeuronConfig,
+  parts: {
+    readonly registry: ModelRegistry;
+    readonly token: { value: string | undefined };
+    readonly log: Log;
+  },
+): Neuron["reload"] {
+  const { registry, token, log } = parts;
   let running = first;
   return (wanted) => {
     const { config, change } = planReload(running, wanted);
+    // Where it is needs a restart; what is there does not.
+    const value = readToken(config, log);
+    const isRekeyed = value !== token.value;
+    token.value = value;
     running = config;
     registry.configure(config);
-    return change;
+    return isRekeyed ? { ...change, secrets_changed: "neuron.token_file" } : change;
   };
 }
 
@@ -296,7 +308,7 @@ async function assembleEngine(
 
 function serve(
   parts: Parts,
-  options: { readonly token: string | undefined; readonly testFaults: boolean },
+  options: { readonly token: { readonly value: string | undefined }; readonly testFaults: boolean },
 ): NeuronServer {
   const { config, registry, clock, log, metrics, hub, prefixes, status, supply } = parts;
   const isDraining = () => status.isDraining;
@@ -321,7 +333,10 @@ function serve(
   ];
   return serveRoutes(routes, {
     listen: config.neuron.listen,
-    token: options.token,
+    // A reload may bring another one.
+    get token() {
+      return options.token.value;
+    },
     log,
   });
 }

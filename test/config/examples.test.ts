@@ -50,16 +50,15 @@ describe.each(EXAMPLES)("the example $name", ({ name, schema, load }) => {
     });
   });
 
-  test("shows and explains every key of its schema, in the schema's order", async () => {
+  test("shows and explains every key of each of its tables, in the schema's order", async () => {
     const text = await Bun.file(join(FOLDER, name)).text();
-    const lines = text.split("\n");
-    const shown = lines.flatMap((line, index) => {
-      const key = /^(?:# )?([a-z_]+) = /.exec(line)?.[1];
-      return key === undefined ? [] : [{ key, above: lines[index - 1] ?? "" }];
-    });
-    // A second table of a list repeats keys of the first.
-    expect([...new Set(shown.map(({ key }) => key))]).toEqual([...new Set(leafKeys(schema))]);
-    for (const { key, above } of shown) expect(`${key}: ${above}`).toMatch(/: # .{10}/);
+    const shown = readTables(text);
+    expect([...shown].map(([table, keys]) => [table, keys.map(({ key }) => key)])).toEqual([
+      ...tableKeys(schema),
+    ]);
+    for (const { key, above } of [...shown.values()].flat()) {
+      expect(`${key}: ${above}`).toMatch(/: # .{10}/);
+    }
   });
 });
 
@@ -86,12 +85,41 @@ test("the examples show the defaults", async () => {
   expect<unknown>({ ...gateway.config, neurons: [] }).toEqual(defaults.config);
 });
 
-function leafKeys(schema: TSchema): string[] {
+interface ShownKey {
+  readonly key: string;
+  /** The line before it. */
+  readonly above: string;
+}
+
+/** The keys that a file shows, commented or not, by table; several tables of one list show its keys together. */
+function readTables(text: string): Map<string, ShownKey[]> {
+  const tables = new Map<string, ShownKey[]>();
+  let keys: ShownKey[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    const table = /^(?:# )?\[\[?([a-z_.]+)\]\]?$/.exec(line)?.[1];
+    if (table !== undefined) {
+      keys = tables.get(table) ?? [];
+      tables.set(table, keys);
+    }
+    const key = /^(?:# )?([a-z_]+) = /.exec(line)?.[1];
+    if (key === undefined || keys.some((known) => known.key === key)) continue;
+    keys.push({ key, above: text.split("\n")[index - 1] ?? "" });
+  }
+  return tables;
+}
+
+/** The keys of each table of a schema, in its order; a table within another one has a dotted name. */
+function tableKeys(schema: TSchema, path = ""): [string, string[]][] {
   const properties: Record<string, TSchema> = schema["properties"] ?? {};
-  return Object.entries(properties).flatMap(([key, child]) => {
-    const inner: TSchema = child["type"] === "array" ? child["items"] : child;
-    return inner["type"] === "object" ? leafKeys(inner) : [key];
-  });
+  const own: string[] = [];
+  const inner: [string, string[]][] = [];
+  for (const [key, child] of Object.entries(properties)) {
+    const item: TSchema = child["type"] === "array" ? child["items"] : child;
+    const name = path === "" ? key : `${path}.${key}`;
+    if (item["type"] === "object") inner.push(...tableKeys(item, name));
+    else own.push(key);
+  }
+  return [...(path === "" ? [] : [[path, own] as [string, string[]]]), ...inner];
 }
 
 /** The defaults of each key, as TOML; a key of several tables may have several. */

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Log, silentLog } from "../../../src/base/log.ts";
-import { loadGatewayConfig } from "../../../src/config/load-gateway-config.ts";
-import { ConfigReloader, readStamps } from "../../../src/gateway/reload/config-reloader.ts";
-import type { FullConfig } from "../../../src/gateway/reload/describe-change.ts";
-import { FakeClock } from "../../fakes/fake-clock.ts";
+import { type Log, silentLog } from "../../src/base/log.ts";
+import { loadGatewayConfig } from "../../src/config/load-gateway-config.ts";
+import { listSecretFiles } from "../../src/config/secret.ts";
+import { ConfigReloader, readStamps } from "../../src/lifecycle/config-reloader.ts";
+import { FakeClock } from "../fakes/fake-clock.ts";
 
 let folder = "";
-let reloader: ConfigReloader | undefined;
+let reloader: { stop(): void } | undefined;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "cortex-reload-"));
@@ -23,9 +23,9 @@ afterEach(async () => {
 const text = (queueMax: number) => `[limits]\nqueue_max = ${queueMax}\n`;
 
 /** A reloader over a file, with what it applied and logged. */
-async function reloading() {
+async function reloading(more = "") {
   const file = join(folder, "cortex.toml");
-  await Bun.write(file, text(1));
+  await Bun.write(file, text(1) + more);
   const clock = new FakeClock();
   const applied: number[] = [];
   const lines: string[] = [];
@@ -36,17 +36,20 @@ async function reloading() {
   };
   const load = async () => {
     const { config } = await loadGatewayConfig({ file });
-    return { config, profiles: { models: [] }, files: [file] };
+    return { config, files: [file], secretFiles: listSecretFiles(config) };
   };
-  const apply = ({ config }: FullConfig) => {
+  const apply = ({ config }: Awaited<ReturnType<typeof load>>) => {
     applied.push(config.limits.queue_max);
     return { settings: "limits.queue_max" };
   };
   const watched = [file];
   const stamps = await readStamps(watched);
   const first = await load();
-  reloader = new ConfigReloader({ first, load, apply, clock, log, watched, stamps });
-  return { file, clock, applied, lines, reloader };
+  const secretStamps = await readStamps(first.secretFiles);
+  const options = { first, load, apply, clock, log, watched, stamps, secretStamps };
+  const made = new ConfigReloader(options);
+  reloader = made;
+  return { file, clock, applied, lines, reloader: made };
 }
 
 /** Looks at the files once; the disk answers in its own time. */
@@ -108,6 +111,31 @@ describe("configuration reloader", () => {
     expect(applied).toEqual([4]);
   });
 
+  test("a secret's file that changes is taken once, also one that a reload has brought", async () => {
+    const neuron = (name: string) =>
+      `[[neurons]]\nname = "${name}"\nendpoint = "http://${name}:1"\ntoken_file = "${name}.key"\n`;
+    for (const name of ["a", "b"]) await Bun.write(join(folder, `${name}.key`), "one");
+    const { file, clock, applied, lines, reloader } = await reloading(neuron("a"));
+    void reloader.run();
+    await look(clock);
+    await Bun.write(join(folder, "a.key"), "other");
+    await until(clock, () => applied.length === 1);
+    await Bun.write(join(folder, "a.key"), "");
+    await until(clock, () => lines.length === 2);
+    expect(lines[1]).toContain("a.key is empty");
+    await Bun.write(join(folder, "a.key"), "third");
+    await until(clock, () => applied.length === 2);
+
+    await Bun.write(file, text(1) + neuron("a") + neuron("b"));
+    await until(clock, () => applied.length === 3);
+    for (let looks = 0; looks < 3; looks += 1) await look(clock);
+    expect(applied).toHaveLength(3);
+    await Bun.write(join(folder, "b.key"), "another");
+    await until(clock, () => applied.length === 4);
+    for (let looks = 0; looks < 3; looks += 1) await look(clock);
+    expect(applied).toHaveLength(4);
+  });
+
   test("a file that is gone leaves everything as it is", async () => {
     const { file, applied, lines, reloader } = await reloading();
     await rm(file);
@@ -118,7 +146,7 @@ describe("configuration reloader", () => {
 
   test("a default file that is gone is no reason to go on without any neuron", async () => {
     const { applied, lines } = await reloading();
-    const first = { ...(await loadGatewayConfig({ folder })), profiles: { models: [] } };
+    const first = { ...(await loadGatewayConfig({ folder })), secretFiles: [] };
     const other = new ConfigReloader({
       first: { ...first, files: ["/etc/cortex/cortex.toml"] },
       load: async () => ({ ...first, files: [] }),
@@ -129,7 +157,7 @@ describe("configuration reloader", () => {
       clock: new FakeClock(),
       log: { ...silentLog, error: (line, fields) => lines.push(`${line}: ${fields?.["cause"]}`) },
       watched: [],
-      stamps: "",
+      ...{ stamps: "", secretStamps: "" },
     });
     await other.reload("SIGHUP");
     expect(applied).toEqual([]);

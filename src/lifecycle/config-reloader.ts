@@ -1,24 +1,28 @@
 import { stat } from "node:fs/promises";
-import type { Clock } from "../../base/clock.ts";
-import { CortexError, describeError, isAbort } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import type { ConfigChange, FullConfig } from "./describe-change.ts";
+import type { Clock } from "../base/clock.ts";
+import { CortexError, describeError, isAbort } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 
-/** A configuration and the files that it was read from. */
-export interface LoadedConfig extends FullConfig {
+/** The files behind a configuration. */
+export interface ConfigSources {
+  /** Those that it was read from. */
   readonly files: readonly string[];
+  /** Those that hold its tokens and keys, absolute. */
+  readonly secretFiles: readonly string[];
 }
 
-export interface ConfigReloaderOptions {
-  readonly first: LoadedConfig;
+export interface ConfigReloaderOptions<Loaded extends ConfigSources> {
+  readonly first: Loaded;
   /** Reads and checks everything anew; throws `invalid_config`. */
-  readonly load: () => Promise<LoadedConfig>;
+  readonly load: () => Promise<Loaded>;
   /** Where files are looked for, whether or not they exist. */
   readonly watched: readonly string[];
   /** {@link readStamps} of these from before `first` was read: what changed since then is taken up. */
   readonly stamps: string;
-  /** Goes on with the configuration, or throws `invalid_config` and changes nothing. */
-  readonly apply: (wanted: FullConfig) => ConfigChange;
+  /** {@link readStamps} of the first's secrets from before they were read. */
+  readonly secretStamps: string;
+  /** Goes on with the configuration and says what differs, or throws `invalid_config` and changes nothing. */
+  readonly apply: (wanted: Loaded) => object;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -27,20 +31,24 @@ export interface ConfigReloaderOptions {
 const LOOK_MS = 2_000;
 
 /**
- * Brings a changed configuration into a running gateway: at a signal, or when a file has changed and then stayed the
- * same for one look, so that a half-written one is not read. What has an error, and a file that is gone, leaves
- * everything as it is. Owner of what was seen of the files.
+ * Brings a changed configuration into a running role: at a signal, or when a file or a secret has changed and then
+ * stayed the same for one look, so that a half-written one is not read. What has an error, and a file that is gone,
+ * leaves everything as it is. Owner of what was seen of the files.
  */
-export class ConfigReloader {
-  readonly #options: ConfigReloaderOptions;
+export class ConfigReloader<Loaded extends ConfigSources> {
+  readonly #options: ConfigReloaderOptions<Loaded>;
   readonly #stop = new AbortController();
   /** Reloads happen one after another. */
   #turn: Promise<void> = Promise.resolve();
   #files: readonly string[];
+  #secretFiles: readonly string[];
+  #secretStamps: string;
 
-  constructor(options: ConfigReloaderOptions) {
+  constructor(options: ConfigReloaderOptions<Loaded>) {
     this.#options = options;
     this.#files = options.first.files;
+    this.#secretFiles = options.first.secretFiles;
+    this.#secretStamps = options.secretStamps;
   }
 
   /** Looks at the files until {@link stop}. */
@@ -48,15 +56,21 @@ export class ConfigReloader {
     const { clock, log } = this.#options;
     let handled = this.#options.stamps;
     let seen = handled;
+    let seenSecrets = this.#secretStamps;
     while (!this.#stop.signal.aborted) {
       try {
         await clock.sleep(LOOK_MS, this.#stop.signal);
         const stamps = await readStamps(this.#options.watched);
-        if (stamps === seen && stamps !== handled) {
+        const secrets = await readStamps(this.#secretFiles);
+        const isSettled = stamps === seen && secrets === seenSecrets;
+        seen = stamps;
+        seenSecrets = secrets;
+        if (isSettled && (stamps !== handled || secrets !== this.#secretStamps)) {
           handled = stamps;
+          // What is refused is not tried again until it changes.
+          this.#secretStamps = secrets;
           await this.reload("file changed");
         }
-        seen = stamps;
       } catch (thrown) {
         if (!isAbort(thrown)) log.error("Files not watched", { cause: describeError(thrown) });
       }
@@ -79,8 +93,12 @@ export class ConfigReloader {
       const wanted = await load();
       const gone = this.#files.find((file) => !wanted.files.includes(file));
       if (gone !== undefined) throw new CortexError("invalid_config", `${gone} is gone`);
+      // Before they are read: what changes meanwhile is seen at the next look.
+      const secretStamps = await readStamps(wanted.secretFiles);
       const change = apply(wanted);
       this.#files = wanted.files;
+      this.#secretFiles = wanted.secretFiles;
+      this.#secretStamps = secretStamps;
       const isSame = Object.keys(change).length === 0;
       log.info(isSame ? "Configuration has no changes" : "Configuration applied", {
         cause,
