@@ -1,5 +1,6 @@
 import type { CliCommand } from "../../src/cli/frame/cli-command.ts";
 import { EXIT, EXIT_MEANINGS } from "../../src/cli/frame/exit-codes.ts";
+import { shortFlags } from "../../src/cli/frame/strict-args.ts";
 
 /** What the pages say of the build. */
 export interface ManPageFacts {
@@ -99,7 +100,7 @@ function formatFlag(flag: string, def: Flag, command: CliCommand): string[] {
   ];
   return [
     ".TP",
-    `.B ${roff(`--${flag}${value}`)}`,
+    `.B ${roff([...shortFlags(def), `--${flag}${value}`].join(", "))}`,
     roff([sentence(def.description ?? ""), ...notes].join(" ")),
   ];
 }

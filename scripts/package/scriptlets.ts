@@ -32,6 +32,7 @@ export function formatScriptlets(options: ScriptletOptions): Scriptlets {
   const running = [...units, ...instances.map((pattern) => `'${pattern}'`)].join(" ");
   const disable = [
     `    systemctl --no-reload disable ${units.join(" ")} || :`,
+    ...instances.map(disableInstances),
     `    [ ! -d /run/systemd/system ] || systemctl stop ${running} || :`,
   ];
   return {
@@ -61,6 +62,15 @@ export function formatScriptlets(options: ScriptletOptions): Scriptlets {
       guard("systemctl", ["  [ ! -d /run/systemd/system ] || systemctl daemon-reload || :"]),
     ]),
   };
+}
+
+/** `disable` takes no pattern and no template; the links of enabled instances name them. */
+function disableInstances(pattern: string): string {
+  return [
+    `    for link in /etc/systemd/system/*.wants/${pattern}; do`,
+    `      [ ! -L "$link" ] || systemctl --no-reload disable "\${link##*/}" || :`,
+    "    done",
+  ].join("\n");
 }
 
 function guard(program: string, body: readonly string[]): string {

@@ -1,10 +1,7 @@
-import { VERSION } from "../base/version.ts";
+import { BUILD, VERSION } from "../base/version.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
-
-/** The package's version; the build puts it in. */
-declare const CORTEX_BUILD_LABEL: string | undefined;
 
 /** `cortex version`: the version of this executable. */
 export const versionCommand = defineCliCommand({
@@ -21,14 +18,14 @@ export const versionCommand = defineCliCommand({
   run: async ({ json }) => {
     const details = {
       version: VERSION,
-      ...(typeof CORTEX_BUILD_LABEL === "undefined" ? {} : { build: CORTEX_BUILD_LABEL }),
+      ...(BUILD === VERSION ? {} : { build: BUILD }),
       bun: Bun.version,
       platform: `${process.platform}-${process.arch}`,
       // An executable that `bun build --compile` made has its sources in a file system of its own.
       compiled: Bun.main.startsWith("/$bunfs/"),
       libraries: Bun.embeddedFiles.map(nameOf).filter((name) => name.endsWith(".so")),
     };
-    printAnswer("version", { json }, { data: details, text: `${VERSION}\n` });
+    printAnswer("version", { json }, { data: details, text: `${BUILD}\n` });
     return EXIT.ok;
   },
 });

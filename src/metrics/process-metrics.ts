@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Counter, Gauge, type Registry } from "prom-client";
-import { VERSION } from "../base/version.ts";
+import { BUILD } from "../base/version.ts";
 
 /**
  * What every role tells of its own process, read when it is scraped. prom-client's defaults are not used: under Bun
@@ -12,7 +12,7 @@ export function registerProcessMetrics(registry: Registry, role: "gateway" | "ne
     help: "Always 1; the version and role of this process",
     labelNames: ["version", "role", "bun"],
     registers: [registry],
-  }).set({ version: VERSION, role, bun: Bun.version }, 1);
+  }).set({ version: BUILD, role, bun: Bun.version }, 1);
   const startSeconds = Date.now() / 1000 - process.uptime();
   gauge(registry, "process_start_time_seconds", "Start of this process", () => startSeconds);
   gauge(registry, "process_resident_memory_bytes", "Memory in use by this process", readRssBytes);

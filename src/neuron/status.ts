@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { EngineDiscovery } from "bun-ffi-cuda-bindings-local/engine";
-import { VERSION } from "../base/version.ts";
+import { BUILD } from "../base/version.ts";
 import { type Discovery, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
 import type { DeviceInventory } from "./discovery/device-inventory.ts";
 
@@ -48,7 +48,7 @@ export class NeuronStatus {
     return {
       state: this.#isDraining ? "draining" : isDegraded ? "degraded" : "ok",
       protocol: PROTOCOL_VERSION,
-      version: VERSION,
+      version: BUILD,
       instance: this.#instance,
       devices,
       ...(cause === undefined ? {} : { cause }),
@@ -59,7 +59,7 @@ export class NeuronStatus {
     const { engine, flavour, backends, cuda_architectures, nccl } = this.#engine;
     return {
       host: hostname(),
-      version: VERSION,
+      version: BUILD,
       engine,
       flavour,
       library: this.#library,

@@ -1,5 +1,5 @@
 import type { ArgDef } from "citty";
-import { VERSION } from "../../base/version.ts";
+import { BUILD } from "../../base/version.ts";
 import type { CliCommand } from "./cli-command.ts";
 import { EXIT, EXIT_MEANINGS } from "./exit-codes.ts";
 import { shortFlags } from "./strict-args.ts";
@@ -14,7 +14,7 @@ export function formatOverview(commands: readonly CliCommand[], style: Style): s
     command.summary,
   ]);
   return [
-    `cortex ${VERSION}: ${SUMMARY}`,
+    `cortex ${BUILD}: ${SUMMARY}`,
     "",
     `${style.bold("Usage:")} cortex COMMAND [FLAGS]`,
     "",

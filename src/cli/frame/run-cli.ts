@@ -1,6 +1,6 @@
 import { CortexError } from "../../base/errors.ts";
 import { findNearest } from "../../base/nearest.ts";
-import { VERSION } from "../../base/version.ts";
+import { BUILD } from "../../base/version.ts";
 import type { CliCommand } from "./cli-command.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { formatCommandHelp, formatOverview } from "./help.ts";
@@ -42,7 +42,7 @@ async function dispatch(argv: readonly string[], commands: readonly CliCommand[]
     return EXIT.ok;
   }
   if (first === "--version" || first === "-V") {
-    process.stdout.write(`${VERSION}\n`);
+    process.stdout.write(`${BUILD}\n`);
     return EXIT.ok;
   }
   const command = findCommand(first, commands);

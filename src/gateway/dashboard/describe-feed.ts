@@ -1,4 +1,4 @@
-import { VERSION } from "../../base/version.ts";
+import { BUILD } from "../../base/version.ts";
 import type { GatewayTotals } from "../../metrics/read-totals.ts";
 import type {
   DeviceShare,
@@ -41,7 +41,7 @@ export function describeFeed(sources: FeedSources): CurrentState {
     describeNeuron(neuron, fleet.findNeuron(neuron.name), fleet),
   ]);
   const gateway = {
-    version: VERSION,
+    version: BUILD,
     state: status.state,
     started_ms: Math.round(sources.startedMs),
     eviction_strategy: status.eviction_strategy,

@@ -1,4 +1,4 @@
-import { VERSION } from "../../base/version.ts";
+import { BUILD } from "../../base/version.ts";
 import type { FleetFigures } from "../../metrics/fleet-gauges.ts";
 import type { Model, ModelState } from "../../protocol/models.ts";
 import type {
@@ -41,7 +41,7 @@ export function describeFleet(fleet: Fleet, context: StatusContext): Status {
   const shown = loadedOnly ? entries.filter((entry) => isShown(fleet, entry)) : entries;
   const models = shown.map((entry) => describeModel(fleet, entry, { nowMs, loadedOnly }));
   return {
-    version: VERSION,
+    version: BUILD,
     state: stateOf(fleet),
     uptime_seconds: context.uptimeSeconds,
     in_flight: neurons.reduce((sum, neuron) => sum + neuron.in_flight, 0),
@@ -73,7 +73,7 @@ export function describeHealth(fleet: Fleet): GatewayHealth {
     name: neuron.name,
     state: stateOfNeuron(neuron),
   }));
-  return { state: stateOf(fleet), version: VERSION, neurons };
+  return { state: stateOf(fleet), version: BUILD, neurons };
 }
 
 /** One model over all neurons. */

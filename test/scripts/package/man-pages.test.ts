@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { formatManPages } from "../../../scripts/package/man-pages.ts";
 import { COMMANDS } from "../../../src/cli/commands.ts";
 import { defineCliCommand } from "../../../src/cli/frame/cli-command.ts";
+import { shortFlags } from "../../../src/cli/frame/strict-args.ts";
 
 const FACTS = { version: "0.1.0", date: "2026-11-24" };
 
@@ -13,7 +14,11 @@ describe("man pages", () => {
     for (const { name, args } of shown) {
       const page = pages.get(`cortex-${name.replaceAll(" ", "-")}.1`) ?? "";
       const flags = Object.entries(args).filter(([, def]) => def.type !== "positional");
-      for (const [flag] of flags) expect(page).toContain(`\\-\\-${flag.replaceAll("-", "\\-")}`);
+      for (const [flag, def] of flags) {
+        const shorts = shortFlags(def).map((short) => `${short}, `);
+        const written = `.B ${shorts.join("")}--${flag}`.replaceAll("-", "\\-");
+        expect(page).toContain(written);
+      }
     }
   });
 
