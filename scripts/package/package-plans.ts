@@ -42,6 +42,7 @@ export async function planGatewayPackage(
     folders: [
       "/etc/cortex",
       "/usr/share/cortex",
+      "/usr/share/cortex/schemas",
       "/usr/share/doc/cortex",
       "/usr/share/licenses/cortex",
       "/usr/share/fish",

@@ -1,6 +1,7 @@
 import { chmod, mkdir, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { COMMAND_OUTPUT_NAMES, publishCommandSchema } from "../../src/protocol/command-schemas.ts";
 import { run } from "../native-progress.ts";
 import { formatManPages } from "./man-pages.ts";
 import { formatSbom, listEngineParts, listProgramParts } from "./sbom.ts";
@@ -63,6 +64,12 @@ export async function listGatewayFiles(
     }),
     ...["grafana-dashboard.json", "alerts.yml"].map((name) =>
       at(`${SHARED}/${name}`, copied(join(root, "config", name))),
+    ),
+    ...COMMAND_OUTPUT_NAMES.map((name) =>
+      at(
+        `${SHARED}/schemas/${name.replaceAll(" ", "-")}.schema.json`,
+        plain(`${JSON.stringify(publishCommandSchema(name), undefined, 2)}\n`),
+      ),
     ),
     at(BASH, await completion("bash")),
     at(ZSH, await completion("zsh")),

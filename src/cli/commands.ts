@@ -27,6 +27,7 @@ import { psCommand } from "./ps.ts";
 import { pullCommand } from "./pull.ts";
 import { rmCommand } from "./rm.ts";
 import { runCommand } from "./run.ts";
+import { schemaCommand } from "./schema.ts";
 import { showCommand } from "./show.ts";
 import { simulateCommand } from "./simulate.ts";
 import { statusCommand } from "./status.ts";
@@ -75,6 +76,7 @@ export const COMMANDS: readonly CliCommand[] = [
   rmCommand,
   ...configCommands,
   configCommand(configCommands),
+  schemaCommand,
   versionCommand,
   completionCommand,
   completeCommand(() => COMMANDS),

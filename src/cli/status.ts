@@ -5,8 +5,9 @@ import type { AdminClient } from "./client/admin-client.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
 import { formatStatus, isDegraded } from "./client/format-status.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
-import { EXIT } from "./frame/exit-codes.ts";
+import { EXIT, exitCodeOf } from "./frame/exit-codes.ts";
 import { type PrintFlags, printAnswer } from "./frame/print-answer.ts";
+import { formatError } from "./frame/report-error.ts";
 import { styleFor } from "./frame/style.ts";
 
 const WATCH_MS = 1_000;
@@ -20,6 +21,7 @@ export const statusCommand = defineCliCommand({
   details: [
     "FREE is memory that models may still take. TOK/S is what one request gets while it decodes.\n" +
       "Models that are only on disk are listed by cortex models.",
+    "--watch goes on while the gateway is away, once it has answered; with --json it prints one line each second.",
   ],
   args: {
     ...clientFlags("10"),
@@ -33,10 +35,17 @@ export const statusCommand = defineCliCommand({
     if (watch !== true) return show();
     const stopped = new AbortController();
     void waitForStopSignal().then(() => stopped.abort());
-    let code: number = EXIT.ok;
+    // Only what never answered is an error: a gateway may restart while somebody watches.
+    let code = await show();
     while (!stopped.signal.aborted) {
-      code = await show();
       await systemClock.sleep(WATCH_MS, stopped.signal).catch(() => undefined);
+      if (stopped.signal.aborted) break;
+      try {
+        code = await show();
+      } catch (thrown) {
+        process.stderr.write(formatError(thrown, styleFor(process.stderr)));
+        code = exitCodeOf(thrown);
+      }
     }
     return code;
   },

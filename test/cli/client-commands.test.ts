@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expectPublished } from "./expect-published.ts";
 import { FakeAdminServer, sampleStatus } from "./fake-admin-server.ts";
 import { runMain } from "./run-main.ts";
 
@@ -267,4 +268,34 @@ test("status --watch goes on until it is told to stop", async () => {
     if (text.split("cortex 0.1.0").length === 3) child.kill("SIGINT");
   }
   expect(await child.exited).toBe(0);
+});
+
+test("status --watch --json prints lines of its schema, also after an answer that failed", async () => {
+  server.answer("/admin/status", sampleStatus());
+  const main = `${import.meta.dir}/../../src/main.ts`;
+  const child = Bun.spawn(
+    [process.execPath, main, "status", "--watch", "--json", "--host", server.url],
+    { stdout: "pipe", stderr: "pipe" },
+  );
+  let [text, asked] = ["", 0];
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const lines = text.split("\n").length - 1;
+    if (lines === 1) {
+      server.fail("/admin/status", { status: 503, code: "unavailable", message: "Away: for now" });
+      asked = server.asked.length;
+      while (server.asked.length < asked + 2) await Bun.sleep(5);
+      server.answer("/admin/status", sampleStatus());
+    }
+    if (lines === 3) child.kill("SIGINT");
+  }
+  expect(await child.exited).toBe(0);
+  expectPublished(text);
+  expect(text.split("\n").length).toBeGreaterThanOrEqual(4);
+  expect(await new Response(child.stderr).text()).toContain("cortex: Away");
+});
+
+test("status --watch ends at once where no gateway ever answered", async () => {
+  const { code, stdout } = await runMain(["status", "--watch", "--host", "127.0.0.1:9"]);
+  expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import { type CommandName, commandOutputSchema } from "../../src/protocol/command-output.ts";
+import { expectPublished } from "./expect-published.ts";
 import { FakeAdminServer, sampleStatus } from "./fake-admin-server.ts";
 import { runMain } from "./run-main.ts";
 
@@ -111,6 +112,30 @@ test.each(LINES)("%s %p prints one line of its published schema", async (name, .
   expect(line).toMatchObject({ schema_version: 1, command: name });
   const wrong = [...Value.Errors(commandOutputSchema(name), line)];
   expect(wrong.map(({ path, message }) => `${path} ${message}`)).toEqual([]);
+});
+
+test.each([
+  ["top", "/ui/feed"],
+  ["events", "/admin/events"],
+] as const)("%s --json goes on with lines of its schema after a break", async (name, path) => {
+  const main = `${import.meta.dir}/../../src/main.ts`;
+  const child = Bun.spawn([process.execPath, main, name, "--json", "--host", server.url], {
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  // What it follows ends after each snapshot; another event comes with the next connection.
+  let text = "";
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const lines = text.split("\n").length - 1;
+    if (lines === 1) {
+      server.streams.set(path, server.streams.get(path)?.replaceAll("r-3", "r-4") ?? "");
+    }
+    if (lines >= 2) child.kill("SIGINT");
+  }
+  expect(await child.exited).toBe(0);
+  expectPublished(text);
+  expect(text.split("\n").length).toBeGreaterThanOrEqual(3);
 });
 
 test("version prints its schema, too, without a gateway", async () => {

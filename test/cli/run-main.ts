@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { expectPublished } from "./expect-published.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 
@@ -8,7 +9,10 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs src/main.ts as a real process, into pipes and without a configuration of this machine. */
+/**
+ * Runs src/main.ts as a real process, into pipes and without a configuration of this machine. What it prints with
+ * --json must be of its command's published schema, whatever the test looks at.
+ */
 export async function runMain(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -24,5 +28,6 @@ export async function runMain(
     new Response(child.stderr).text(),
     child.exited,
   ]);
+  if (args.includes("--json")) expectPublished(stdout);
   return { code, stdout, stderr };
 }

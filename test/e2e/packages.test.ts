@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { appendFile, cp, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { appendFile, cp, mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../scripts/native-progress.ts";
@@ -11,6 +11,9 @@ import {
   readCommitFacts,
 } from "../../scripts/package/version-stamp.ts";
 import { buildPackages } from "../../scripts/package.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { SHELL_SCRIPTS } from "../../src/cli/completion/shell-scripts.ts";
+import { COMMAND_OUTPUT_NAMES, publishCommandSchema } from "../../src/protocol/command-schemas.ts";
 import { findFreePort, MODELS_DIR, postJson, readStream, waitUntil } from "./processes.ts";
 import { ScratchSystem } from "./scratch-system.ts";
 
@@ -159,8 +162,15 @@ describe("a system", () => {
     expect(system.calls().join("\n")).not.toMatch(/preset|disable|stop/);
 
     system.forgetCalls();
+    const wants = system.path("/etc/systemd/system/multi-user.target.wants");
+    await mkdir(wants, { recursive: true });
+    const instance = join(wants, "neuron@1.service");
+    await symlink("/usr/lib/systemd/system/neuron@.service", instance);
     await system.erase("helexa-neuron-cpu", "cortex");
     expect(system.calls()).toContain("systemctl --no-reload disable neuron.service");
+    expect(system.calls()).toContain("systemctl --no-reload disable neuron@1.service");
+    // The real systemctl has taken the link away.
+    await rm(system.path("/etc/systemd"), { recursive: true });
     expect(system.calls()).toContain("systemctl stop neuron.service neuron@*.service");
     const left = (await system.listFiles()).filter((path) => !before.includes(path));
     expect(left).toEqual(["etc/cortex", "etc/cortex/neuron.toml.rpmsave"]);
@@ -199,7 +209,9 @@ describe("what is installed", () => {
     await system.install(newer.cortex, newer.cpu);
     const executable = system.path("/usr/bin/cortex");
     const said = JSON.parse(await run([executable, "version", "--json"])) as object;
-    expect(said).toMatchObject({ build: newer.version.replace(/-1$/, ""), libraries: [] });
+    const build = newer.version.replace(/-1$/, "");
+    expect(said).toMatchObject({ build, libraries: [] });
+    expect(await run([executable, "version"])).toBe(`${build}\n`);
     const [neuronPort, port] = [findFreePort(), findFreePort()];
     const neuron = start(
       [executable, "neuron", "--config", system.path("/etc/cortex/neuron.toml")],
@@ -223,6 +235,11 @@ describe("what is installed", () => {
       await waitUntil(async () => (await listModels(url)).includes("tiny-a"), {
         what: () => "the packaged neuron's models at the packaged gateway",
       });
+      for (const role of [url, `http://127.0.0.1:${neuronPort}`]) {
+        expect(await (await fetch(`${role}/health`)).json()).toMatchObject({ version: build });
+      }
+      const metrics = await (await fetch(`http://127.0.0.1:${port + 1}/metrics`)).text();
+      expect(metrics).toContain(`cortex_build_info{version="${build}",role="gateway"`);
       const messages = [{ role: "user", content: "Hello" }];
       const body = { model: "tiny-a", stream: true, max_tokens: 8, messages };
       const answer = await readStream(await postJson(`${url}/v1/chat/completions`, body));
@@ -287,13 +304,28 @@ describe("what is installed", () => {
     await system.remove();
   });
 
+  test("has the completion of every shell, and the schema of every command with --json", async () => {
+    const system = await ScratchSystem.create();
+    await system.install(newer.cortex);
+    const read = (path: string) => Bun.file(system.path(join("/usr/share", path))).text();
+    expect(await read("bash-completion/completions/cortex")).toBe(SHELL_SCRIPTS.bash);
+    expect(await read("zsh/site-functions/_cortex")).toBe(SHELL_SCRIPTS.zsh);
+    expect(await read("fish/vendor_completions.d/cortex.fish")).toBe(SHELL_SCRIPTS.fish);
+    for (const name of COMMAND_OUTPUT_NAMES) {
+      const text = await read(`cortex/schemas/${name.replaceAll(" ", "-")}.schema.json`);
+      expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(publishCommandSchema(name))));
+    }
+    await system.remove();
+  });
+
   test("has a man page for every command", async () => {
     const system = await ScratchSystem.create();
     await system.install(newer.cortex);
     const pages = system.path("/usr/share/man/man1");
     const names = await readdir(pages);
-    expect(names).toContain("cortex.1.gz");
-    expect(names).toContain("cortex-neuron-rpc.1.gz");
+    const shown = COMMANDS.filter(({ hidden }) => !hidden);
+    const pagesOf = shown.map(({ name }) => `cortex-${name.replaceAll(" ", "-")}.1.gz`);
+    expect(names.sort()).toEqual(["cortex.1.gz", ...pagesOf].sort());
     for (const name of names) {
       const page = new TextDecoder().decode(
         Bun.gunzipSync(await Bun.file(join(pages, name)).bytes()),

@@ -167,7 +167,7 @@ function positionals(command: CliCommand): string[] {
 function kindOfWord(command: CliCommand, name: string): Kind {
   const choices = command.choices[name];
   if (choices !== undefined) return choices;
-  if (name === "model") return "models";
+  if (name === "model" || name === "target") return "models";
   if (name === "neuron") return "neurons";
   return FILE_WORDS.has(name) ? "files" : undefined;
 }
