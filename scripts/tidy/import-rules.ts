@@ -15,6 +15,8 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   telemetry: 2,
   // What both roles say of the APIs that they serve.
   "api-docs": 2.5,
+  // The last lines of a role's log, in the protocol's words.
+  "kept-log": 2,
   hub: 1,
   protocol: 1,
   config: 1,

@@ -12,15 +12,21 @@ import { styleFor } from "./frame/style.ts";
 const LEVELS = ["info", "warn", "error"] as const;
 const LINES_DEFAULT = 100;
 
-/** `cortex logs`: the gateway's last lines. */
+/** `cortex logs`: the last lines of the gateway, or of a neuron through the gateway. */
 export const logsCommand = defineCliCommand({
   name: "logs",
-  summary: "Show the last lines of the gateway's log, or follow it",
+  summary: "Show the last lines of the gateway's log, or a neuron's, or follow it",
   details: [
-    "The gateway remembers its last three hundred lines, without those of requests: cortex explain has these.\n" +
-      "All of them are where the service manager keeps them: journalctl -u cortex.",
+    "Each remembers its last three hundred lines, without those of requests: cortex explain has these.\n" +
+      "A neuron's come through the gateway, which knows its address and token.\n" +
+      "All of them are where the service manager keeps them: journalctl -u cortex, or -u neuron.",
   ],
   args: {
+    neuron: {
+      type: "string",
+      valueHint: "NAME",
+      description: "the log of this neuron of cortex.toml",
+    },
     lines: {
       type: "string",
       valueHint: "COUNT",
@@ -30,7 +36,7 @@ export const logsCommand = defineCliCommand({
     level: { type: "string", valueHint: "LEVEL", description: "info, warn or error, and worse" },
     ...clientFlags("10"),
   },
-  examples: ["logs", "logs --follow --level warn", "logs --lines 20 --json"],
+  examples: ["logs", "logs --neuron workstation --follow --level warn", "logs --lines 20 --json"],
   exits: ["failed", "usage", "unreachable"],
   run: async (args) => {
     const client = openClient(args);
@@ -40,6 +46,7 @@ export const logsCommand = defineCliCommand({
     const print = (event: LogEvent) =>
       printAnswer("logs", args, { data: event, text: formatEvent(event, style) });
     const common = {
+      of: args.neuron,
       filter: { levels },
       signal: stopSignal(),
       onNote: (text: string) => void process.stderr.write(`${text}\n`),

@@ -3,6 +3,7 @@ import { newId } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { GatewayConfig } from "../config/gateway-schema.ts";
 import type { ModelProfiles } from "../config/models-schema.ts";
+import { KeptLog } from "../kept-log/kept-log.ts";
 import type { HandedSocket, HandedSockets } from "../lifecycle/handed-sockets.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { GatewayMetrics } from "../metrics/gateway-metrics.ts";
@@ -11,11 +12,11 @@ import { openTelemetry } from "../telemetry/open-telemetry.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { assembleCore, type GatewayCore, startCore } from "./core.ts";
 import { Dashboard } from "./dashboard/dashboard.ts";
-import { EventLog } from "./dashboard/event-log.ts";
 import { measureFleet } from "./fleet/status.ts";
 import { serveMetrics } from "./http/metrics.ts";
 import { serveClients } from "./http/server.ts";
 import { newHolderName } from "./loads/holder-name.ts";
+import { NeuronLogs } from "./operations/neuron-logs.ts";
 import type { Poller } from "./poller/poller.ts";
 import { ThinkingCache } from "./proxy/thinking-cache.ts";
 import {
@@ -62,8 +63,8 @@ const HANDED_OVER_DRAIN_MS = 600_000;
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { config, profiles, clock = systemClock } = options;
-  const events = new EventLog(() => clock.nowMs());
-  const log = events.remember(options.log);
+  const kept = new KeptLog({ role: "gateway", nowMs: () => clock.nowMs() });
+  const log = kept.remember(options.log);
   const requests = await RequestLog.open({ config: config.request_log, log, clock });
   const lifecycle = new Lifecycle({ log, clock });
   const roster = new Roster(config.neurons, {
@@ -76,13 +77,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const responses = new StoredResponses(store, { newId });
   const memory = { thinking: new ThinkingCache(), responses };
   const tracer = openTraces(config, { metrics, lifecycle, clock, log });
-  const world = { clock, random: Math.random, log, metrics, requests, memory, tracer };
-  const { upstreams, apis } = roster;
-  const holder = newHolderName();
-  const core = assembleCore({ config, profiles, ...world, upstreams, apis, holder });
+  const core = assembleCore({
+    ...{ config, profiles, clock, random: Math.random, log, metrics, requests, memory, tracer },
+    ...{ upstreams: roster.upstreams, apis: roster.apis, holder: newHolderName() },
+  });
   const { fleet, loads, poller, operations, live } = core;
-  const dashboard = new Dashboard({ fleet, live, operations, metrics, events, clock, log });
-
+  const neuronLogs = new NeuronLogs({ upstreams: roster.upstreams, clock });
+  const dashboard = new Dashboard({ fleet, live, operations, metrics, kept, clock, log });
   lifecycle.add("request log", () => requests.close());
   lifecycle.add("stored responses", () => store.close());
   lifecycle.add("connections to neurons", () => roster.close());
@@ -95,17 +96,17 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     });
     lifecycle.add("metrics", () => metricsServer.kill());
     startCore(core, lifecycle);
-    const nowMs = () => clock.nowMs();
     // The predecessor answers until the neurons are known here.
     if (options.handed?.hasPredecessor === true) await firstContact(poller, clock);
     const handed = options.handed?.claim("clients", address);
-    const own = { responses, dashboard, log, nowMs };
+    const own = { responses, dashboard, neuronLogs, log, nowMs: () => clock.nowMs() };
     const server = serveClients({ address, bodyBytesMax, handed, ...core, ...own });
     lifecycle.add("open requests", () => server.kill());
     lifecycle.add("waits for loads", () => loads.stop());
     let handedOver = false;
     lifecycle.add("requests", () => server.stop({ handedOver }));
     lifecycle.add("dashboard", dashboard.start());
+    lifecycle.add("logs of neurons", () => neuronLogs.stop());
     await firstContact(poller, clock);
     return {
       url: server.url,

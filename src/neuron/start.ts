@@ -5,6 +5,8 @@ import type { Log, LogLevel } from "../base/log.ts";
 import type { NeuronConfig } from "../config/neuron-schema.ts";
 import { readSecret } from "../config/secret.ts";
 import type { Environment } from "../hub/hub-settings.ts";
+import { KeptLog } from "../kept-log/kept-log.ts";
+import { LogStream } from "../kept-log/log-stream.ts";
 import { Lifecycle } from "../lifecycle/lifecycle.ts";
 import { NeuronMetrics } from "../metrics/neuron-metrics.ts";
 import { openTelemetry, type Telemetry } from "../telemetry/open-telemetry.ts";
@@ -70,17 +72,22 @@ const MEMORY_REFRESH_MS = 5_000;
 const CLOSE_GRACE_MS = 2_000;
 /** Beyond draining, what one part's stop may take. */
 const PART_STOP_MS = 30_000;
+/** The engine's words about a request could quote what was asked. */
+const WITHHELD: ReadonlySet<string> = new Set(["detail"]);
 /** The engine's own bound is above ours, which answers with a better error. */
 const ENGINE_QUEUE_RESERVE = 512;
 
 /** Starts the inference daemon: finds the engine, reads the catalogue and serves. */
-export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
-  const { config, log } = options;
-  const clock = options.clock ?? systemClock;
+export async function startNeuron(given: NeuronOptions): Promise<Neuron> {
+  const { config, clock = systemClock } = given;
+  const kept = new KeptLog({ role: "neuron", nowMs: () => clock.nowMs(), withheld: WITHHELD });
+  const log = kept.remember(given.log);
+  const options = { ...given, log, clock };
   const token = { value: readToken(config, log) };
   const host = options.engine ?? (await openHost(options));
-  const parts = await assemble({ ...options, clock }, host);
-  const server = serve(parts, { token, testFaults: options.testFaults === true });
+  const parts = await assemble(options, host);
+  const logs = new LogStream({ log: kept, clock });
+  const server = serve(parts, { token, logs, testFaults: options.testFaults === true });
   const stopBackground = startBackground(parts);
 
   const lifecycle = new Lifecycle({ log, clock });
@@ -88,6 +95,7 @@ export async function startNeuron(options: NeuronOptions): Promise<Neuron> {
   lifecycle.add("engine", () => host.close());
   lifecycle.add("server", () => server.stop(CLOSE_GRACE_MS));
   lifecycle.add("events", () => parts.hub.stop());
+  lifecycle.add("log's readers", () => logs.stop());
   lifecycle.add("devices", () => parts.harness.stop());
   lifecycle.add("models", () => parts.registry.stop());
   lifecycle.add("pulls", () => parts.supply.pulls.stop());
@@ -308,7 +316,11 @@ async function assembleEngine(
 
 function serve(
   parts: Parts,
-  options: { readonly token: { readonly value: string | undefined }; readonly testFaults: boolean },
+  options: {
+    readonly token: { readonly value: string | undefined };
+    readonly logs: LogStream;
+    readonly testFaults: boolean;
+  },
 ): NeuronServer {
   const { config, registry, clock, log, metrics, hub, prefixes, status, supply } = parts;
   const isDraining = () => status.isDraining;
@@ -324,7 +336,7 @@ function serve(
     },
   });
   const routes = [
-    ...neuronRoutes({ self: status, hub, metrics }),
+    ...neuronRoutes({ self: status, hub, logs: options.logs, metrics }),
     ...modelRoutes({ registry, isDraining }),
     ...pullRoutes({ pulls: supply.pulls, clock, isDraining }),
     removeRoute(supply.remover),

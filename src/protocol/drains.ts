@@ -1,10 +1,11 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 
-const neuron = t.String({ minLength: 1, maxLength: 63 });
+/** A neuron as the configuration of a gateway calls it. */
+export const NEURON_NAME_SCHEMA = t.String({ minLength: 1, maxLength: 63 });
 
 /** POST /admin/drain and /admin/undrain of a gateway. */
 export const AdminDrainRequestSchema = t.Object({
-  neuron,
+  neuron: NEURON_NAME_SCHEMA,
   /** True answers when nothing of this gateway is left there; for a drain alone. */
   wait: t.Optional(t.Boolean()),
 });

@@ -98,7 +98,7 @@ export interface RequestView {
   readonly tokens: number;
 }
 
-/** A line of the gateway's log. */
+/** A line of a role's log. */
 export interface EventView {
   readonly at_ms: number;
   readonly level: "info" | "warn" | "error";

@@ -1,17 +1,18 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 
 /**
- * What an event is about: one request, a model, a neuron, the configuration, or the gateway as a whole.
+ * What a line is about: one request, a model, a neuron, the configuration, or the gateway as a whole. A neuron's own
+ * lines are about that neuron.
  */
 export const EVENT_KINDS = ["request", "model", "neuron", "config", "gateway"] as const;
 export const EventKindSchema = t.Union(EVENT_KINDS.map((kind) => t.Literal(kind)));
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-/** The event of GET /admin/events that holds a line of the log, and the one that counts lines which came no more. */
+/** The event that holds a line of the log, and the one that counts lines which come no more. */
 export const LOG_EVENT = "log";
 export const MISSED_EVENT = "missed";
 
-/** One line of a gateway's log, as GET /admin/events sends it. */
+/** One line of a log, as GET /admin/events of a gateway and GET /logs of a neuron send it. */
 export const LogEventSchema = t.Object({
   /** Say it as Last-Event-ID, and what came later follows. */
   id: t.String(),
@@ -24,5 +25,5 @@ export const LogEventSchema = t.Object({
 });
 export type LogEvent = Static<typeof LogEventSchema>;
 
-/** How many lines a reader that was away does not get: the gateway had forgotten them. */
+/** How many lines a reader that was away does not get: they are forgotten. */
 export const MissedEventSchema = t.Object({ missed: t.Integer() });

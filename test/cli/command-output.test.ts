@@ -51,6 +51,7 @@ beforeEach(() => {
   };
   const events = `id: r-3\nevent: log\ndata: ${JSON.stringify(line)}\n\n`;
   server.streams.set("/admin/events", events);
+  server.streams.set("/admin/logs?neuron=box%201&follow=false", events);
   const feed = {
     gateway: { set: [["gateway", { ...sampleGateway, in_flight: 1 }]] },
     neurons: { set: [["box", { kind: "neuron", state: "up", in_flight: 1, devices: [device] }]] },
@@ -93,6 +94,7 @@ const LINES: readonly (readonly [CommandName, ...string[]])[] = [
   ["explain", "other"],
   ["events", "--once", "--neuron", "box", "--kind", "neuron"],
   ["logs", "--level", "warn", "--lines", "1"],
+  ["logs", "--neuron", "box 1"],
   ["load", "smollm2"],
   ["load", "other", "--dry-run"],
   ["unload", "m"],

@@ -10,7 +10,7 @@ export interface Asked {
 export class FakeAdminServer {
   readonly asked: Asked[] = [];
   readonly answers = new Map<string, { readonly status: number; readonly body: unknown }>();
-  /** Answers of server-sent events, which end behind the last. */
+  /** Answers of server-sent events, which end behind the last; by path, or by path and query. */
   readonly streams = new Map<string, string>();
   readonly #server: Bun.Server<undefined>;
 
@@ -19,11 +19,11 @@ export class FakeAdminServer {
       port: 0,
       hostname: "127.0.0.1",
       fetch: async (request) => {
-        const { pathname } = new URL(request.url);
+        const { pathname, search } = new URL(request.url);
         const text = await request.text();
         const body = text === "" ? undefined : JSON.parse(text);
         this.asked.push({ method: request.method, path: pathname, body });
-        const events = this.streams.get(pathname);
+        const events = this.streams.get(pathname + search) ?? this.streams.get(pathname);
         if (events !== undefined) {
           return new Response(events, { headers: { "content-type": "text/event-stream" } });
         }

@@ -1,4 +1,5 @@
 import { systemClock } from "../../src/base/clock.ts";
+import { formatSseEvent } from "../../src/base/sse.ts";
 import { HolderLeases } from "../../src/neuron/models/holder-leases.ts";
 import type { NeuronEvent } from "../../src/protocol/events.ts";
 import type { Device, Health } from "../../src/protocol/health.ts";
@@ -10,7 +11,7 @@ import {
   RESERVED_SECONDS,
   type UnloadRequest,
 } from "../../src/protocol/models.ts";
-
+import { FakeLog } from "./fake-log.ts";
 import { answerRemoval } from "./fake-removal.ts";
 
 /** Memory of the fake's models and devices is counted in these. */
@@ -64,6 +65,7 @@ export class FakeNeuron {
   strict = false;
   /** For so long a model that became ready is nobody's victim; a real neuron's second would slow most tests down. */
   residenceMs = 0;
+  readonly logs = new FakeLog();
   /** The real ones, by the real clock. */
   #leases = this.#newLeases();
   readonly #readyMs = new Map<string, number>();
@@ -218,6 +220,8 @@ export class FakeNeuron {
         return await this.#unload(seen.body as UnloadRequest, request.signal);
       case "/events":
         return this.#follow(request.signal);
+      case "/logs":
+        return await this.logs.answer(request);
       default:
         if (request.method === "DELETE") return answerRemoval(request.url, this);
         return this.strict ? await this.#infer(seen) : await this.answer(seen);
@@ -416,10 +420,7 @@ export class FakeNeuron {
     let send: ((event: NeuronEvent) => void) | undefined;
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
-        send = (event) =>
-          controller.enqueue(
-            encoder.encode(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`),
-          );
+        send = (event) => controller.enqueue(encoder.encode(formatSseEvent(event.type, event)));
         this.#events.add(send);
         send({ type: "snapshot", health: this.#health(), models: this.#views() });
       },

@@ -1,5 +1,6 @@
 import { Value } from "@sinclair/typebox/value";
 import { systemClock } from "../../base/clock.ts";
+import { CortexError } from "../../base/errors.ts";
 import {
   type EventKind,
   LOG_EVENT,
@@ -26,6 +27,8 @@ export interface EventFilter {
 }
 
 export interface FollowOptions {
+  /** The neuron whose log it is; the gateway's own where nobody is named. */
+  readonly of?: string | undefined;
   readonly filter: EventFilter;
   /** Whether to go on with what comes later, until the signal aborts. */
   readonly follow: boolean;
@@ -38,8 +41,8 @@ export interface FollowOptions {
 }
 
 /**
- * Reads the gateway's log, and takes it up again after the last line that came when the connection is lost, as in a
- * restart. Rejects when the gateway cannot be reached at first.
+ * Reads the gateway's log, or a neuron's through the gateway, and takes it up again after the last line that came when
+ * the connection is lost, as in a restart. Rejects when it cannot be read at first.
  */
 export async function followEvents(client: AdminClient, options: FollowOptions): Promise<void> {
   const { follow, signal } = options;
@@ -49,12 +52,18 @@ export async function followEvents(client: AdminClient, options: FollowOptions):
       await readStream(client, options, state);
       if (!follow || signal.aborted) return;
     } catch (thrown) {
-      if (isFirst || !follow || !(thrown instanceof UnreachableError)) throw thrown;
+      if (isFirst || !follow || !isPassing(thrown)) throw thrown;
     }
     if (isFirst && !signal.aborted) options.onNote("The connection is lost; connecting again");
     await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
     if (signal.aborted) return;
   }
+}
+
+/** Whether the gateway, or the neuron behind it, is only away. */
+function isPassing(thrown: unknown): boolean {
+  if (thrown instanceof UnreachableError) return true;
+  return thrown instanceof CortexError && ["unavailable", "timeout"].includes(thrown.code);
 }
 
 interface ReadState {
@@ -63,11 +72,12 @@ interface ReadState {
 
 async function readStream(
   client: AdminClient,
-  { filter, follow, signal, onEvent, onNote }: FollowOptions,
+  { of, filter, follow, signal, onEvent, onNote }: FollowOptions,
   state: ReadState,
 ): Promise<void> {
   const { lastEventId } = state;
-  const path = `/admin/events?follow=${follow}`;
+  const place = of === undefined ? "events?" : `logs?neuron=${encodeURIComponent(of)}&`;
+  const path = `/admin/${place}follow=${follow}`;
   for await (const { event, data, id } of client.events(path, { signal, lastEventId })) {
     const value: unknown = JSON.parse(data);
     if (event === MISSED_EVENT && Value.Check(MissedEventSchema, value)) {
@@ -87,7 +97,7 @@ function matches({ fields, kind, level }: LogEvent, filter: EventFilter): boolea
   return model === undefined || fields["model"] === model || fields["for"] === model;
 }
 
-/** A line as the gateway's own log has it. */
+/** A line as the role's own log has it. */
 export function formatEvent({ at_ms, level, text, fields }: LogEvent, style: Style): string {
   const paint = level === "error" ? style.red : level === "warn" ? style.yellow : style.green;
   const said = Object.entries(fields).map(

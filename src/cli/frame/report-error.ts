@@ -12,7 +12,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   unavailable: "cortex status",
   neuron_failed: "cortex status",
   model_poisoned: "cortex unload MODEL, then cortex load MODEL",
-  load_failed: "cortex status, and the neuron's log",
+  load_failed: "cortex logs --neuron NAME --level warn",
   timeout: "the same again with a longer --timeout",
   conflict: "cortex status",
   forbidden: "run it on the gateway's own machine",

@@ -1,6 +1,9 @@
 import type { Clock } from "../../base/clock.ts";
 import { describeError, isAbort } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { FollowRequest } from "../../kept-log/follow-request.ts";
+import type { KeptLog } from "../../kept-log/kept-log.ts";
+import { LogStream } from "../../kept-log/log-stream.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
 import { type GatewayTotals, readTotals } from "../../metrics/read-totals.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -9,9 +12,8 @@ import type { Reply } from "../listener/reply.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { LiveRequests } from "../proxy/live-requests.ts";
 import { describeFeed } from "./describe-feed.ts";
-import type { EventLog } from "./event-log.ts";
-import { EventStream, type FollowRequest } from "./event-stream.ts";
 import { Feed } from "./feed.ts";
+import { FeedReader } from "./feed-reader.ts";
 import { History, SAMPLE_MS } from "./history.ts";
 import { ModelViews } from "./model-views.ts";
 
@@ -20,7 +22,7 @@ export interface DashboardOptions {
   readonly live: LiveRequests;
   readonly operations: Operations;
   readonly metrics: GatewayMetrics;
-  readonly events: EventLog;
+  readonly kept: KeptLog;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -31,17 +33,17 @@ export class Dashboard {
   readonly #history = new History();
   readonly #models = new ModelViews();
   readonly #feed: Feed;
-  readonly #stream: EventStream;
+  readonly #stream: LogStream;
   readonly #startedMs: number;
   #totals: GatewayTotals | undefined;
   readonly #stopped = new AbortController();
 
   constructor(options: DashboardOptions) {
     this.#options = options;
-    const { clock, events } = options;
+    const { clock, kept } = options;
     this.#startedMs = clock.nowMs();
     this.#feed = new Feed({ clock, readState: () => this.#readState() });
-    this.#stream = new EventStream({ clock, events });
+    this.#stream = new LogStream({ clock, log: kept });
   }
 
   /** Begins to keep the history, whether or not anybody looks, and returns what ends it and the feeds. */
@@ -89,17 +91,22 @@ export class Dashboard {
 
   /** Answers with the log, and goes on with it where that is wanted. @throws CortexError when too many do */
   sendEvents(reply: Reply, headers: string, request: FollowRequest): void {
-    this.#stream.send(reply, headers, request);
+    this.#stream.send(request, () => {
+      const reader = new FeedReader(reply, () => this.#stream.forget(reader));
+      reply.listen(reader);
+      reply.begin(200, headers);
+      return reader;
+    });
   }
 
   #readState() {
-    const { fleet, live, operations, clock, events } = this.#options;
+    const { fleet, live, operations, clock, kept } = this.#options;
     const current = describeFeed({
       ...{ fleet, live, models: this.#models, startedMs: this.#startedMs, totals: this.#totals },
       status: operations.status({ loadedOnly: true }),
       nowMs: clock.nowMs(),
       monotonicMs: clock.monotonicMs(),
     });
-    return { ...current, events: events.events, history: this.#history.samples };
+    return { ...current, events: kept.lines, history: this.#history.samples };
   }
 }

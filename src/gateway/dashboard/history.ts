@@ -1,10 +1,10 @@
+import { Ring } from "../../base/ring.ts";
 import {
   estimateQuantile,
   type GatewayTotals,
   subtractBuckets,
 } from "../../metrics/read-totals.ts";
 import type { HistorySample } from "../../protocol/feed.ts";
-import { Ring } from "./ring.ts";
 
 /** One sample in so many milliseconds: fine enough to see a rush, coarse enough to keep an hour. */
 export const SAMPLE_MS = 5_000;

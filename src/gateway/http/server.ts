@@ -8,6 +8,7 @@ import { Listener, type ListenerOptions } from "../listener/listener.ts";
 import type { ClientRequest, RefusedRequest, Reply, RequestHandler } from "../listener/reply.ts";
 import { listHeaders } from "../listener/request-parser.ts";
 import type { Drainer } from "../operations/drainer.ts";
+import type { NeuronLogs } from "../operations/neuron-logs.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { RequestRecords } from "../operations/request-records.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
@@ -20,7 +21,7 @@ import { assertMayLook, FEED_HEADERS, FEED_PATH } from "./dashboard.ts";
 import { describeForLog, errorResponse, sendError, toCortexError } from "./errors.ts";
 import { assertOwnMachine, type Caller } from "./own-machine.ts";
 import { readFollowRequest } from "./read-follow-request.ts";
-import { EVENTS_PATH, isStreamPath, type StreamPath } from "./streams.ts";
+import { EVENTS_PATH, isStreamPath, NEURON_LOG_PATH, type StreamPath } from "./streams.ts";
 
 export interface ServerOptions {
   readonly address: string;
@@ -33,6 +34,7 @@ export interface ServerOptions {
   readonly records: RequestRecords;
   readonly responses: StoredResponses;
   readonly dashboard: Dashboard;
+  readonly neuronLogs: NeuronLogs;
   readonly log: Log;
   readonly nowMs: () => number;
 }
@@ -45,7 +47,12 @@ interface Asked extends ErrorAddress {
   readonly caller: Caller | undefined;
 }
 
-type StreamHandler = (request: ClientRequest, reply: Reply, requestId: string) => void;
+/** Throws, or rejects, before the answer has begun. */
+type StreamHandler = (
+  request: ClientRequest,
+  reply: Reply,
+  headers: string,
+) => void | Promise<void>;
 
 const NOBODY: Asked = { dialect: "chat", requestId: "", caller: undefined };
 
@@ -61,8 +68,18 @@ class ClientHandler implements RequestHandler {
   /** What the framework's routes do not carry themselves. */
   readonly #asked = new WeakMap<Request, Asked>();
   readonly #streams: Readonly<Record<StreamPath, StreamHandler>> = {
-    [FEED_PATH]: (request, reply, requestId) => this.#follow(request, reply, requestId),
-    [EVENTS_PATH]: (request, reply, requestId) => this.#follow(request, reply, requestId),
+    [FEED_PATH]: (request, reply, headers) => {
+      assertMayLook(request);
+      this.#options.dashboard.follow(reply, headers);
+    },
+    [EVENTS_PATH]: (request, reply, headers) => {
+      assertOwnMachine(request, "The gateway's log is shown");
+      this.#options.dashboard.sendEvents(reply, headers, readFollowRequest(request));
+    },
+    [NEURON_LOG_PATH]: (request, reply, headers) => {
+      assertOwnMachine(request, "A neuron's log is shown");
+      return this.#options.neuronLogs.send(reply, headers, readFollowRequest(request));
+    },
   };
   readonly #app: { fetch: (request: Request) => Response | Promise<Response> };
 
@@ -84,7 +101,7 @@ class ClientHandler implements RequestHandler {
     const endpoint = ENDPOINTS.get(request.path);
     if (endpoint === undefined) {
       const { path, method } = request;
-      if (isStreamPath(path) && method === "GET") this.#streams[path](request, reply, requestId);
+      if (isStreamPath(path) && method === "GET") void this.#stream(path, request, reply);
       else void this.#handleQuiet(request, reply, requestId);
       return;
     }
@@ -108,18 +125,11 @@ class ClientHandler implements RequestHandler {
     this.#sendError(reply, error, { dialect, requestId });
   }
 
-  /** The dashboard's feed, or the log. */
-  #follow(request: ClientRequest, reply: Reply, requestId: string): void {
+  async #stream(path: StreamPath, request: ClientRequest, reply: Reply): Promise<void> {
+    const requestId = readRequestId(request.headerLines);
     try {
-      const { dashboard } = this.#options;
       const headers = `X-Request-Id: ${requestId}\r\n${FEED_HEADERS}`;
-      if (request.path === FEED_PATH) {
-        assertMayLook(request);
-        dashboard.follow(reply, headers);
-        return;
-      }
-      assertOwnMachine(request, "The gateway's log is shown");
-      dashboard.sendEvents(reply, headers, readFollowRequest(request));
+      await this.#streams[path](request, reply, headers);
     } catch (thrown) {
       this.#sendError(reply, thrown, { dialect: "chat", requestId });
     }

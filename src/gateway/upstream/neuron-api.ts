@@ -24,6 +24,7 @@ import { type Removal, RemovalSchema } from "../../protocol/removals.ts";
 import type { Origin, UpstreamCall } from "./connection.ts";
 import { callJson, type JsonAnswer, type JsonCallOptions } from "./json-call.ts";
 import { NeuronReports, type NeuronReportsOptions } from "./neuron-reports.ts";
+import { formatResumeLine } from "./resume-line.ts";
 
 const JSON_HEADERS = "Content-Type: application/json\r\nAccept: application/json\r\n";
 
@@ -36,11 +37,6 @@ export interface EventSink {
 
 /** What the gateway asks of one neuron; a simulation answers it without a network. */
 export type NeuronApi = Pick<HttpNeuronApi, keyof HttpNeuronApi>;
-
-/** The longest id of an event that is sent back: a header's line, not a store. */
-const EVENT_ID_CHARACTERS_MAX = 256;
-/** What would end the header's line. */
-const EVENT_ID = /^[\x21-\x7e]+$/;
 
 /** The control plane of one neuron: every answer is checked, and what it says of itself is mended by rule. */
 export class HttpNeuronApi {
@@ -119,7 +115,7 @@ export class HttpNeuronApi {
     const request = {
       method: "GET",
       path: "/events",
-      headers: `Accept: text/event-stream\r\n${resumeLine(lastEventId)}`,
+      headers: `Accept: text/event-stream\r\n${formatResumeLine(lastEventId)}`,
       body: undefined,
     } as const;
     const call = this.#origin.send(request, {
@@ -181,11 +177,6 @@ export class HttpNeuronApi {
 function readBody(path: string, answer: JsonAnswer): unknown {
   if (answer.status >= 200 && answer.status <= 299) return answer.body;
   throw readNeuronError(path, answer);
-}
-
-function resumeLine(id: string | undefined): string {
-  const usable = id !== undefined && id.length <= EVENT_ID_CHARACTERS_MAX && EVENT_ID.test(id);
-  return usable ? `Last-Event-ID: ${id}\r\n` : "";
 }
 
 const CODES_BY_STATUS: Readonly<Record<number, ErrorCode>> = {

@@ -1,6 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { COMMON_ERRORS } from "../../api-docs/routes/errors.ts";
 import { CortexError } from "../../base/errors.ts";
+import type { LogStream } from "../../kept-log/log-stream.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import { readNames } from "../../metrics/vllm-names.ts";
 import {
@@ -15,6 +16,7 @@ import type { ModelRegistry } from "../models/registry.ts";
 import { parseJsonObject } from "../requests/json-body.ts";
 import { NEURON_EVENTS } from "./event-facts.ts";
 import { eventsResponse } from "./events-response.ts";
+import { logRoute } from "./log-route.ts";
 import { readBody } from "./read-body.ts";
 import type { Route } from "./route.ts";
 
@@ -47,13 +49,14 @@ export interface NeuronSelf {
   discovery(): Discovery;
 }
 
-/** Health, discovery, events and metrics. */
+/** Health, discovery, events, the log and metrics. */
 export function neuronRoutes(parts: {
   readonly self: NeuronSelf;
   readonly hub: EventHub;
+  readonly logs: LogStream;
   readonly metrics: NeuronMetrics;
 }): readonly Route[] {
-  const { self, hub, metrics } = parts;
+  const { self, hub, logs, metrics } = parts;
   return [
     {
       method: "GET",
@@ -94,6 +97,7 @@ export function neuronRoutes(parts: {
       examples: [{ name: "follow", summary: "From now on" }],
       handle: (request) => eventsResponse(hub, request),
     },
+    logRoute(logs),
     {
       method: "GET",
       path: "/metrics",

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import { type SseEvent, SseReader } from "../../../src/base/sse.ts";
-import { EVENTS_MAX } from "../../../src/gateway/dashboard/event-log.ts";
-import { FOLLOWERS_MAX } from "../../../src/gateway/dashboard/event-stream.ts";
+import { LINES_MAX } from "../../../src/kept-log/kept-log.ts";
+import { FOLLOWERS_MAX } from "../../../src/kept-log/log-stream.ts";
 import { type LogEvent, LogEventSchema } from "../../../src/protocol/log-events.ts";
 import { errorOf, fakeNeuron, gatewayOver, type TestGateway } from "../fixture.ts";
 
@@ -70,7 +70,7 @@ describe("the log of a running gateway", () => {
     expect((await readAll(onlyNew)).some(({ id }) => id === first?.id)).toBe(false);
     const other = await open(gateway, "?follow=false", { "last-event-id": "other-7" });
     expect((await readAll(other))[0]?.id).toBe(first?.id);
-    for (let index = 0; index <= EVENTS_MAX; index += 1) {
+    for (let index = 0; index <= LINES_MAX; index += 1) {
       await gateway.post("/admin/load", { model: "m" });
       await gateway.post("/admin/unload", { model: "m" });
     }

@@ -1,13 +1,8 @@
-import type { ApiEvent, ApiFacts, ApiParameter } from "../../../api-docs/api-route.ts";
+import type { ApiFacts, ApiParameter } from "../../../api-docs/api-route.ts";
 import { COMMON_ERRORS } from "../../../api-docs/routes/errors.ts";
 import { CHAT_MODEL, NO_MODEL } from "../../../api-docs/routes/example-values.ts";
-import {
-  LOG_EVENT,
-  LogEventSchema,
-  MISSED_EVENT,
-  MissedEventSchema,
-} from "../../../protocol/log-events.ts";
-import { words } from "../../../protocol/openai/request-schema.ts";
+import { LOG_EVENTS, LOG_PARAMETERS, logExamples } from "../../../api-docs/routes/log-stream.ts";
+import { NEURON_NAME_SCHEMA } from "../../../protocol/drains.ts";
 import {
   RequestExplanationSchema,
   RequestListSchema,
@@ -16,26 +11,6 @@ import {
 
 const LOCAL = "Answers to the gateway's own machine alone.";
 const { limit, model, after } = RequestQuerySchema.properties;
-
-const LOG_EVENTS: readonly ApiEvent[] = [
-  {
-    name: "line",
-    event: LOG_EVENT,
-    description: "A line of the log",
-    schema: LogEventSchema,
-    example: {
-      ...{ id: "mf3k2a1b-17", at_ms: 1_790_000_000_000, level: "warn", kind: "neuron" },
-      ...{ text: "Neuron is down", fields: { neuron: "gpu-1", cause: "connection refused" } },
-    },
-  },
-  {
-    name: "missed",
-    event: MISSED_EVENT,
-    description: "So many lines after Last-Event-ID are forgotten",
-    schema: MissedEventSchema,
-    example: { missed: 12 },
-  },
-];
 
 /** What the gateway remembers of its requests and of its log. */
 export const RECORD_FACTS: Readonly<Record<string, ApiFacts>> = {
@@ -80,26 +55,30 @@ export const RECORD_FACTS: Readonly<Record<string, ApiFacts>> = {
     tag: "admin",
     summary: "The gateway's log, what is remembered of it and then what comes",
     description: LOCAL,
-    parameters: [
-      {
-        ...query("follow", "false ends it after what is remembered"),
-        schema: words("true", "false"),
-      },
-      {
-        name: "last-event-id",
-        in: "header",
-        description: "The id of the last line that is known: what came later follows",
-        schema: LogEventSchema.properties.id,
-      },
-    ],
+    parameters: LOG_PARAMETERS,
     events: LOG_EVENTS,
     errors: [...COMMON_ERRORS, "forbidden", "queue_full"],
+    examples: logExamples(),
+  },
+  "GET /admin/logs": {
+    tag: "admin",
+    summary: "A neuron's log, as that neuron sends it",
+    description: LOCAL,
+    parameters: [
+      { ...query("neuron", "Its name in the configuration"), schema: NEURON_NAME_SCHEMA },
+      ...LOG_PARAMETERS,
+    ],
+    events: LOG_EVENTS,
+    errors: [
+      ...([...COMMON_ERRORS, "forbidden", "queue_full", "unavailable", "neuron_failed"] as const),
+      ...(["timeout", "unsupported"] as const),
+    ],
     examples: [
-      { name: "remembered", summary: "What is remembered", query: { follow: "false" } },
+      ...logExamples({ neuron: "gpu-1" }),
       {
-        name: "wrong",
-        summary: "Neither true nor false",
-        query: { follow: "maybe" },
+        name: "unknown-neuron",
+        summary: "A neuron that is not configured",
+        query: { neuron: "nowhere" },
         error: "invalid_request",
       },
     ],
