@@ -1,7 +1,6 @@
 import { type AdminDrainResponse, AdminDrainResponseSchema } from "../protocol/drains.ts";
-import { StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
-import { dryRunFlag, getNeuron, printDryRun } from "./client/dry-run.ts";
+import { dryRunFlag, printDryRun } from "./client/dry-run.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { type PrintFlags, printAnswer } from "./frame/print-answer.ts";
@@ -45,17 +44,18 @@ function describe({ neuron, state, in_flight, moved, not_moved }: AdminDrainResp
 async function planDrain(
   args: Parameters<typeof openClient>[0] & PrintFlags & { readonly neuron: string },
 ): Promise<number> {
-  const status = await openClient(args).get("/admin/status?models=loaded", StatusSchema);
-  const { name: neuron, in_flight } = getNeuron(status, args.neuron);
-  const models = status.models.flatMap(({ id, replicas }) =>
-    replicas
-      .filter((replica) => replica.neuron === neuron && replica.state !== "absent")
-      .map((replica) => ({ model: id, neuron, in_flight: replica.in_flight })),
+  const body = { neuron: args.neuron, dry_run: true };
+  const answer = await openClient(args).post("/admin/drain", body, AdminDrainResponseSchema);
+  const { neuron, in_flight, plan = [] } = answer;
+  const moves = plan.flatMap(({ model, neuron: to, loads = false }) =>
+    to === undefined ? [] : [{ action: "move" as const, model, neuron, to, loads }],
   );
-  const changes = [{ neuron, in_flight }, ...models].map((change) => ({
-    action: "drain" as const,
-    ...change,
-  }));
-  printDryRun("drain", args, { changes });
+  const stuck = plan.flatMap(({ model, why }) =>
+    why === undefined ? [] : [`${model} has no other place: ${why}`],
+  );
+  printDryRun("drain", args, {
+    changes: [{ action: "drain", neuron, in_flight }, ...moves],
+    ...(stuck.length === 0 ? {} : { why: stuck.join("\n") }),
+  });
   return EXIT.ok;
 }

@@ -30,6 +30,7 @@ export const DryRunSchema = t.Object({
             "unload",
             "evict",
             "drain",
+            "move",
             "undrain",
             "pin",
             "unpin",
@@ -41,6 +42,9 @@ export const DryRunSchema = t.Object({
       /** A model, or the file that would be fetched or removed. */
       model: t.Optional(t.String()),
       neuron: t.Optional(t.String()),
+      /** The neuron to which a model moves, and whether it has to be loaded there. */
+      to: t.Optional(t.String()),
+      loads: t.Optional(t.Boolean()),
       bytes: t.Optional(t.Number()),
       in_flight: t.Optional(t.Integer()),
     }),

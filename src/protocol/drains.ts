@@ -8,6 +8,8 @@ export const AdminDrainRequestSchema = t.Object({
   neuron: NEURON_NAME_SCHEMA,
   /** True answers when nothing of this gateway is left there; for a drain alone. */
   wait: t.Optional(t.Boolean()),
+  /** True says what would be done, and does nothing. */
+  dry_run: t.Optional(t.Boolean()),
 });
 export type AdminDrainRequest = Static<typeof AdminDrainRequestSchema>;
 
@@ -20,5 +22,17 @@ export const AdminDrainResponseSchema = t.Object({
   /** Models in use or kept by a profile, and where they are besides. */
   moved: t.Array(t.Object({ model: t.String(), neuron: t.String() })),
   not_moved: t.Array(t.Object({ model: t.String(), why: t.String() })),
+  /** Of a dry run: where each model in use or kept by a profile would go; without a neuron it has no other place. */
+  plan: t.Optional(
+    t.Array(
+      t.Object({
+        model: t.String(),
+        neuron: t.Optional(t.String()),
+        /** Whether it has to be loaded there. */
+        loads: t.Optional(t.Boolean()),
+        why: t.Optional(t.String()),
+      }),
+    ),
+  ),
 });
 export type AdminDrainResponse = Static<typeof AdminDrainResponseSchema>;

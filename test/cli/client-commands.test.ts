@@ -172,6 +172,26 @@ test("drain says where models went, what has no other place, and what runs yet",
   expect(server.asked[1]?.body).toEqual({ neuron: "box", wait: true });
 });
 
+test("drain --dry-run says what would go where, and what has no other place", async () => {
+  server.answer("/admin/drain", {
+    ...{ neuron: "box", state: "none", in_flight: 2, moved: [], not_moved: [] },
+    plan: [
+      { model: "m", neuron: "other", loads: true },
+      { model: "n", neuron: "third", loads: false },
+      { model: "o", why: "No other neuron could load 'o'" },
+    ],
+  });
+  const { code, stdout } = await run("drain", "box", "--dry-run");
+  expect(code).toBe(0);
+  expect(server.asked.map(({ body }) => body)).toEqual([{ neuron: "box", dry_run: true }]);
+  expect(stdout).toBe(
+    "Would drain box (2 in flight)\n" +
+      "Would move m from box to other, and load it there first\n" +
+      "Would move n from box to third, which has it ready\n" +
+      "o has no other place: No other neuron could load 'o'\n",
+  );
+});
+
 test("undrain says that the neuron is back", async () => {
   const answer = { neuron: "box", state: "none", in_flight: 0, moved: [], not_moved: [] };
   server.answer("/admin/undrain", answer);

@@ -263,14 +263,13 @@ describe("--dry-run", () => {
     expect(changed()).toEqual([]);
   });
 
-  test("of a drain counts what runs, and refuses a neuron that is not there", async () => {
-    expect((await run("drain", "box")).stdout).toBe(
-      "Would drain box (2 in flight)\nWould drain smollm2 on box (2 in flight)\n",
-    );
+  test("of a drain asks the gateway for no more than that, and tells its refusal", async () => {
+    const message = "Neuron 'bix' is not configured";
+    server.fail("/admin/drain", { status: 400, code: "invalid_request", message });
     const { code, stderr } = await run("drain", "bix");
     expect(code).toBe(1);
-    expect(stderr).toContain("Neuron 'bix' is not configured");
-    expect(changed()).toEqual([]);
+    expect(stderr).toContain(message);
+    expect(server.asked.map(({ body }) => body)).toEqual([{ neuron: "bix", dry_run: true }]);
   });
 });
 

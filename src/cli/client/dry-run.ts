@@ -45,7 +45,11 @@ export function getNeuron(status: Status, name: string): NeuronStatus {
   );
 }
 
-function describeChange({ action, model, neuron, bytes, in_flight }: Change): string {
+function describeChange({ action, model, neuron, to, loads, bytes, in_flight }: Change): string {
+  if (action === "move") {
+    const how = loads === true ? "and load it there first" : "which has it ready";
+    return `Would move ${model} from ${neuron} to ${to}, ${how}`;
+  }
   return [
     `Would ${action}`,
     ...(model === undefined ? [] : [model]),

@@ -4,8 +4,8 @@ import type { Log } from "../../base/log.ts";
 import type { AdminDrainRequest, AdminDrainResponse } from "../../protocol/drains.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import type { PlacedReplica } from "../fleet/replica-index.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
+import { listPlaces, listUsed, planMove, type UsedModel } from "./plan-drain.ts";
 
 export interface DrainerOptions {
   readonly fleet: Fleet;
@@ -18,13 +18,6 @@ export interface DrainerOptions {
 const PLACES_MAX = 3;
 /** How long the keeper of placements gets to begin the load of a model that its profile wants elsewhere. */
 const KEPT_WAIT_MS = 60_000;
-
-/** A model that somebody uses, or that has to be loaded somewhere. */
-interface UsedModel {
-  readonly entry: CatalogueEntry;
-  /** Whether it is pinned where it is, by its profile or by an operator. */
-  readonly pinned: boolean;
-}
 
 /** One neuron's way out. */
 interface Drain {
@@ -48,19 +41,26 @@ export class Drainer {
     this.#options = options;
   }
 
-  /** Begins, or joins what has begun; with `wait` it answers when nothing is left there. */
+  /**
+   * Begins, or joins what has begun; with `wait` it answers when nothing is left there. With `dry_run` it says what
+   * would be moved where, as the fleet is now, and does nothing.
+   */
   async drain(request: AdminDrainRequest, signal: AbortSignal): Promise<AdminDrainResponse> {
-    const { neuron: name, wait } = request;
+    const { neuron: name, wait, dry_run: isDryRun } = request;
     this.#require(name);
+    if (isDryRun === true) {
+      return { ...this.#describe(name, this.#drains.get(name)), plan: this.#plan(name) };
+    }
     const drain = this.#drains.get(name) ?? this.#begin(name);
     if (wait === true) await untilAborted(drain.done, signal);
     return this.#describe(name, drain);
   }
 
   /** The neuron takes requests and loads again. */
-  undrain({ neuron: name }: AdminDrainRequest): AdminDrainResponse {
+  undrain({ neuron: name, dry_run: isDryRun }: AdminDrainRequest): AdminDrainResponse {
     this.#require(name);
     const drain = this.#drains.get(name);
+    if (isDryRun === true) return this.#describe(name, drain);
     this.#drains.delete(name);
     drain?.stop.abort();
     this.#options.fleet.setDrain(name, "none");
@@ -86,7 +86,7 @@ export class Drainer {
     const { signal } = drain.stop;
     try {
       // What is to be moved is seen before anything is: once the drain is told, the keeper of placements acts, too.
-      const entries = this.#listUsed(name);
+      const entries = listUsed(fleet, name);
       fleet.setDrain(name, "moving");
       for (const used of entries) await this.#move(name, { ...used, drain });
       signal.throwIfAborted();
@@ -100,19 +100,15 @@ export class Drainer {
     }
   }
 
-  /** What the neuron holds that somebody uses, or that has to be loaded somewhere. */
-  #listUsed(name: string): UsedModel[] {
+  /** Where each model that is used there would go now. */
+  #plan(name: string): NonNullable<AdminDrainResponse["plan"]> {
     const { fleet } = this.#options;
-    const neuron = fleet.neuron(name);
-    const used: UsedModel[] = [];
-    for (const { report, inFlight, model } of neuron.loads ? neuron.residents : []) {
-      const entry = fleet.catalogue.findPlaced(model, name);
-      if (report === undefined || entry === undefined) continue;
-      const isUsed = inFlight > 0 || report.in_flight > 0;
-      const { pinned } = report;
-      if (isUsed || pinned || entry.replicasMin > 0) used.push({ entry, pinned });
-    }
-    return used;
+    return listUsed(fleet, name).map(({ entry }) => {
+      const move = planMove(fleet, entry, new Set([name]));
+      const model = entry.id;
+      if (move.kind === "none") return { model, why: noPlace(entry).message };
+      return { model, neuron: move.neuron, loads: move.kind !== "ready" };
+    });
   }
 
   async #move(
@@ -122,11 +118,7 @@ export class Drainer {
     const { entry } = used;
     const { signal } = drain.stop;
     try {
-      const neuron =
-        this.#findReady(name, entry) ??
-        (entry.replicasMin > 0
-          ? await this.#waitForKeeper(name, entry, signal)
-          : await this.#load(name, used, signal));
+      const neuron = await this.#bring(name, used, signal);
       drain.moved.push({ model: entry.id, neuron });
     } catch (thrown) {
       signal.throwIfAborted();
@@ -136,18 +128,26 @@ export class Drainer {
     }
   }
 
-  #places(name: string, entry: CatalogueEntry): PlacedReplica[] {
-    return this.#options.fleet
-      .placed(entry.source)
-      .filter(({ neuron }) => neuron.name !== name && neuron.takesLoads)
-      .filter(({ neuron }) => entry.neurons === undefined || entry.neurons.has(neuron.name));
-  }
-
-  #findReady(name: string, entry: CatalogueEntry): string | undefined {
-    const ready = this.#places(name, entry).find(
-      ({ replica }) => replica.report?.state === "ready",
-    );
-    return ready?.neuron.name;
+  /** Has the model ready on another neuron, and names that. */
+  async #bring(name: string, used: UsedModel, signal: AbortSignal): Promise<string> {
+    const { entry } = used;
+    const excluded = new Set([name]);
+    let failure: unknown = noPlace(entry);
+    for (let tries = 0; tries < PLACES_MAX; tries += 1) {
+      const move = planMove(this.#options.fleet, entry, excluded);
+      if (move.kind === "none") break;
+      if (move.kind === "ready") return move.neuron;
+      if (move.kind === "kept") return await this.#waitForKeeper(name, entry, signal);
+      excluded.add(move.neuron);
+      try {
+        await this.#load(move.neuron, used, signal);
+        return move.neuron;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        failure = thrown;
+      }
+    }
+    throw failure;
   }
 
   /** A model that its profile wants loaded is placed by its keeper; it only has to have come there. */
@@ -155,9 +155,9 @@ export class Drainer {
     const { clock } = this.#options;
     let untilMs = clock.monotonicMs() + KEPT_WAIT_MS;
     for (;;) {
-      const ready = this.#findReady(name, entry);
-      if (ready !== undefined) return ready;
-      const places = this.#places(name, entry);
+      const places = listPlaces(this.#options.fleet, entry, new Set([name]));
+      const ready = places.find(({ replica }) => replica.report?.state === "ready");
+      if (ready !== undefined) return ready.neuron.name;
       if (places.length === 0) throw noPlace(entry);
       const nowMs = clock.monotonicMs();
       if (places.some(({ replica }) => replica.report?.state === "loading")) {
@@ -168,28 +168,15 @@ export class Drainer {
     }
   }
 
-  async #load(name: string, { entry, pinned }: UsedModel, signal: AbortSignal): Promise<string> {
+  async #load(place: string, { entry, pinned }: UsedModel, signal: AbortSignal): Promise<void> {
     const { fleet, loads } = this.#options;
     const settings = pinned ? { pinned } : {};
-    const excluded = new Set([name]);
-    let failure: unknown = noPlace(entry);
-    for (let tries = 0; tries < PLACES_MAX; tries += 1) {
-      const loading = fleet.warmCandidates(entry, excluded).find((one) => one.loadingSeconds > 0);
-      const place = loading ?? cheapest(fleet.coldCandidates(entry, excluded));
-      if (place === undefined) break;
-      excluded.add(place.neuron);
-      const lease = fleet.hold(place.neuron, entry);
-      try {
-        await loads.ensureReady(place.neuron, entry, { signal, settings, origin: "operator" });
-        return place.neuron;
-      } catch (thrown) {
-        signal.throwIfAborted();
-        failure = thrown;
-      } finally {
-        lease.release();
-      }
+    const lease = fleet.hold(place, entry);
+    try {
+      await loads.ensureReady(place, entry, { signal, settings, origin: "operator" });
+    } finally {
+      lease.release();
     }
-    throw failure;
   }
 
   async #until(signal: AbortSignal, neuron: string, isDone: () => boolean): Promise<void> {
@@ -236,17 +223,6 @@ export class Drainer {
       not_moved: [...(drain?.notMoved ?? [])],
     };
   }
-}
-
-function cheapest<
-  T extends {
-    readonly neuron: string;
-    readonly loadSeconds: number;
-    readonly regretSeconds: number;
-  },
->(candidates: readonly T[]): T | undefined {
-  const cost = ({ loadSeconds, regretSeconds }: T) => loadSeconds + regretSeconds;
-  return candidates.toSorted((a, b) => cost(a) - cost(b))[0];
 }
 
 function noPlace({ id }: CatalogueEntry): CortexError {

@@ -88,6 +88,34 @@ describe("drainer", () => {
     expect(b.count("/models/load")).toBe(0);
   });
 
+  test("a dry run says what would go where, as the drain then does it, and changes nothing", async () => {
+    const a = fakeNeuron()
+      .addModel("used", { state: "ready", pinned: true })
+      .addModel("both", { state: "ready", pinned: true })
+      .addModel("large", { state: "ready", pinned: true })
+      .addModel("idle", { state: "ready" });
+    const b = fakeNeuron().addModel("both", { state: "ready" }).addModel("used").addModel("idle");
+    const gateway = await gatewayOver([a, b]);
+    await gateway.until(({ neurons }) => neurons.every(({ state }) => state === "up"));
+    const planned = await drain(gateway, { neuron: "a", dry_run: true, wait: true });
+    expect(planned).toMatchObject({ state: "none", moved: [], not_moved: [] });
+    expect(planned.plan?.toSorted((one, other) => one.model.localeCompare(other.model))).toEqual([
+      { model: "both", neuron: "b", loads: false },
+      { model: "large", why: "No other neuron could load 'large'" },
+      { model: "used", neuron: "b", loads: true },
+    ]);
+    expect([b.count("/models/load"), (await gateway.status()).neurons[0]?.state]).toEqual([
+      0,
+      "up",
+    ]);
+    const done = await drain(gateway, { neuron: "a", wait: true });
+    expect(done.plan).toBeUndefined();
+    expect(done.moved.map(({ model }) => model).toSorted()).toEqual(["both", "used"]);
+    expect(done.not_moved.map(({ model }) => model)).toEqual(["large"]);
+    const undone = await gateway.post("/admin/undrain", { neuron: "a", dry_run: true });
+    expect(await undone.json()).toMatchObject({ state: "drained" });
+  });
+
   test("a drain that is taken back leaves everything as before", async () => {
     const a = fakeNeuron().addModel("m", { state: "ready" });
     const gateway = await gatewayOver([a]);

@@ -129,6 +129,7 @@ export const ADMIN_FACTS: Readonly<Record<string, ApiFacts>> = {
     answer: AdminDrainResponseSchema,
     errors: NEURON_ERRORS,
     examples: [
+      { name: "dry-run", summary: "What would go where", body: { neuron: NEURON, dry_run: true } },
       { name: "begin", summary: "Answers at once", body: { neuron: NEURON } },
       {
         name: "unknown-neuron",
