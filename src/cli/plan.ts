@@ -1,7 +1,9 @@
+import { CortexError } from "../base/errors.ts";
 import { formatBytes } from "../base/units.ts";
 import { type AdminPlanResponse, AdminPlanResponseSchema } from "../protocol/status.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { describeParts } from "./client/prediction-parts.ts";
+import { readPromptFile } from "./client/prompt-file.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
@@ -16,6 +18,7 @@ export const planCommand = defineCliCommand({
     "Changes nothing. SECONDS is the predicted time to the first token, MADE OF its parts:",
     "the wait for a slot, the load, reading the prompt times what others feel of it, and regret,",
     "which is what those will wait whose models have to go.",
+    "With --prompt, CACHED is what of that prompt a neuron's cache is believed to hold.",
   ],
   args: {
     model: { type: "positional", required: true, description: "its id or an alias" },
@@ -24,24 +27,61 @@ export const planCommand = defineCliCommand({
       valueHint: "COUNT",
       description: "length of the request's prompt (default: 1000)",
     },
+    prompt: {
+      type: "string",
+      valueHint: "FILE",
+      description: "the prompt itself: a text, or a request's JSON body; - is standard input",
+    },
+    session: {
+      type: "string",
+      valueHint: "NAME",
+      description: "the session that the client would name",
+    },
     ...clientFlags("60"),
   },
-  examples: ["plan smollm2", "plan qwen3-8b --prompt-tokens 20000 --json"],
+  examples: [
+    "plan smollm2",
+    "plan qwen3-8b --prompt-tokens 20000 --json",
+    "plan qwen3-8b --prompt body.json",
+  ],
   exits: ["failed", "usage", "unreachable", "doesNotFit"],
   run: async (args) => {
-    const promptTokens = readWhole(args["prompt-tokens"], "--prompt-tokens");
-    const body = {
-      model: args.model,
-      ...(promptTokens === undefined ? {} : { prompt_tokens: promptTokens }),
-    };
-    const plan = await openClient(args).post("/admin/plan", body, AdminPlanResponseSchema);
+    const client = openClient(args);
+    const plan = await client.postText("/admin/plan", await writeQuestion(args), SCHEMA);
     const text = `${formatPlan(plan, styleFor(process.stdout))}\n`;
     printAnswer("plan", args, { data: plan, text });
     return exitCodeFor(plan);
   },
 });
 
+const SCHEMA = AdminPlanResponseSchema;
+
+async function writeQuestion(args: {
+  readonly model: string;
+  readonly prompt?: string | undefined;
+  readonly session?: string | undefined;
+  readonly "prompt-tokens"?: string | undefined;
+}): Promise<string> {
+  const promptTokens = readWhole(args["prompt-tokens"], "--prompt-tokens");
+  const { model, prompt, session } = args;
+  const asked = { model, ...(session === undefined ? {} : { session }) };
+  if (prompt === undefined) {
+    const size = promptTokens === undefined ? {} : { prompt_tokens: promptTokens };
+    return JSON.stringify({ ...asked, ...size });
+  }
+  if (promptTokens !== undefined) {
+    throw new CortexError(
+      "usage",
+      "Cannot take --prompt with --prompt-tokens: one tells the other",
+    );
+  }
+  return await readPromptFile(prompt, asked);
+}
+
 type Candidate = AdminPlanResponse["candidates"][number];
+
+const NUMBERS = ["SECONDS", "CACHED", "UNCACHED", "IN FLIGHT", "SLOTS"];
+const HEADER = ["NEURON", "STATE", ...NUMBERS, "FITS", "NEEDS", "EVICTS", "MADE OF"];
 
 /** The text of a plan: the choice, and the table of candidates. */
 export function formatPlan(plan: AdminPlanResponse, style: Style): string {
@@ -54,11 +94,10 @@ export function formatPlan(plan: AdminPlanResponse, style: Style): string {
   const rejected = (plan.rejected ?? []).map(({ neuron, why }) => `  ${neuron} ${why}`);
   const footer = rejected.length === 0 ? "" : `\n\nNot asked:\n${rejected.join("\n")}`;
   if (plan.candidates.length === 0) return headline + footer;
-  const table = formatTable(
-    ["NEURON", "STATE", "SECONDS", "IN FLIGHT", "SLOTS", "FITS", "NEEDS", "EVICTS", "MADE OF"],
-    plan.candidates.map(candidateRow),
-    { right: ["SECONDS", "IN FLIGHT", "SLOTS"], paintHeader: style.bold },
-  );
+  const table = formatTable(HEADER, plan.candidates.map(candidateRow), {
+    right: NUMBERS,
+    paintHeader: style.bold,
+  });
   return `${headline}\n\n${table}${footer}`;
 }
 
@@ -71,6 +110,8 @@ function candidateRow(candidate: Candidate): string[] {
     candidate.neuron,
     candidate.state,
     candidate.seconds?.toFixed(1) ?? "-",
+    String(candidate.cached_tokens ?? "-"),
+    String(candidate.uncached_tokens ?? "-"),
     String(candidate.in_flight),
     String(candidate.slots),
     candidate.fits ?? "-",

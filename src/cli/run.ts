@@ -5,14 +5,13 @@ import { CortexError, describeError } from "../base/errors.ts";
 import type { AdminClient } from "./client/admin-client.ts";
 import { AnswerScreen } from "./client/answer-screen.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
+import { readStdin } from "./client/read-text.ts";
 import { type ChatAnswer, type ChatMessage, streamChat } from "./client/stream-chat.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
 import { styleFor } from "./frame/style.ts";
 
-/** More than any context holds; a wrong file at standard input must not fill the memory. */
-const STDIN_BYTES_MAX = 16 * 1024 * 1024;
 /** Sent as bearer token where it is set, for a gateway that wants a key. */
 const KEY_VARIABLE = "CORTEX_API_KEY";
 
@@ -145,23 +144,6 @@ function mayRead(hasPrompt: boolean): boolean {
   if (!hasPrompt) return true;
   const stat = fstatSync(0);
   return stat.isFIFO() || stat.isFile();
-}
-
-async function readStdin(): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of Bun.stdin.stream()) {
-    length += piece.length;
-    if (length > STDIN_BYTES_MAX) {
-      throw new CortexError(
-        "usage",
-        `Cannot read standard input: it has more than ${STDIN_BYTES_MAX} bytes`,
-        { hint: "a shorter text" },
-      );
-    }
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString("utf8");
 }
 
 function toJson(model: string, answer: ChatAnswer) {

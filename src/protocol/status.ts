@@ -141,8 +141,20 @@ export type AdminUnloadResponse = Static<typeof AdminUnloadResponseSchema>;
 
 export const AdminPlanRequestSchema = t.Object({
   model,
-  /** What the router should reckon with; 1000 when absent. */
+  /** What the router should reckon with where the prompt itself is not given; 1000 when absent. */
   prompt_tokens: t.Optional(t.Integer({ minimum: 0, maximum: 16_777_216 })),
+  /**
+   * The prompt as a client sends it, for what caches hold of its beginning: one of `messages`, with `system` or `tools`
+   * where it has them, `input`, with `instructions`, and `prompt`, which is raw text.
+   */
+  messages: t.Optional(t.Array(t.Unknown(), { minItems: 1 })),
+  system: t.Optional(t.Unknown()),
+  tools: t.Optional(t.Unknown()),
+  input: t.Optional(t.Union([t.String({ minLength: 1 }), t.Array(t.Unknown(), { minItems: 1 })])),
+  instructions: t.Optional(t.Unknown()),
+  prompt: t.Optional(t.Union([t.String({ minLength: 1 }), t.Array(t.Unknown(), { minItems: 1 })])),
+  /** The name by which a client calls its session; as the body says, like a client's, when absent. */
+  session: t.Optional(t.String({ minLength: 1, maxLength: 1_024 })),
   /** With which a load would be asked for; as its profile says when absent. */
   context: t.Optional(t.Integer({ minimum: 16, maximum: 16_777_216 })),
   slots: t.Optional(t.Integer({ minimum: 1, maximum: 256 })),
@@ -170,6 +182,8 @@ export const AdminPlanResponseSchema = t.Object({
     t.Object({ neuron: t.String(), reason: t.String(), seconds: t.Number(), cold: t.Boolean() }),
   ),
   why: t.Optional(t.String()),
+  /** Of the prompt: as asked, or by its size. */
+  prompt_tokens: t.Optional(t.Integer()),
   candidates: t.Array(
     t.Object({
       neuron: t.String(),
@@ -179,6 +193,9 @@ export const AdminPlanResponseSchema = t.Object({
       /** Predicted seconds to the first token, load and eviction included. */
       seconds: t.Optional(t.Number()),
       parts: t.Optional(PredictionPartsSchema),
+      /** Of the prompt, what its cache is believed to hold, and what it would have to read. */
+      cached_tokens: t.Optional(t.Integer()),
+      uncached_tokens: t.Optional(t.Integer()),
       /** Cold ones only: whether it fits, what would go, or why it cannot be loaded. */
       fits: t.Optional(t.Union([t.Literal("now"), t.Literal("after"), t.Literal("never")])),
       needs: t.Optional(t.Array(DeviceFitSchema)),

@@ -220,7 +220,7 @@ test("plan shows the choice, what it needs and what would go", async () => {
   expect(code).toBe(0);
   expect(stdout).toContain("m would go to box and be loaded there (cold), first token after 3.3 s");
   expect(stdout).toMatch(
-    /box +absent +3\.3 +0 +4 +after +2\.0 GiB of 1\.0 GiB free on 0 +old +-\n/,
+    /box +absent +3\.3 +- +- +0 +4 +after +2\.0 GiB of 1\.0 GiB free on 0 +old +-\n/,
   );
   expect(server.asked[0]?.body).toEqual({ model: "m", prompt_tokens: 200 });
   const parts = {

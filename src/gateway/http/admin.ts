@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import type { ByteSpan } from "../../base/byte-span.ts";
 import { AdminDrainRequestSchema } from "../../protocol/drains.ts";
 import { AdminRemoveRequestSchema } from "../../protocol/removals.ts";
 import { RequestQuerySchema } from "../../protocol/requests.ts";
@@ -17,6 +18,8 @@ export interface AdminRoutesOptions {
   readonly drainer: Drainer;
   readonly records: RequestRecords;
   readonly callerOf: (request: Request) => Caller | undefined;
+  /** The body in its bytes, as they came. */
+  readonly bodyOf: (request: Request) => ByteSpan | undefined;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface AdminRoutesOptions {
  * answer to the machine alone.
  */
 export function adminRoutes(options: AdminRoutesOptions) {
-  const { operations, drainer, records, callerOf } = options;
+  const { operations, drainer, records, callerOf, bodyOf } = options;
   const guard = ({ request }: { readonly request: Request }) =>
     assertOwnMachine(
       callerOf(request),
@@ -49,8 +52,11 @@ export function adminRoutes(options: AdminRoutesOptions) {
           body: AdminDrainRequestSchema,
         })
         .post("/undrain", ({ body }) => drainer.undrain(body), { body: AdminDrainRequestSchema })
-        .post("/plan", ({ body, request }) => operations.plan(body, request.signal), {
-          body: AdminPlanRequestSchema,
-        }),
+        .post(
+          "/plan",
+          ({ body, request }) =>
+            operations.plan(body, { bytes: bodyOf(request), signal: request.signal }),
+          { body: AdminPlanRequestSchema },
+        ),
     );
 }

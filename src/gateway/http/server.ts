@@ -1,3 +1,4 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
 import { HeaderLines } from "../../base/header-lines.ts";
 import { newRequestId } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
@@ -45,6 +46,7 @@ const OWN_HEADERS = new Set(["connection", "content-length", "date", "transfer-e
 /** Who asks, and how errors are told. */
 interface Asked extends ErrorAddress {
   readonly caller: Caller | undefined;
+  readonly body?: ByteSpan;
 }
 
 /** Throws, or rejects, before the answer has begun. */
@@ -88,6 +90,7 @@ class ClientHandler implements RequestHandler {
     this.#app = createApp({
       ...options,
       callerOf: (request) => this.#asked.get(request)?.caller,
+      bodyOf: (request) => this.#asked.get(request)?.body,
       answerError: (thrown, request) => {
         const asked = this.#asked.get(request) ?? NOBODY;
         this.#logBug(thrown, asked.requestId);
@@ -145,7 +148,7 @@ class ClientHandler implements RequestHandler {
     });
     try {
       const asked = toWebRequest(request, left.signal);
-      this.#asked.set(asked, { ...address, caller: request });
+      this.#asked.set(asked, { ...address, caller: request, body: request.body });
       const response = await this.#app.fetch(asked);
       let headers = `X-Request-Id: ${requestId}\r\nRequest-Id: ${requestId}\r\n`;
       for (const [name, value] of response.headers) {

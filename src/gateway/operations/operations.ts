@@ -1,3 +1,4 @@
+import type { ByteSpan } from "../../base/byte-span.ts";
 import type { Clock } from "../../base/clock.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { AdminRemoveRequest, AdminRemoveResponse } from "../../protocol/removals.ts";
@@ -20,6 +21,7 @@ import type { ColdLoads } from "../loads/cold-loads.ts";
 import { chooseRoute } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 import { planRoute } from "./plan-route.ts";
+import { PROMPT_TOKENS_DEFAULT, readPlanPrompt } from "./read-plan-prompt.ts";
 
 export interface OperationsOptions {
   readonly fleet: Fleet;
@@ -32,7 +34,6 @@ export interface OperationsOptions {
   readonly onReleased: (neuron: string, source: string) => void;
 }
 
-const PROMPT_TOKENS_DEFAULT = 1_000;
 const DRAIN_SECONDS_DEFAULT = 30;
 const UNPIN_TIMEOUT_MS = 30_000;
 /** On top of the drain, for freeing the memory itself. */
@@ -136,17 +137,22 @@ export class Operations {
   }
 
   /** What the router would do with a request, and why it would not do something else. */
-  async plan(request: AdminPlanRequest, signal: AbortSignal): Promise<AdminPlanResponse> {
+  async plan(
+    request: AdminPlanRequest,
+    { bytes, signal }: { readonly bytes: ByteSpan | undefined; readonly signal: AbortSignal },
+  ): Promise<AdminPlanResponse> {
     const { fleet, apis, clock, strategy, loads } = this.#options;
     const entry = this.#find(request.model);
-    const promptTokens = request.prompt_tokens ?? PROMPT_TOKENS_DEFAULT;
+    const { source } = entry;
+    const nowMs = clock.monotonicMs();
+    const prompt = readPlanPrompt(request, { bytes, source, nowMs, prefixes: fleet.prefixes });
     const { holder } = loads;
     const { context, slots } = request;
     const settings = {
       ...(context === undefined ? {} : { context }),
       ...(slots === undefined ? {} : { slots }),
     };
-    const plan = { fleet, apis, clock, strategy, holder, entry, promptTokens, settings };
+    const plan = { fleet, apis, clock, strategy, holder, entry, prompt, settings };
     return await planRoute({ ...plan, signal });
   }
 

@@ -7,6 +7,7 @@ import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { type LoadSettings, toLoadRequest } from "../loads/load-request.ts";
 import { toLoadedModels, toNeeds } from "../loads/residents.ts";
+import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import { fastestDecode, type Prediction, predictCold, predictWarm } from "../router/predict.ts";
 import { chooseRoute, type RouteChoice } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
@@ -19,7 +20,7 @@ export interface RoutePlanOptions {
   /** Under which name this gateway leases models. */
   readonly holder: string;
   readonly entry: CatalogueEntry;
-  readonly promptTokens: number;
+  readonly prompt: KnownPrompt;
   /** What a load would be asked for beyond the profile. */
   readonly settings: LoadSettings;
   readonly signal: AbortSignal;
@@ -37,16 +38,12 @@ const PLANS_MAX = 8;
  * reason. Changes nothing.
  */
 export async function planRoute(options: RoutePlanOptions): Promise<AdminPlanResponse> {
-  const { fleet, entry, promptTokens, clock } = options;
-  const prompt = fleet.prefixes.sample({
-    source: entry.source,
-    promptTokens,
-    nowMs: clock.monotonicMs(),
-  });
+  const { fleet, entry, prompt } = options;
   const warm = fleet.warmCandidates(entry, undefined);
   const cold = fleet.coldCandidates(entry, undefined);
   const fastest = Math.max(fastestDecode(warm), fastestDecode(cold));
-  const choice = chooseRoute({ prompt, warm, cold: () => cold, random: () => 0 });
+  const { stickyTo } = prompt;
+  const choice = chooseRoute({ prompt, stickyTo, warm, cold: () => cold, random: () => 0 });
   const warmOnes = warm
     .map((candidate) => predictWarm(candidate, prompt, { fastest }))
     .toSorted(bySeconds)
@@ -64,6 +61,7 @@ export async function planRoute(options: RoutePlanOptions): Promise<AdminPlanRes
   return {
     model: entry.id,
     ...(choice === undefined ? { why: fleet.explainNone(entry).message } : describeChoice(choice)),
+    prompt_tokens: Math.round(prompt.promptTokens),
     candidates: [...warmOnes, ...coldOnes],
     rejected,
   };
@@ -89,8 +87,12 @@ function listRejected(
   return [...known, ...unreached];
 }
 
-function describeCandidate({ fleet, entry }: RoutePlanOptions, prediction: Prediction): Candidate {
+function describeCandidate(
+  { fleet, entry, prompt }: RoutePlanOptions,
+  prediction: Prediction,
+): Candidate {
   const { neuron, seconds } = prediction;
+  const cachedTokens = Math.round(prediction.cachedTokens);
   const replica = fleet.findReplica(neuron, entry.source);
   return {
     neuron,
@@ -106,6 +108,8 @@ function describeCandidate({ fleet, entry }: RoutePlanOptions, prediction: Predi
       decode_seconds: prediction.decodeSeconds,
       regret_seconds: prediction.regretSeconds,
     },
+    cached_tokens: cachedTokens,
+    uncached_tokens: Math.max(0, Math.round(prompt.promptTokens) - cachedTokens),
   };
 }
 

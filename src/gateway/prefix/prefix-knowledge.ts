@@ -5,7 +5,7 @@ import { KnownPrompt } from "./known-prompt.ts";
 import { ModelKnowledge } from "./model-knowledge.ts";
 import { NO_CHAIN, parseKey } from "./prompt-chain.ts";
 import { type PromptForm, readPromptChain } from "./prompt-reader.ts";
-import { readSessionKey } from "./session-key.ts";
+import { readSessionKey, toSessionKey } from "./session-key.ts";
 import { Sessions } from "./sessions.ts";
 
 /** A request that is about to be routed. */
@@ -17,6 +17,8 @@ export interface AskedPrompt {
   readonly headerLines: ByteSpan;
   readonly body: ByteSpan;
   readonly parts: BodyParts;
+  /** The name of its session where neither headers nor body tell it. */
+  readonly session?: string | undefined;
   /** Tokens by the size of the body. */
   readonly promptTokens: number;
   readonly nowMs: number;
@@ -41,12 +43,16 @@ export class PrefixKnowledge {
   read(asked: AskedPrompt): KnownPrompt {
     const { source, form, headerLines, body, parts, promptTokens, nowMs } = asked;
     const model = this.#ensure(source);
+    const named = asked.session;
     const long = form !== undefined && body.length >= BODY_BYTES_MIN;
     return new KnownPrompt({
       model,
       sessions: this.#sessions,
       chain: long ? readPromptChain(body, form, parts) : NO_CHAIN,
-      session: readSessionKey({ headerLines, body, parts }, model.seed),
+      session:
+        named === undefined
+          ? readSessionKey({ headerLines, body, parts }, model.seed)
+          : toSessionKey(named, model.seed),
       promptTokens,
       nowMs,
     });

@@ -64,7 +64,7 @@ export const ADMIN_FACTS: Readonly<Record<string, ApiFacts>> = {
   "POST /admin/plan": {
     tag: "admin",
     summary: "What the router would do with a request now, and why; changes nothing",
-    description: LOCAL,
+    description: `Takes a client's request as it is: the prompt is then looked for in what caches hold. ${LOCAL}`,
     answer: AdminPlanResponseSchema,
     errors: MODEL_ERRORS,
     examples: [
@@ -72,6 +72,21 @@ export const ADMIN_FACTS: Readonly<Record<string, ApiFacts>> = {
         name: "long-prompt",
         summary: "With a long prompt",
         body: { model: CHAT_MODEL, prompt_tokens: 4000 },
+      },
+      {
+        name: "prompt",
+        summary: "With a conversation and its session",
+        body: {
+          model: CHAT_MODEL,
+          messages: [{ role: "user", content: "Name three colours" }],
+          session: "s-1",
+        },
+      },
+      {
+        name: "two-sizes",
+        summary: "A prompt that is told twice",
+        body: { model: CHAT_MODEL, prompt: "Once upon", prompt_tokens: 4000 },
+        error: "invalid_request",
       },
       {
         name: "unknown-model",
