@@ -47,12 +47,15 @@ export const topCommand = defineCliCommand({
       const text = formatTop(top, { style, rows: isScreen ? process.stdout.rows : undefined });
       printAnswer("top", args, { data: top, text: isScreen ? REDRAW + text : text });
     };
-    for (let isFirst = true; ; isFirst = false) {
+    for (let wasOpen = false; ; ) {
+      const onOpen = () => {
+        wasOpen = true;
+      };
       try {
-        await follow(client, { signal: stopped.signal, isLive, show });
+        await follow(client, { signal: stopped.signal, isLive, show, onOpen });
         if (!isLive) return EXIT.ok;
       } catch (thrown) {
-        if (isFirst || !(thrown instanceof UnreachableError)) throw thrown;
+        if (!wasOpen || !isLive || !(thrown instanceof UnreachableError)) throw thrown;
       }
       if (!stopped.signal.aborted) {
         if (!isScreen) process.stderr.write("The connection is lost; connecting again\n");
@@ -70,11 +73,12 @@ async function follow(
     readonly signal: AbortSignal;
     readonly isLive: boolean;
     readonly show: (state: FeedState) => void;
+    readonly onOpen: () => void;
   },
 ): Promise<void> {
-  const { signal, isLive, show } = options;
+  const { signal, isLive, show, onOpen } = options;
   const sections = newSections();
-  for await (const { event, data } of client.events("/ui/feed", { signal })) {
+  for await (const { event, data } of client.events("/ui/feed", { signal, onOpen })) {
     if (event !== "snapshot" && event !== "change") continue;
     const change = JSON.parse(data) as FeedChange;
     for (const name of FEED_SECTIONS) applySection(sections[name], change[name] ?? {});

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { limitForModels } from "./limit-for-models.ts";
 import { Cluster, chat, type NeuronProcess, readStream, waitUntil } from "./processes.ts";
 
 /** Generated models of equal size; scripts/test.ts makes them. */
@@ -9,7 +10,7 @@ let neuron: NeuronProcess;
 
 beforeAll(async () => {
   cluster = await Cluster.create();
-  const limitMib = await limitForTwo();
+  const limitMib = await limitForModels(A, 2.5);
   neuron = await cluster.addNeuron("one", {
     toml: `[memory]\nmargin_mib = 0\nlimit_mib = ${limitMib}\n[defaults]\nslots = 2\ncontext = 2048`,
   });
@@ -17,21 +18,6 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(() => cluster.stop());
-
-/** Asks an unlimited neuron what one model takes and allows two and a half. */
-async function limitForTwo(): Promise<number> {
-  const scout = await Cluster.create();
-  try {
-    const free = await scout.addNeuron("scout", { toml: "[defaults]\nslots = 2\ncontext = 2048" });
-    const plan = (await (await free.post("/models/plan", { model: A })).json()) as {
-      bytes: { weights: number; context: number; compute: number };
-    };
-    const bytes = plan.bytes.weights + plan.bytes.context + plan.bytes.compute;
-    return Math.ceil((bytes * 2.5) / 1024 / 1024);
-  } finally {
-    await scout.stop();
-  }
-}
 
 async function stateOf(id: string): Promise<string> {
   return (await neuron.model(id)).state;

@@ -44,7 +44,12 @@ export class AdminClient {
    */
   async *events(
     path: string,
-    options: { readonly signal: AbortSignal; readonly lastEventId?: string | undefined },
+    options: {
+      readonly signal: AbortSignal;
+      readonly lastEventId?: string | undefined;
+      /** Told when the stream has begun. */
+      readonly onOpen?: () => void;
+    },
   ): AsyncGenerator<SseEvent> {
     const late = this.#startTimer();
     const { lastEventId } = options;
@@ -57,6 +62,7 @@ export class AdminClient {
       if (!response.ok || response.body === null) {
         throw readFailure(await response.text(), { status: response.status, url: this.url });
       }
+      options.onOpen?.();
       const reader = new SseReader();
       const decoder = new TextDecoder();
       for await (const piece of response.body) {

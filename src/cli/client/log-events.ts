@@ -46,15 +46,17 @@ export interface FollowOptions {
  */
 export async function followEvents(client: AdminClient, options: FollowOptions): Promise<void> {
   const { follow, signal } = options;
-  const state: ReadState = { lastEventId: options.after };
-  for (let isFirst = true; ; isFirst = false) {
+  const state: ReadState = { lastEventId: options.after, isOpen: false };
+  for (let wasOpen = false; ; ) {
     try {
       await readStream(client, options, state);
       if (!follow || signal.aborted) return;
     } catch (thrown) {
-      if (isFirst || !follow || !isPassing(thrown)) throw thrown;
+      if (!(wasOpen || state.isOpen) || !follow || !isPassing(thrown)) throw thrown;
     }
-    if (isFirst && !signal.aborted) options.onNote("The connection is lost; connecting again");
+    if (state.isOpen && !signal.aborted) options.onNote("The connection is lost; connecting again");
+    wasOpen ||= state.isOpen;
+    state.isOpen = false;
     await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
     if (signal.aborted) return;
   }
@@ -68,6 +70,8 @@ function isPassing(thrown: unknown): boolean {
 
 interface ReadState {
   lastEventId: string | undefined;
+  /** Whether the stream has begun that is read, or was read last. */
+  isOpen: boolean;
 }
 
 async function readStream(
@@ -76,9 +80,12 @@ async function readStream(
   state: ReadState,
 ): Promise<void> {
   const { lastEventId } = state;
+  const onOpen = () => {
+    state.isOpen = true;
+  };
   const place = of === undefined ? "events?" : `logs?neuron=${encodeURIComponent(of)}&`;
   const path = `/admin/${place}follow=${follow}`;
-  for await (const { event, data, id } of client.events(path, { signal, lastEventId })) {
+  for await (const { event, data, id } of client.events(path, { signal, lastEventId, onOpen })) {
     const value: unknown = JSON.parse(data);
     if (event === MISSED_EVENT && Value.Check(MissedEventSchema, value)) {
       onNote(`${value.missed} older lines are forgotten`);
