@@ -50,6 +50,8 @@ export class LogStream {
       throw new CortexError("queue_full", text, { retryAfterSeconds: 5 });
     }
     const reader = open();
+    // Some servers send no head before the first of the body: a reader that lacks nothing learns that it has begun.
+    if (follow) reader.write(formatSseComment("open"));
     const from = this.#readPosition(lastEventId);
     const { lines } = this.#log;
     const oldest = this.#log.count - lines.size + 1;

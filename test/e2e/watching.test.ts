@@ -90,14 +90,17 @@ test("logs show a neuron's log through the gateway, also after the neuron was st
   expect(wrong.code).toBe(1);
   expect(wrong.stderr).toContain("Neuron 'two' is not configured");
   const following = new CortexProcess([
-    ...["logs", "--neuron", "one", "--follow", "--lines", "0", "--host", cluster.url],
+    ...["logs", "--neuron", "one", "--follow", "--host", cluster.url],
   ]);
+  const count = (text: string) => following.output.split(text).length - 1;
+  await following.waitForOutput("Models found");
+  const loads = count("Model loaded");
   await cortex("unload", C, "--force");
   await cortex("load", C);
-  await following.waitForOutput("Model loaded");
+  await waitUntil(() => count("Model loaded") > loads);
   await neuron.process.end("SIGKILL");
   await neuron.start();
-  await following.waitForOutput("Models found");
+  await waitUntil(() => count("Models found") === 2);
   expect(following.output).toContain("The connection is lost; connecting again");
   expect(await following.end("SIGINT")).toBe(0);
 }, 90_000);

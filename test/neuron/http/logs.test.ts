@@ -52,6 +52,15 @@ describe("a neuron's log", () => {
     expect(later.map(({ text }) => text)).toEqual(["Model unloaded"]);
   });
 
+  test("begins at once for a reader that has every line, and then says what comes", async () => {
+    const lines = await readLines(await open("?follow=false"));
+    const headers = { "last-event-id": lines.at(-1)?.id ?? "" };
+    const following = await open("", { headers });
+    await fixture.load("alpha");
+    const texts = (await readLines(following, "Model loaded")).map(({ text }) => text);
+    expect(texts).not.toContain("Models found");
+  });
+
   test("has nothing in it that the engine says of a request, which could quote it", async () => {
     await fixture.load("alpha");
     const fault = { model: "alpha", phase: "decode", after: 1, kind: "exception" };
