@@ -18,7 +18,8 @@ export const simulateCommand = defineCliCommand({
   summary: "Replay a request log under another configuration, without a GPU and in seconds",
   details: [
     "The gateway's own routing, loading and evicting run on a virtual clock over simulated neurons.\n" +
-      "Reported are cold loads, evictions, and how long clients wait for their first token.",
+      "Reported are cold loads, evictions, which make room for another model, unloads of idle models\n" +
+      "that nobody needed the room of, and how long clients wait for their first token.",
     "The log has one JSON object on each line: time_ms, model, prompt_tokens, completion_tokens, and\n" +
       "where they are known session, prefix with prefix_tokens, and stream.",
     "Devices, models and measured speeds are those of a running gateway, or of a file that holds what\n" +
@@ -138,7 +139,19 @@ function formatReports(
   const header = [
     "MODEL",
     ...(before === undefined ? [] : [""]),
-    ...["REQUESTS", "FAILED", "LOADS", "EVICTIONS", "WAITED", "MEAN", "P50", "P90", "P99", "MAX"],
+    ...[
+      "REQUESTS",
+      "FAILED",
+      "LOADS",
+      "EVICTIONS",
+      "IDLE UNLOADS",
+      "WAITED",
+      "MEAN",
+      "P50",
+      "P90",
+      "P99",
+      "MAX",
+    ],
   ];
   const table = formatTable(header, rows, { right: header.slice(2), paintHeader: style.bold });
   return [table, ...describeFailures("", after), ...describeFailures(" before", before)].join("\n");
@@ -154,6 +167,7 @@ function figuresRow(names: readonly string[], fare: FareFigures | undefined): st
     String(fare.failed),
     String(fare.cold_loads),
     String(fare.evictions),
+    String(fare.idle_unloads),
     seconds(fare.waiting_seconds),
     ...[ttft.mean, ttft.p50, ttft.p90, ttft.p99, ttft.max].map(seconds),
   ];

@@ -85,7 +85,10 @@ const FareSchema = t.Object({
   answered: t.Integer(),
   failed: t.Integer(),
   cold_loads: t.Integer(),
+  /** Unloads that made room for another model. */
   evictions: t.Integer(),
+  /** Unloads of idle models and surplus replicas, and such as join up memory. */
+  idle_unloads: t.Integer(),
   waiting_seconds: t.Number(),
   ttft_seconds: t.Object({
     mean: t.Number(),

@@ -1,17 +1,22 @@
 import { CortexError } from "../base/errors.ts";
-import { type DeviceRoom, planLoad, type Resident, rankPlan } from "../neuron/models/plan.ts";
+import {
+  type DeviceRoom,
+  type HeldBytes,
+  planLoad,
+  type Resident,
+  rankPlan,
+} from "../neuron/models/plan.ts";
 import type { Device } from "../protocol/health.ts";
 import type { ModelLease } from "../protocol/leases.ts";
-import {
-  type PlanResponse,
-  RESIDENCE_SECONDS_MIN,
-  type UnloadRequest,
-} from "../protocol/models.ts";
+import type { PlanResponse } from "../protocol/models.ts";
 import type { Shape, SimulatedModel } from "./simulated-model.ts";
 
 const RULES = { marginBytes: 0, limitBytes: 0 };
 
-/** On the device where the model fits now, else where it may after unloads, the emptiest first. */
+/**
+ * Where the model fits now, else where it may after unloads: the devices by themselves, the emptiest first, then all
+ * together, as a neuron without configured sets of devices tries them.
+ */
 export function planPlace(
   model: SimulatedModel,
   shape: Shape,
@@ -23,36 +28,27 @@ export function planPlace(
   const bytes = model.bytesIn(shape);
   const parts = { weights: model.spec.bytes, context: bytes - model.spec.bytes, compute: 0 };
   const need = { model: model.id, bytes: parts, context, slots };
-  const plans = rooms
-    .toSorted((a, b) => b.freeBytes - a.freeBytes)
-    .map(({ index }) =>
-      planLoad({ ...need, devices: [{ index, bytes }] }, { rooms, residents, rules: RULES }),
-    );
+  const single = rooms.toSorted((a, b) => b.freeBytes - a.freeBytes).map((room) => [room]);
+  const places = rooms.length < 2 ? single : [...single, rooms];
+  const plans = places.map((place) =>
+    planLoad({ ...need, devices: divide(bytes, place) }, { rooms, residents, rules: RULES }),
+  );
   const [best] = plans.toSorted((a, b) => rankPlan(a) - rankPlan(b));
   if (best === undefined) throw new CortexError("unavailable", "There is no device");
   return best;
 }
 
-/** What a caller that wants a model idle or unleased is refused for. */
-export function checkUnused(
-  model: SimulatedModel,
-  request: UnloadRequest,
-  use: { readonly isLeased: boolean; readonly isFresh: boolean },
-): void {
-  const { id, inFlight, pinned, state } = model;
-  const wantsIdle = request.only_idle === true;
-  if (wantsIdle && inFlight > 0) {
-    throw new CortexError("conflict", `Model '${id}' is busy with ${inFlight} requests`);
-  }
-  if (!wantsIdle && request.only_unleased !== true) return;
-  if (pinned && request.pinned_too !== true) {
-    throw new CortexError("conflict", `Model '${id}' is pinned`);
-  }
-  if (state === "loading") throw new CortexError("conflict", `Model '${id}' is loading`);
-  if (use.isLeased) throw new CortexError("conflict", `Model '${id}' is leased`);
-  if (!use.isFresh) return;
-  const text = `Model '${id}' has been ready for less than ${RESIDENCE_SECONDS_MIN} s`;
-  throw new CortexError("conflict", text, { retryAfterSeconds: RESIDENCE_SECONDS_MIN });
+/** What a model takes of each of several devices, in proportion to their sizes. */
+export function divide(bytes: number, rooms: readonly DeviceRoom[]): HeldBytes[] {
+  const total = rooms.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
+  return rooms.map(({ index, totalBytes }) => {
+    return { index, bytes: Math.ceil((bytes * totalBytes) / total) };
+  });
+}
+
+/** What a load takes that is done as planned. */
+export function heldBy({ devices }: PlanResponse): HeldBytes[] {
+  return devices.map(({ index, needed_bytes }) => ({ index, bytes: needed_bytes }));
 }
 
 /** A device as its neuron shows it. */
@@ -75,7 +71,7 @@ export function toResident(
 ): Resident {
   return {
     model: model.id,
-    devices: [{ index: model.device, bytes: model.bytes }],
+    devices: model.held,
     loading: model.state === "loading",
     pinned: model.pinned,
     lastUsedMs: model.lastUsedMs,

@@ -20,14 +20,20 @@ export class PromptCache {
   #kept: Entry[] = [];
   #uses = 0;
 
-  constructor(slots: number) {
-    this.#slots = Array.from({ length: slots }, () => []);
+  /** `restored` is what its slots held when the model was unloaded. */
+  constructor(slots: number, restored: readonly (readonly PromptPiece[])[] = []) {
+    this.#slots = Array.from({ length: slots }, (_, slot) => restored[slot] ?? []);
     this.#lastUse = Array.from({ length: slots }, () => 0);
     this.#busy = Array.from({ length: slots }, () => false);
   }
 
   get hasFreeSlot(): boolean {
     return this.#busy.includes(false);
+  }
+
+  /** What its slots hold; nothing of those whose prompts are being read. */
+  get held(): readonly (readonly PromptPiece[])[] {
+    return this.#slots.map((prompt, slot) => (this.#busy[slot] === true ? [] : prompt));
   }
 
   get busySlots(): number {

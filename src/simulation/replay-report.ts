@@ -1,6 +1,6 @@
 import type { SimulatedClient } from "./simulated-client.ts";
 import type { SimulatedModel } from "./simulated-model.ts";
-import type { NeuronObserver, SimulatedNeuron } from "./simulated-neuron.ts";
+import type { NeuronObserver, SimulatedNeuron, UnloadKind } from "./simulated-neuron.ts";
 
 /** How long clients waited for their first token, in seconds; 0 where none was answered. */
 export interface WaitFigures {
@@ -17,7 +17,10 @@ export interface FareFigures {
   readonly answered: number;
   readonly failed: number;
   readonly cold_loads: number;
+  /** Unloads that made room for another model. */
   readonly evictions: number;
+  /** Unloads for nobody's sake: idle for long, a replica too many, or to join up memory. */
+  readonly idle_unloads: number;
   /** All clients' waits for a first token together. */
   readonly waiting_seconds: number;
   readonly ttft_seconds: WaitFigures;
@@ -36,6 +39,7 @@ class Fare {
   failed = 0;
   coldLoads = 0;
   evictions = 0;
+  idleUnloads = 0;
   readonly waits: number[] = [];
 
   figures(): FareFigures {
@@ -47,6 +51,7 @@ class Fare {
       failed: this.failed,
       cold_loads: this.coldLoads,
       evictions: this.evictions,
+      idle_unloads: this.idleUnloads,
       waiting_seconds: round(sum),
       ttft_seconds: {
         mean: round(sorted.length === 0 ? 0 : sum / sorted.length),
@@ -91,9 +96,11 @@ export class ReplayTally implements NeuronObserver {
     // It was counted when it began.
   }
 
-  onUnloaded(_neuron: SimulatedNeuron, { id }: SimulatedModel): void {
-    this.#total.evictions += 1;
-    this.#of(id).evictions += 1;
+  onUnloaded(_neuron: SimulatedNeuron, { id }: SimulatedModel, { makesRoom }: UnloadKind): void {
+    for (const fare of [this.#total, this.#of(id)]) {
+      if (makesRoom) fare.evictions += 1;
+      else fare.idleUnloads += 1;
+    }
   }
 
   report(): ReplayReport {

@@ -1,6 +1,6 @@
 import type { CortexError } from "../base/errors.ts";
 import { PromptCache } from "./prompt-cache.ts";
-import { type Ask, countTokens, type ModelSpec } from "./specs.ts";
+import { type Ask, countTokens, type ModelSpec, type PromptPiece } from "./specs.ts";
 
 /** How a request at an engine goes on; nothing follows an end, a failure or a cancel. */
 export interface EngineEvents {
@@ -84,13 +84,20 @@ export class SimulatedEngine {
       readonly device: DeviceQueue;
       /** By how much everything takes longer than it should. */
       readonly slowness: () => number;
+      /** What its slots held before. */
+      readonly restored?: readonly (readonly PromptPiece[])[];
     },
   ) {
     this.#spec = spec;
     this.#later = world.later;
     this.#device = world.device;
     this.#slowness = world.slowness;
-    this.#cache = new PromptCache(spec.slots);
+    this.#cache = new PromptCache(spec.slots, world.restored);
+  }
+
+  /** What its slots hold. */
+  get heldPrompts(): readonly (readonly PromptPiece[])[] {
+    return this.#cache.held;
   }
 
   get inFlight(): number {

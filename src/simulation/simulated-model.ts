@@ -1,3 +1,4 @@
+import type { HeldBytes } from "../neuron/models/plan.ts";
 import type { ModelFigures } from "../protocol/figures.ts";
 import type { ModelLease } from "../protocol/leases.ts";
 import type { Model, ModelState, PlanRequest } from "../protocol/models.ts";
@@ -17,8 +18,8 @@ export class SimulatedModel {
   progress = 0;
   cause: string | undefined;
   pinned: boolean;
-  /** The device that holds it, or on which it is being loaded. */
-  device = -1;
+  /** What it takes of each device that holds it, or on which it is being loaded. */
+  held: readonly HeldBytes[] = [];
   /** When its load began, on the monotonic clock. */
   loadingSinceMs = 0;
   /** When it became ready, on the monotonic clock. */
@@ -44,7 +45,7 @@ export class SimulatedModel {
   /** It is on no device any more. */
   vanish(): void {
     this.state = "absent";
-    this.device = -1;
+    this.held = [];
     this.engine = undefined;
   }
 
@@ -75,13 +76,17 @@ export class SimulatedModel {
 
   /** Whether it takes device memory. */
   get isResident(): boolean {
-    return this.device >= 0;
+    return this.held.length > 0;
   }
 
-  /** Device memory that it really has taken by now. */
-  get takenBytes(): number {
-    if (!this.isResident) return 0;
-    return this.state === "loading" ? this.bytes * this.progress : this.bytes;
+  /** Memory of a device that is its own, or promised to its load. */
+  heldOn(device: number): number {
+    return this.held.find(({ index }) => index === device)?.bytes ?? 0;
+  }
+
+  /** Memory of a device that it really has taken by now. */
+  takenOn(device: number): number {
+    return this.heldOn(device) * (this.state === "loading" ? this.progress : 1);
   }
 
   /** What the neuron says of it. */
@@ -91,7 +96,7 @@ export class SimulatedModel {
       id: spec.id,
       aliases: [...spec.aliases],
       state,
-      devices: this.isResident ? [this.device] : [],
+      devices: this.held.map(({ index }) => index),
       context: shape.context,
       slots: shape.slots,
       bytes: { weights: spec.bytes, context: bytes - spec.bytes, compute: 0 },

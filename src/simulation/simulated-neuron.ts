@@ -15,8 +15,10 @@ import {
   type UnloadRequest,
   type UnloadResponse,
 } from "../protocol/models.ts";
+import { KeptCaches } from "./kept-caches.ts";
 import { type EventReader, NeuronNews } from "./neuron-news.ts";
-import { checkUnused, describeDevice, planPlace, toResident } from "./plan-place.ts";
+import { describeDevice, divide, heldBy, planPlace, toResident } from "./plan-place.ts";
+import { checkLoadable, checkUnused, getServing } from "./refusals.ts";
 import { DeviceQueue, type EngineEvents, SimulatedEngine } from "./simulated-engine.ts";
 import { type Shape, SimulatedModel } from "./simulated-model.ts";
 import type { Ask, NeuronSpec } from "./specs.ts";
@@ -27,8 +29,15 @@ import { PartyClock, type VirtualClock } from "./virtual-clock.ts";
 export interface NeuronObserver {
   onLoadStarted(neuron: SimulatedNeuron, model: SimulatedModel): void;
   onLoaded(neuron: SimulatedNeuron, model: SimulatedModel): void;
-  /** Its memory is free; `cut` requests were ended for it. */
-  onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, cut: number): void;
+  /** Its memory is free. */
+  onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, how: UnloadKind): void;
+}
+
+export interface UnloadKind {
+  /** Requests that were ended for it. */
+  readonly cut: number;
+  /** Whether another model is to have its memory. */
+  readonly makesRoom: boolean;
 }
 
 /** Steps in which a load progresses. */
@@ -59,6 +68,8 @@ export class SimulatedNeuron {
   #tellsFigures = false;
   readonly #observer: NeuronObserver;
   readonly #news = new NeuronNews();
+  /** Files, which outlive the daemon. */
+  readonly #kept = new KeptCaches();
   /** When it last stopped or went on, on the monotonic clock. */
   changedMs = 0;
   readonly #deaths = new Set<() => void>();
@@ -102,8 +113,9 @@ export class SimulatedNeuron {
     for (const spec of this.spec.models) this.models.set(spec.id, new SimulatedModel(spec));
     for (const model of this.models.values()) {
       if (!model.spec.loaded || this.#instance > 1) continue;
-      const device = this.#planFor(model, model.spec).devices[0]?.index ?? 0;
-      model.device = device;
+      const on = this.#rooms().filter(({ index }) => model.spec.loadedOn?.includes(index));
+      const isTold = on.length > 0;
+      model.held = isTold ? divide(model.bytes, on) : heldBy(this.#planFor(model, model.spec));
       this.#becomeReady(model);
     }
     this.#beat();
@@ -211,17 +223,17 @@ export class SimulatedNeuron {
 
   /** Memory that is taken on a device, or promised to a load. */
   heldBytes(index: number): number {
-    return this.#sum(index, ({ bytes }) => bytes);
+    return this.#sum((model) => model.heldOn(index));
   }
 
   /** Memory that is taken on a device by now. */
   takenBytes(index: number): number {
-    return this.#sum(index, ({ takenBytes }) => takenBytes);
+    return this.#sum((model) => model.takenOn(index));
   }
 
-  #sum(index: number, bytesOf: (model: SimulatedModel) => number): number {
+  #sum(bytesOf: (model: SimulatedModel) => number): number {
     let sum = 0;
-    for (const model of this.models.values()) if (model.device === index) sum += bytesOf(model);
+    for (const model of this.models.values()) sum += bytesOf(model);
     return sum;
   }
 
@@ -276,16 +288,8 @@ export class SimulatedNeuron {
   load(request: LoadRequest): Model | Promise<Model> {
     const model = this.#require(request.model);
     if (request.lease !== undefined) this.#holders.set(model.id, request.lease);
-    if (model.state === "draining") {
-      throw new CortexError("conflict", `Model '${model.id}' drains`, { retryAfterSeconds: 1 });
-    }
+    checkLoadable(model, request);
     const shape = model.shapeFor(request);
-    if (model.state === "ready" || model.state === "loading") {
-      const { slots, context } = model.shape;
-      if ((request.slots ?? slots) !== slots || (request.context ?? context) !== context) {
-        throw new CortexError("conflict", `Model '${model.id}' is loaded in another shape`);
-      }
-    }
     if (request.pinned !== undefined) model.pinned = request.pinned;
     if (model.state === "ready" || model.state === "loading") {
       return request.wait === false ? this.view(model) : this.#untilSettled(model);
@@ -295,7 +299,7 @@ export class SimulatedNeuron {
       const text = `Cannot load model '${model.id}': there is no room`;
       throw new CortexError("does_not_fit", text, { figures: { ...plan } });
     }
-    model.device = plan.devices[0]?.index ?? 0;
+    model.held = heldBy(plan);
     model.shape = shape;
     model.state = "loading";
     this.#reservations.end(model.id);
@@ -347,7 +351,6 @@ export class SimulatedNeuron {
     throw new CortexError("model_not_found", `Model '${id}' does not exist here`);
   }
 
-  /** On the device where it fits now, else where it may after unloads, the emptiest first. */
   #planFor(model: SimulatedModel, shape: Shape): PlanResponse {
     const rooms = this.#rooms();
     return planPlace(model, shape, { rooms, residents: this.#residents() });
@@ -391,15 +394,17 @@ export class SimulatedNeuron {
   }
 
   #becomeReady(model: SimulatedModel): void {
-    const device = this.#devices[model.device];
-    if (device === undefined) throw new Error(`${this.name} has no device ${model.device}`);
+    // Layers are read one after the other: the first device's turn is the model's.
+    const device = this.#devices[model.held[0]?.index ?? 0];
+    if (device === undefined) throw new Error(`${this.name} has no device`);
     model.state = "ready";
     model.readyMs = this.clock.monotonicMs();
     model.lastUsedMs = this.clock.nowMs();
     const slowness = () => this.slowness;
+    const restored = this.#kept.take(model);
     model.engine = new SimulatedEngine(
       { ...model.spec, ...model.shape },
-      { later: this.#later, device, slowness },
+      { later: this.#later, device, slowness, restored },
     );
   }
 
@@ -440,17 +445,18 @@ export class SimulatedNeuron {
       throw new CortexError("conflict", `Model '${model.id}' is still busy and serves on`);
     }
     const cut = model.inFlight;
+    const kept = request.keep_kv === true ? { kept_tokens: this.#kept.keep(model) } : {};
     const error = new CortexError("cancelled", `Model '${model.id}' was unloaded`);
     model.engine?.failAll(error);
     await new Promise<void>((resolve) => this.#later(FREE_MS, resolve));
-    this.#observer.onUnloaded(this, model, cut);
+    this.#observer.onUnloaded(this, model, { cut, makesRoom: request.room_for !== undefined });
     const held = this.#residentOf(model);
     this.#leave(model, "absent");
     const next = this.models.get(request.room_for ?? "");
     if (next !== undefined && next !== model && !next.isResident) {
       this.#reservations.keep(next.id, held);
     }
-    return { model: model.id, freed_bytes: model.bytes };
+    return { model: model.id, freed_bytes: model.bytes, ...kept };
   }
 
   // 4. Requests.
@@ -458,16 +464,7 @@ export class SimulatedNeuron {
   /** Accepts a request, or throws as a neuron refuses; the returned function cancels it. */
   submit(id: string, ask: Ask, events: EngineEvents): () => void {
     const model = this.#require(id);
-    const { engine } = model;
-    if (model.state !== "ready" || engine === undefined) {
-      const text = `Model '${model.id}' is ${model.state}`;
-      const code = model.state === "poisoned" ? "model_poisoned" : "model_not_loaded";
-      throw new CortexError(code, text, { retryAfterSeconds: 1 });
-    }
-    if (model.inFlight >= model.shape.slots + this.spec.queueMax) {
-      const text = `Queue of model '${model.id}' is full`;
-      throw new CortexError("queue_full", text, { retryAfterSeconds: 1 });
-    }
+    const engine = getServing(model, this.spec);
     const wasIdle = model.inFlight === 0;
     model.lastUsedMs = this.clock.nowMs();
     const ended = () => {

@@ -116,10 +116,10 @@ export class SimulatedWorld {
         counts.loads += 1;
         observer?.onLoaded(neuron, model);
       },
-      onUnloaded: (neuron, model, cut) => {
+      onUnloaded: (neuron, model, how) => {
         counts.unloads += 1;
-        counts.cut += cut;
-        observer?.onUnloaded(neuron, model, cut);
+        counts.cut += how.cut;
+        observer?.onUnloaded(neuron, model, how);
       },
     };
   }

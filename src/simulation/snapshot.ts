@@ -1,5 +1,6 @@
 import { CortexError } from "../base/errors.ts";
 import type { GatewayConfig } from "../config/gateway-schema.ts";
+import type { Device } from "../protocol/health.ts";
 import type { ModelStatus, ReplicaStatus, Status } from "../protocol/status.ts";
 import type { ModelSpec, NeuronSpec } from "./specs.ts";
 
@@ -27,17 +28,27 @@ export function readSnapshot(status: Status, config: GatewayConfig): NeuronSpec[
   }
   return wanted.map(({ name }) => ({
     name,
-    devices: status.neurons
-      .filter((neuron) => neuron.name === name)
-      .flatMap(({ devices }) => devices)
-      .map(({ memory_total_bytes }) => ({ totalBytes: memory_total_bytes })),
-    models: status.models.flatMap((model) =>
-      model.replicas
-        .filter((replica) => replica.neuron === name)
-        .map((replica) => toModelSpec(model, replica)),
-    ),
+    ...describeHost(status, name),
     queueMax: QUEUE_MAX,
   }));
+}
+
+function describeHost(status: Status, name: string): Pick<NeuronSpec, "devices" | "models"> {
+  const shown = status.neurons.find((neuron) => neuron.name === name)?.devices ?? [];
+  const devices = preferred(shown);
+  const models = status.models.flatMap((model) =>
+    model.replicas
+      .filter((replica) => replica.neuron === name)
+      .map((replica) => toModelSpec(model, replica, devices)),
+  );
+  const totals = devices.map(({ memory_total_bytes }) => ({ totalBytes: memory_total_bytes }));
+  return { devices: totals, models };
+}
+
+/** Where a neuron puts models by itself: not into the host's memory while there are other devices. */
+function preferred(devices: readonly Device[]): readonly Device[] {
+  const others = devices.filter(({ kind }) => kind !== "cpu");
+  return others.length === 0 ? devices : others;
 }
 
 /** The neurons of a status as the entries of a configuration would name them. */
@@ -51,9 +62,17 @@ function isShown(status: Status, name: string): boolean {
   return status.neurons.some((neuron) => neuron.name === name && neuron.devices.length > 0);
 }
 
-function toModelSpec(model: ModelStatus, replica: ReplicaStatus): ModelSpec {
+function toModelSpec(
+  model: ModelStatus,
+  replica: ReplicaStatus,
+  devices: readonly Device[],
+): ModelSpec {
   const { file_bytes } = model;
   const { bytes } = replica;
+  // Devices are counted as they are shown here.
+  const loadedOn = replica.devices
+    .map((index) => devices.findIndex((device) => device.index === index))
+    .filter((at) => at >= 0);
   const isLoaded = replica.state === "ready" || replica.state === "loading";
   return {
     id: model.source,
@@ -66,6 +85,7 @@ function toModelSpec(model: ModelStatus, replica: ReplicaStatus): ModelSpec {
     prefillTokensPerSecond: replica.prefill_tokens_per_second ?? PREFILL_TOKENS_PER_SECOND_GUESS,
     decodeTokensPerSecond: replica.decode_tokens_per_second ?? DECODE_TOKENS_PER_SECOND_GUESS,
     loaded: isLoaded,
+    ...(isLoaded && loadedOn.length > 0 ? { loadedOn } : {}),
     pinned: replica.pinned,
   };
 }

@@ -20,6 +20,8 @@ export interface ModelSpec {
   readonly decodeTokensPerSecond: number;
   /** Whether it is there from the start. */
   readonly loaded: boolean;
+  /** On which devices then; where there is room when absent. */
+  readonly loadedOn?: readonly number[];
   readonly pinned: boolean;
 }
 

@@ -1,6 +1,10 @@
 import type { SimulatedClient } from "../../src/simulation/simulated-client.ts";
 import type { SimulatedModel } from "../../src/simulation/simulated-model.ts";
-import type { NeuronObserver, SimulatedNeuron } from "../../src/simulation/simulated-neuron.ts";
+import type {
+  NeuronObserver,
+  SimulatedNeuron,
+  UnloadKind,
+} from "../../src/simulation/simulated-neuron.ts";
 import type { SimulatedWorld } from "../../src/simulation/simulated-world.ts";
 import type { Operators } from "./operators.ts";
 import type { Scenario } from "./scenario.ts";
@@ -53,7 +57,7 @@ export class Invariants implements NeuronObserver {
     // Counted by the world.
   }
 
-  onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, cut: number): void {
+  onUnloaded(neuron: SimulatedNeuron, model: SimulatedModel, { cut }: UnloadKind): void {
     if (this.#operators?.isUnloading(neuron.name, model.id) === true) return;
     if (cut > 0) this.#complain(`${neuron.name} unloads ${model.id} with ${cut} requests`);
     if (this.#isDefragmented) return;

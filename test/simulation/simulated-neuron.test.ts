@@ -34,7 +34,7 @@ function neuronWith(models: readonly ModelSpec[]) {
       observer: {
         onLoadStarted: () => undefined,
         onLoaded: () => undefined,
-        onUnloaded: (_, { id }, cut) => unloaded.push(`${id} cut ${cut}`),
+        onUnloaded: (_, { id }, { cut }) => unloaded.push(`${id} cut ${cut}`),
       },
     },
   );
@@ -132,6 +132,24 @@ describe("simulated neuron", () => {
     expect(first.seen).toEqual({ firstMs: 1_000, endMs: 2_000, cached: 0 });
     expect(second.seen.cached).toBe(999);
     expect(second.seen.firstMs).toBeCloseTo(2_001);
+  });
+
+  test("a cache that is kept at an unload serves the next load once, in the same shape", async () => {
+    const { clock, neuron } = neuronWith([modelSpec("a", { loaded: true, contextBytes: GIB })]);
+    const reload = async (keep: boolean, slots = 1) => {
+      clock.run(clock.monotonicMs() + 60_000);
+      const unloaded = neuron.unload({ model: "a", ...(keep ? { keep_kv: true } : {}) });
+      clock.run(clock.monotonicMs() + 1_000);
+      neuron.load({ model: "a", slots, wait: false });
+      clock.run(clock.monotonicMs() + 5_000);
+      const { seen } = submit(neuron, clock, ask(9));
+      clock.run(clock.monotonicMs() + 60_000);
+      return { cached: seen.cached, kept: (await unloaded).kept_tokens };
+    };
+    submit(neuron, clock, ask(1));
+    expect(await reload(true)).toEqual({ cached: 999, kept: 1_050 });
+    expect(await reload(false)).toEqual({ cached: 0, kept: undefined });
+    expect(await reload(true, 2)).toEqual({ cached: 0, kept: 1_050 });
   });
 
   test("a request that is cancelled frees its slot at once", () => {
