@@ -31,7 +31,7 @@ const LOOK_MS = 1_000;
  * load, or memory is kept for them, is asked for at the next look.
  */
 const PLAN_AGE_MS = 5_000;
-/** How long a load waits for room in all: as long as clients wait by default. */
+/** How long a load waits for room on its neuron in all: as long as clients wait by default. */
 const ROOM_MS = 600_000;
 /** How long requests of a closed model may go on: 8,000 tokens at 30 a second. Beyond it the other load gives way. */
 const DRAIN_MS = 300_000;
