@@ -1,4 +1,4 @@
-import { run, say } from "../native-progress.ts";
+import { installPackages } from "./install-packages.ts";
 
 /** Names under which Chromium is installed, Debian's first. */
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"] as const;
@@ -20,24 +20,10 @@ export function findBrowser(): string | undefined {
  */
 export async function ensureBrowser(): Promise<void> {
   const missing = TOOLS.filter(({ commands }) => find(commands) === undefined);
-  if (missing.length === 0) return;
-  const isDebian = Bun.which("apt-get") !== null;
-  const command = isDebian
-    ? ["apt-get", "install", "-y", "--no-install-recommends", ...missing.map(({ apt }) => apt)]
-    : ["dnf", "install", "-y", ...missing.map(({ dnf }) => dnf)];
-  if (process.getuid?.() !== 0 || (!isDebian && Bun.which("dnf") === null)) {
-    const names = missing.map(({ commands }) => commands[0]).join(" and ");
-    throw new Error(`Cannot test the dashboard without ${names}. Type: sudo ${command.join(" ")}`);
-  }
-  say(`A browser is missing; running: ${command.join(" ")}`);
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  try {
-    await run(command, { env });
-  } catch (error) {
-    if (!isDebian) throw error;
-    await run(["apt-get", "update"], { env }); // a fresh container has no package lists
-    await run(command, { env });
-  }
+  await installPackages(
+    missing.map(({ commands, apt, dnf }) => ({ command: commands[0], apt, dnf })),
+    "test the dashboard",
+  );
 }
 
 function find(commands: readonly string[]): string | undefined {

@@ -1,4 +1,4 @@
-import { run, say } from "../native-progress.ts";
+import { installPackages } from "./install-packages.ts";
 
 const BUILDERS = [{ command: "rpmbuild", apt: "rpm", dnf: "rpm-build" }];
 const CHECKERS = [
@@ -11,25 +11,9 @@ const CHECKERS = [
  * error holds the line to type.
  */
 export async function ensureRpm(options: { readonly withChecks?: boolean } = {}): Promise<void> {
-  const missing = [...BUILDERS, ...(options.withChecks === true ? CHECKERS : [])].filter(
-    ({ command }) => Bun.which(command) === null,
+  const tools = [...BUILDERS, ...(options.withChecks === true ? CHECKERS : [])];
+  await installPackages(
+    tools.filter(({ command }) => Bun.which(command) === null),
+    "build packages",
   );
-  if (missing.length === 0) return;
-  const isDebian = Bun.which("apt-get") !== null;
-  const command = isDebian
-    ? ["apt-get", "install", "-y", "--no-install-recommends", ...missing.map(({ apt }) => apt)]
-    : ["dnf", "install", "-y", ...missing.map(({ dnf }) => dnf)];
-  if (process.getuid?.() !== 0 || (!isDebian && Bun.which("dnf") === null)) {
-    const names = missing.map((tool) => tool.command).join(" and ");
-    throw new Error(`Cannot build packages without ${names}. Type: sudo ${command.join(" ")}`);
-  }
-  say(`Tools are missing; running: ${command.join(" ")}`);
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  try {
-    await run(command, { env });
-  } catch (error) {
-    if (!isDebian) throw error;
-    await run(["apt-get", "update"], { env }); // a fresh container has no package lists
-    await run(command, { env });
-  }
 }
