@@ -1,6 +1,7 @@
 /**
  * Compares the strategies of eviction on a simulated neuron with eight models and memory for about three of them:
- * loads, and how long all clients together wait for their first token.
+ * loads, and how long all clients together wait for their first token. The last mix is two clients that ask one after
+ * the other, each another model, of which one fits: the more they ask in the hour the better.
  *
  *     bun test/bench/eviction.ts [--seeds 5]
  */
@@ -23,12 +24,15 @@ interface Mix {
   readonly sizesGib: readonly number[];
   /** Mean milliseconds between two requests; most come in short rows for one model. */
   readonly pauseMs: number;
+  /** One client for each model, which asks so long after its last answer. */
+  readonly inTurns?: boolean;
 }
 
 const MIXES: readonly Mix[] = [
   { name: "equal sizes", sizesGib: [8, 8, 8, 8, 8, 8, 8, 8], pauseMs: 8_000 },
   { name: "unequal sizes", sizesGib: [4, 14, 6, 10, 3, 12, 7, 5], pauseMs: 8_000 },
   { name: "unequal, busy", sizesGib: [4, 14, 6, 10, 3, 12, 7, 5], pauseMs: 3_000 },
+  { name: "two in turns", sizesGib: [14, 14], pauseMs: 2_000, inTurns: true },
 ];
 
 function neuronOf({ sizesGib }: Mix): NeuronSpec {
@@ -66,25 +70,33 @@ function run(mix: Mix, strategy: string, seed: number) {
   world.onEnd = (client) => {
     if (client.firstTokenMs === undefined) failed += 1;
     else waited += (client.firstTokenMs - client.startMs) / 1_000;
+    if (mix.inTurns === true) askLater(client.ask.model);
   };
-  let model = 0;
+  const ask = (model: string) => {
+    const key = `fresh-${asked}`;
+    world.ask({
+      id: asked,
+      model,
+      prompt: [{ key, tokens: random.whole(100, 2_000) }],
+      answer: { key: `answer-${asked}`, tokens: random.whole(30, 300) },
+      stream: true,
+      session: undefined,
+    });
+    asked += 1;
+  };
+  const askLater = (model: string) => {
+    world.clock.after(random.exponential(mix.pauseMs), () => ask(model));
+  };
+  let drawn = 0;
   const next = () => {
     world.clock.after(random.exponential(mix.pauseMs), () => {
-      if (random.chance(0.4)) model = drawModel(random);
-      const key = `fresh-${asked}`;
-      world.ask({
-        id: asked,
-        model: `model-${model}`,
-        prompt: [{ key, tokens: random.whole(100, 2_000) }],
-        answer: { key: `answer-${asked}`, tokens: random.whole(30, 300) },
-        stream: true,
-        session: undefined,
-      });
-      asked += 1;
+      if (random.chance(0.4)) drawn = drawModel(random);
+      ask(`model-${drawn}`);
       next();
     });
   };
-  next();
+  if (mix.inTurns === true) for (const { id } of neurons[0]?.models ?? []) askLater(id);
+  else next();
   world.clock.run(world.clock.monotonicMs() + LASTS_MS);
   return { loads: world.counts.loads, waited, failed, asked };
 }

@@ -57,7 +57,7 @@ const COLD_PATIENCE_SECONDS = 2;
 /** From this many candidates on, the better of two drawn ones is as good and spreads several gateways. */
 const DRAW_FROM = 8;
 /** Weight of each request that waits for a slot already, in a decision for a cold replica. */
-const PRESSURE = 2;
+const PRESSURE = 4;
 /** A session stays for at most this much more than the best would take. */
 const STICKY_SECONDS_MAX = 1;
 /** Nobody feels this: among neurons that differ by less, the one whose cache has least to lose is better. */
@@ -84,13 +84,18 @@ export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
   return toColdChoice(best, considered);
 }
 
-/** By how much a wait counts more for those who wait as well: another replica would spare them a part of theirs. */
+/**
+ * By how much a wait counts more for those who wait as well: another replica would spare them a part of theirs. The
+ * free slots of one that is on its way help nobody yet.
+ */
 function pressureOf(warm: readonly WarmCandidate[]): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (const { inFlight, slots } of warm) {
-    least = Math.min(least, Math.max(0, inFlight - slots) / slots);
+  let least: number | undefined;
+  for (const { inFlight, slots, loadingSeconds } of warm) {
+    if (loadingSeconds > 0) continue;
+    const waiting = Math.max(0, inFlight - slots) / slots;
+    least = Math.min(least ?? waiting, waiting);
   }
-  return 1 + PRESSURE * least;
+  return 1 + PRESSURE * (least ?? 0);
 }
 
 function chooseWarm(question: RouteQuestion): RouteChoice | undefined {

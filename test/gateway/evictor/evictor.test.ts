@@ -117,12 +117,31 @@ describe("evictor", () => {
 
   test("waits for an idle model that has not stayed for as long as its load took", () => {
     const at = (ageMs: number, loadSeconds: number) =>
-      plan([model("fresh", { readySinceMs: NOW_MS - ageMs, loadSeconds })], 10);
+      plan(
+        [model("fresh", { readySinceMs: NOW_MS - ageMs, lastUsedMs: NOW_MS - 1, loadSeconds })],
+        10,
+      );
     expect(at(3_999, 4)).toEqual({ kind: "none", reason: "recent" });
     expect(at(4_000, 4)).toEqual({ kind: "evict", victims: ["fresh"] });
     // A long load is no reason to wait for ever, nor is a clock that was set back.
     expect(at(RESIDENCE_MS, 600)).toEqual({ kind: "evict", victims: ["fresh"] });
     expect(at(-3_600_000, 600)).toEqual({ kind: "evict", victims: ["fresh"] });
+  });
+
+  test("waits for it no longer than it is used", () => {
+    const at = (idleMs: number) =>
+      plan(
+        [
+          model("fresh", {
+            readySinceMs: NOW_MS - 3_000,
+            lastUsedMs: NOW_MS - idleMs,
+            loadSeconds: 4,
+          }),
+        ],
+        10,
+      );
+    expect(at(999)).toEqual({ kind: "none", reason: "recent" });
+    expect(at(1_000)).toEqual({ kind: "evict", victims: ["fresh"] });
   });
 
   test("rather waits for it than drains a busy one, and never where another idle one does", () => {
@@ -205,7 +224,8 @@ describe("evictor", () => {
             models.reduce((sum, one) => sum + (one.devices[0]?.bytes ?? 0), 0);
           expect(victims.some((one) => one.pinned || one.leased || one.loading)).toBe(false);
           const busy = victims.filter((one) => one.busy);
-          expect(busy.map(({ id }) => id)).toEqual(result.kind === "drain" ? [...result.busy] : []);
+          const drained = result.kind === "drain" ? result.busy : [];
+          expect(busy.map(({ id }) => id).toSorted()).toEqual(drained.toSorted());
           expect(busy.some(isNew)).toBe(false);
           expect(free(victims)).toBeGreaterThanOrEqual(needed);
           for (const victim of victims) {

@@ -154,6 +154,13 @@ describe("router", () => {
     expect(route(question(16), load, 100)?.neuron).toBe("cold");
   });
 
+  test("loads yet another replica when many wait for a slot and one is only on its way", () => {
+    const full = warm("warm", { inFlight: 12, serviceSeconds: 6 });
+    const coming = warm("coming", { inFlight: 4, serviceSeconds: 6, loadingSeconds: 9 });
+    const load = [cold("cold", { loadSeconds: 10 })];
+    expect(route([full, coming], load, 100)?.neuron).toBe("cold");
+  });
+
   test("counts what is left to read of prompts before, but not where nobody is", () => {
     const prompt = { promptTokens: 1_000, pendingSeconds: () => 5 };
     expect(predictWarm(warm("a", { inFlight: 1 }), prompt)).toMatchObject({ queueSeconds: 5 });
@@ -357,8 +364,9 @@ describe("router, whatever the fleet looks like", () => {
         expect(choice).toMatchObject({ reason: "cold", cold: true });
         expect(choice?.seconds).toBe(predictCold(taken, prompt).seconds);
         // A wait counts more for those who wait as well.
-        const crowds = all.map(({ inFlight, slots }) => Math.max(0, inFlight - slots) / slots);
-        const pressure = 1 + 2 * Math.min(...crowds);
+        const ready = all.filter(({ loadingSeconds }) => loadingSeconds === 0);
+        const crowds = ready.map(({ inFlight, slots }) => Math.max(0, inFlight - slots) / slots);
+        const pressure = 1 + 4 * (crowds.length === 0 ? 0 : Math.min(...crowds));
         expect(choice?.seconds).toBeLessThan((stay?.seconds ?? 0) * pressure);
         expect(stay?.seconds).toBeGreaterThan(2 + taken.loadSeconds);
       }),
