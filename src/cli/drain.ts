@@ -11,7 +11,7 @@ export const drainCommand = defineCliCommand({
   summary: "Take a neuron out: its models move, its requests finish, new ones go elsewhere",
   details: [
     "What is in use or kept by a profile is loaded on another neuron first, where one has room.\n" +
-      "The drain holds until cortex undrain, or until the gateway is restarted. Each gateway is told by itself.",
+      "The neuron keeps it until cortex undrain, over restarts, and tells every gateway.",
   ],
   args: {
     neuron: { type: "positional", required: true, description: "its name in cortex.toml" },

@@ -136,7 +136,7 @@ export function assembleCore(options: CoreOptions): GatewayCore {
   };
   return {
     ...{ fleet, loads, leases, poller, placement, defragmenter, dataPlane, live, hangs },
-    ...{ operations, records, drainer: new Drainer({ fleet, loads, clock, log }) },
+    ...{ operations, records, drainer: new Drainer({ fleet, loads, apis, clock, log }) },
     configure,
   };
 }
@@ -153,6 +153,7 @@ export function startCore(core: GatewayCore, lifecycle: Pick<Lifecycle, "add">):
   lifecycle.add("placement", () => placement.stop());
   void defragmenter.run();
   lifecycle.add("defragmenter", () => defragmenter.stop());
+  drainer.start();
   lifecycle.add("drains", () => drainer.stop());
 }
 

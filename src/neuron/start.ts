@@ -30,6 +30,7 @@ import { LearnedPlans } from "./models/learned-plans.ts";
 import { PrefixBook, promptRoomOf } from "./models/prefix-book.ts";
 import { ModelRegistry } from "./models/registry.ts";
 import { EventPump } from "./native/event-pump.ts";
+import { OperatorDrain } from "./operator-drain.ts";
 import { type NeuronReload, planReload } from "./plan-reload.ts";
 import { RpcServers } from "./rpc/rpc-servers.ts";
 import { stateFolder } from "./state-folder.ts";
@@ -298,8 +299,12 @@ async function assembleEngine(
   if (endpoints.length > 0) inventory.addRemotes(discovery);
   const nodes = options.numaNodes ?? readNumaNodes();
   const sets = new DeviceSets({ inventory, config, nodes });
+  const folder = stateFolder(options.env ?? process.env);
+  const operator = new OperatorDrain({ folder, listen: config.neuron.listen });
+  await operator.read();
+  if (operator.isDrained) log.info("Neuron is drained until an operator takes it back");
   const status = new NeuronStatus({
-    ...{ discovery, inventory, library: host.engine.path },
+    ...{ discovery, inventory, operator, library: host.engine.path },
     places: () => ({
       numa_nodes: nodes.map(({ node, cpus, memoryTotalBytes }) => ({
         ...{ node, cpus: [...cpus], memory_total_bytes: memoryTotalBytes },

@@ -3,6 +3,7 @@ import type { EngineDiscovery } from "bun-ffi-cuda-bindings-local/engine";
 import { BUILD } from "../base/version.ts";
 import { type Discovery, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
 import type { DeviceInventory } from "./discovery/device-inventory.ts";
+import type { OperatorDrain } from "./operator-drain.ts";
 
 /** What the neuron says of itself. Owner of whether it is draining, and of what ails it beside its devices. */
 export class NeuronStatus {
@@ -10,6 +11,7 @@ export class NeuronStatus {
   readonly #inventory: DeviceInventory;
   readonly #library: string;
   readonly #places: () => Pick<Discovery, "numa_nodes" | "device_sets" | "rpc_servers">;
+  readonly #operator: OperatorDrain;
   readonly #instance = Bun.randomUUIDv7();
   #isDraining = false;
   #ailment: string | undefined;
@@ -20,11 +22,13 @@ export class NeuronStatus {
     readonly library: string;
     /** What is known at the moment beside the devices. */
     readonly places: () => Pick<Discovery, "numa_nodes" | "device_sets" | "rpc_servers">;
+    readonly operator: OperatorDrain;
   }) {
     this.#engine = parts.discovery;
     this.#places = parts.places;
     this.#inventory = parts.inventory;
     this.#library = parts.library;
+    this.#operator = parts.operator;
   }
 
   get isDraining(): boolean {
@@ -34,6 +38,12 @@ export class NeuronStatus {
   /** From now on no request and no load is accepted. */
   startDraining(): void {
     this.#isDraining = true;
+  }
+
+  /** An operator takes it out, or back: gateways see to it. @throws CortexError internal where it cannot be kept */
+  async setDrained(isDrained: boolean): Promise<Health> {
+    await this.#operator.set(isDrained);
+    return this.health();
   }
 
   /** Degraded from now on, until the process is started anew. */
@@ -51,6 +61,7 @@ export class NeuronStatus {
       version: BUILD,
       instance: this.#instance,
       devices,
+      drained: this.#operator.isDrained,
       ...(cause === undefined ? {} : { cause }),
     };
   }

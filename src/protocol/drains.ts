@@ -13,6 +13,10 @@ export const AdminDrainRequestSchema = t.Object({
 });
 export type AdminDrainRequest = Static<typeof AdminDrainRequestSchema>;
 
+/** POST /drain of a neuron: whether an operator takes it out. It keeps that until it is told otherwise. */
+export const NeuronDrainRequestSchema = t.Object({ drained: t.Boolean() });
+export type NeuronDrainRequest = Static<typeof NeuronDrainRequestSchema>;
+
 export const AdminDrainResponseSchema = t.Object({
   neuron: t.String(),
   /** none: it takes requests; draining: models are being moved, or requests run; drained: nothing is left. */

@@ -32,6 +32,8 @@ export const HealthSchema = t.Object({
   /** Changes with every start of the daemon: a reader that sees a new one forgets what it knew. */
   instance: t.String(),
   devices: t.Array(DeviceSchema),
+  /** Whether an operator takes it out: it serves what it is asked, and gateways ask nothing new. */
+  drained: t.Optional(t.Boolean()),
   /** Why it is degraded although every device is well. */
   cause: t.Optional(t.String()),
 });

@@ -6,7 +6,7 @@ import {
   type Resident,
   rankPlan,
 } from "../neuron/models/plan.ts";
-import type { Device } from "../protocol/health.ts";
+import { type Device, type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
 import type { ModelLease } from "../protocol/leases.ts";
 import type { PlanResponse } from "../protocol/models.ts";
 import type { Shape, SimulatedModel } from "./simulated-model.ts";
@@ -61,6 +61,21 @@ export function describeDevice({ index, totalBytes, freeBytes }: DeviceRoom): De
     memory_total_bytes: totalBytes,
     memory_free_bytes: freeBytes,
     state: "ok",
+  };
+}
+
+/** What a neuron says of itself. */
+export function describeHealth(
+  { name, isDrained }: { readonly name: string; readonly isDrained: boolean },
+  life: { readonly instance: number; readonly rooms: readonly DeviceRoom[] },
+): Health {
+  return {
+    state: "ok",
+    protocol: PROTOCOL_VERSION,
+    version: "simulated",
+    instance: `${name}-${life.instance}`,
+    devices: life.rooms.map(describeDevice),
+    drained: isDrained,
   };
 }
 

@@ -100,6 +100,7 @@ export class SimulatedLink implements Origin, NeuronWay {
         this.#ask(options, () => {
           throw new CortexError("unsupported", `'${model}' has no files in a simulation`);
         }),
+      drain: ({ drained }, options) => this.#ask(options, () => neuron.setDrained(drained)),
       leases: (request, options) => this.#ask(options, () => neuron.setLeases(request)),
       events: (sink, lastEventId) => this.#follow(sink, lastEventId),
     };

@@ -4,7 +4,7 @@ import type { DeviceRoom, Resident } from "../neuron/models/plan.ts";
 import { Reservations } from "../neuron/models/reservations.ts";
 import { HEARTBEAT_MS } from "../protocol/events.ts";
 import { FIGURES_MS } from "../protocol/figures.ts";
-import { type Health, PROTOCOL_VERSION } from "../protocol/health.ts";
+import type { Health } from "../protocol/health.ts";
 import type { LeaseRequest, LeaseResponse } from "../protocol/leases.ts";
 import {
   type LoadRequest,
@@ -17,7 +17,14 @@ import {
 } from "../protocol/models.ts";
 import { KeptCaches } from "./kept-caches.ts";
 import { type EventReader, NeuronNews } from "./neuron-news.ts";
-import { describeDevice, divide, heldBy, planPlace, toResident } from "./plan-place.ts";
+import {
+  describeDevice,
+  describeHealth,
+  divide,
+  heldBy,
+  planPlace,
+  toResident,
+} from "./plan-place.ts";
 import { checkLoadable, checkUnused, getServing } from "./refusals.ts";
 import { DeviceQueue, type EngineEvents, SimulatedEngine } from "./simulated-engine.ts";
 import { type Shape, SimulatedModel } from "./simulated-model.ts";
@@ -58,6 +65,8 @@ export class SimulatedNeuron {
   slowness = 1;
   /** The next loads fail. */
   failsLoads = false;
+  /** An operator takes it out. */
+  isDrained = false;
   #state: "up" | "frozen" | "dead" = "dead";
   #instance = 0;
   #devices: DeviceQueue[] = [];
@@ -114,8 +123,8 @@ export class SimulatedNeuron {
     for (const model of this.models.values()) {
       if (!model.spec.loaded || this.#instance > 1) continue;
       const on = this.#rooms().filter(({ index }) => model.spec.loadedOn?.includes(index));
-      const isTold = on.length > 0;
-      model.held = isTold ? divide(model.bytes, on) : heldBy(this.#planFor(model, model.spec));
+      const planned = () => heldBy(this.#planFor(model, model.spec));
+      model.held = on.length > 0 ? divide(model.bytes, on) : planned();
       this.#becomeReady(model);
     }
     this.#beat();
@@ -188,13 +197,13 @@ export class SimulatedNeuron {
   // 2. What it says.
 
   health(): Health {
-    return {
-      state: "ok",
-      protocol: PROTOCOL_VERSION,
-      version: "simulated",
-      instance: `${this.name}-${this.#instance}`,
-      devices: this.#rooms().map(describeDevice),
-    };
+    return describeHealth(this, { instance: this.#instance, rooms: this.#rooms() });
+  }
+
+  setDrained(isDrained: boolean): Health {
+    this.isDrained = isDrained;
+    this.#news.tell({ type: "health", health: this.health() });
+    return this.health();
   }
 
   list(): Model[] {
@@ -210,9 +219,8 @@ export class SimulatedNeuron {
    * `lastId`, or a snapshot where that is not known any more.
    */
   subscribe(read: EventReader, lastId: string | undefined): () => void {
-    const snapshot = () =>
-      ({ type: "snapshot", health: this.health(), models: this.list() }) as const;
-    return this.#news.subscribe(read, { lastId, snapshot });
+    const snapshot = { type: "snapshot", health: this.health(), models: this.list() } as const;
+    return this.#news.subscribe(read, { lastId, snapshot: () => snapshot });
   }
 
   #rooms(): DeviceRoom[] {
@@ -232,9 +240,7 @@ export class SimulatedNeuron {
   }
 
   #sum(bytesOf: (model: SimulatedModel) => number): number {
-    let sum = 0;
-    for (const model of this.models.values()) sum += bytesOf(model);
-    return sum;
+    return [...this.models.values()].reduce((sum, model) => sum + bytesOf(model), 0);
   }
 
   #tellModel(model: SimulatedModel): void {

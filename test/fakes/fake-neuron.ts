@@ -61,6 +61,8 @@ export class FakeNeuron {
   /** Memory that is neither free nor any model's. */
   lostBytes = 0;
   state: Health["state"] = "ok";
+  /** Whether an operator takes it out; undefined for a daemon that keeps no such thing. */
+  drained: boolean | undefined = false;
   /** Set to count requests as they run, to refuse those for models that are not loaded, and to drain in unloads. */
   strict = false;
   /** For so long a model that became ready is nobody's victim; a real neuron's second would slow most tests down. */
@@ -210,6 +212,8 @@ export class FakeNeuron {
         return Response.json(this.#health());
       case "/models":
         return Response.json({ models: this.#views() });
+      case "/drain":
+        return this.#setDrained(seen.body as { drained: boolean });
       case "/models/leases":
         return this.#lease(seen.body as LeaseRequest);
       case "/models/plan":
@@ -274,7 +278,15 @@ export class FakeNeuron {
       version: "0.1.0",
       instance: this.instance,
       devices: [this.#device()],
+      ...(this.drained === undefined ? {} : { drained: this.drained }),
     };
+  }
+
+  #setDrained({ drained }: { readonly drained: boolean }): Response {
+    if (this.drained === undefined) return failure(404, "route_not_found", "No such route");
+    this.drained = drained;
+    this.emit({ type: "health", health: this.#health() });
+    return Response.json(this.#health());
   }
 
   #device(): Device {
@@ -469,31 +481,4 @@ export function answerChat(request: FakeRequest): Response {
 /** A stream of these pieces. */
 export function streamOf(pieces: readonly string[]): Response {
   return new Response(pieces.join(""), { headers: { "content-type": "text/event-stream" } });
-}
-
-/** A stream that a test writes to by hand. */
-export class HeldStream {
-  readonly response: Response;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  readonly #encoder = new TextEncoder();
-
-  constructor() {
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      cancel: () => {
-        this.#controller = undefined;
-      },
-    });
-    this.response = new Response(body, { headers: { "content-type": "text/event-stream" } });
-  }
-
-  write(text: string): void {
-    this.#controller?.enqueue(this.#encoder.encode(text));
-  }
-
-  end(): void {
-    this.#controller?.close();
-  }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { SeededRandom } from "../../src/simulation/seeded-random.ts";
-import { chunk, type FakeNeuron, failure, HeldStream, STREAM_END } from "../fakes/fake-neuron.ts";
+import { chunk, type FakeNeuron, failure, STREAM_END } from "../fakes/fake-neuron.ts";
+import { HeldStream } from "../fakes/held-stream.ts";
 import { fakeNeuron, gatewayOver, type TestGateway } from "../gateway/fixture.ts";
 
 const CLIENTS = 200;

@@ -71,8 +71,8 @@ const IDLE_PART_MAX = 0.25;
  * Names the models to unload so that every device has room, or says why none will do. Never one that is pinned, leased
  * or loading. Victims come from devices that lack memory, in the strategy's order:
  * 1. idle models that are no longer new;
- * 2. idle models that were just loaded and have stayed for as long as their load took, or were not used for a quarter of
- *    that, after all of those;
+ * 2. idle models that were just loaded and have stayed for as long as their load took, or were not used for a quarter
+ *    of that, after all of those;
  * 3. where those that have to stay would do, nobody: they are waited for;
  * 4. busy models that are no longer new, after all idle ones.
  * Then every victim without which the rest still frees enough is spared, the most valuable first, so that no smaller

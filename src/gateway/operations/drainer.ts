@@ -5,11 +5,14 @@ import type { AdminDrainRequest, AdminDrainResponse } from "../../protocol/drain
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
+import type { NeuronApi } from "../upstream/neuron-api.ts";
+import { DrainOrders } from "./drain-orders.ts";
 import { listPlaces, listUsed, planMove, type UsedModel } from "./plan-drain.ts";
 
 export interface DrainerOptions {
   readonly fleet: Fleet;
   readonly loads: ColdLoads;
+  readonly apis: ReadonlyMap<string, NeuronApi>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -31,14 +34,26 @@ interface Drain {
 /**
  * Takes neurons out for maintenance, and back. What requests use there, and what profiles want loaded, is loaded on
  * another neuron first; meanwhile the neuron serves on, but loads nothing. Then it takes nothing new, and what runs
- * there ends by itself. Owner of the drains on their way; a drain holds until it is taken back or the gateway ends.
+ * there ends by itself. Owner of the drains on their way. The neuron keeps that it is out: a drain holds until somebody
+ * takes it back, whatever becomes of this gateway, and every other gateway does the same.
  */
 export class Drainer {
   readonly #options: DrainerOptions;
   readonly #drains = new Map<string, Drain>();
+  readonly #orders: DrainOrders;
 
   constructor(options: DrainerOptions) {
+    const { fleet, apis, log } = options;
     this.#options = options;
+    this.#orders = new DrainOrders({
+      ...{ fleet, apis, log },
+      follow: (neuron, isDrained) => this.#follow(neuron, isDrained),
+    });
+  }
+
+  /** Does what neurons have been told of themselves, until {@link stop}. */
+  start(): void {
+    this.#orders.start();
   }
 
   /**
@@ -51,37 +66,59 @@ export class Drainer {
     if (isDryRun === true) {
       return { ...this.#describe(name, this.#drains.get(name)), plan: this.#plan(name) };
     }
+    const kept = this.#orders.give(name, true);
     const drain = this.#drains.get(name) ?? this.#begin(name);
+    await kept;
     if (wait === true) await untilAborted(drain.done, signal);
     return this.#describe(name, drain);
   }
 
   /** The neuron takes requests and loads again. */
-  undrain({ neuron: name, dry_run: isDryRun }: AdminDrainRequest): AdminDrainResponse {
+  async undrain({
+    neuron: name,
+    dry_run: isDryRun,
+  }: AdminDrainRequest): Promise<AdminDrainResponse> {
     this.#require(name);
     const drain = this.#drains.get(name);
     if (isDryRun === true) return this.#describe(name, drain);
-    this.#drains.delete(name);
-    drain?.stop.abort();
-    this.#options.fleet.setDrain(name, "none");
+    const kept = this.#orders.give(name, false);
+    this.#end(name);
+    await kept;
     return this.#describe(name, drain);
   }
 
   /** Ends what waits; neurons are left as they are. */
   stop(): void {
+    this.#orders.stop();
     for (const { stop } of this.#drains.values()) stop.abort();
     this.#drains.clear();
   }
 
+  /** A neuron says that an operator has taken it out, or back. */
+  #follow(name: string, isDrained: boolean): void {
+    const neuron = this.#options.fleet.findNeuron(name);
+    if (neuron === undefined || neuron.leaving) return;
+    if (!isDrained) this.#end(name);
+    else if (!this.#drains.has(name)) this.#begin(name);
+  }
+
   #begin(name: string): Drain {
+    const done = Promise.withResolvers<void>();
     const stop = new AbortController();
-    const results = { moved: [], notMoved: [] };
-    const drain: Drain = { stop, ...results, done: this.#run(name, { stop, ...results }) };
+    const drain: Drain = { stop, moved: [], notMoved: [], done: done.promise };
     this.#drains.set(name, drain);
+    void this.#run(name, drain).then(done.resolve);
     return drain;
   }
 
-  async #run(name: string, drain: Omit<Drain, "done">): Promise<void> {
+  #end(name: string): void {
+    const { fleet } = this.#options;
+    this.#drains.get(name)?.stop.abort();
+    this.#drains.delete(name);
+    if (fleet.findNeuron(name) !== undefined) fleet.setDrain(name, "none");
+  }
+
+  async #run(name: string, drain: Drain): Promise<void> {
     const { fleet, log } = this.#options;
     const { signal } = drain.stop;
     try {
@@ -113,7 +150,7 @@ export class Drainer {
 
   async #move(
     name: string,
-    { drain, ...used }: UsedModel & { readonly drain: Omit<Drain, "done"> },
+    { drain, ...used }: UsedModel & { readonly drain: Drain },
   ): Promise<void> {
     const { entry } = used;
     const { signal } = drain.stop;

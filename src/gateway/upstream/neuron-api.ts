@@ -2,6 +2,7 @@ import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { CortexError, type ErrorCode } from "../../base/errors.ts";
 import { SseReader } from "../../base/sse.ts";
+import type { NeuronDrainRequest } from "../../protocol/drains.ts";
 import type { NeuronEvent } from "../../protocol/events.ts";
 import type { Health } from "../../protocol/health.ts";
 import {
@@ -104,6 +105,12 @@ export class HttpNeuronApi {
     return await this.#post("/models/leases", request, { schema: LeaseResponseSchema, ...options });
   }
 
+  /** POST /drain: the neuron keeps whether an operator takes it out. */
+  async drain(request: NeuronDrainRequest, options: JsonCallOptions): Promise<Health> {
+    const answer = await this.#send("/drain", request, options);
+    return this.#reports.health(readBody("/drain", answer));
+  }
+
   /**
    * GET /events: opens the stream, after the event of that id where the neuron still knows what followed it, else with
    * a snapshot. Events that this version does not know are skipped.
@@ -154,14 +161,17 @@ export class HttpNeuronApi {
     body: unknown,
     options: JsonCallOptions & { readonly schema: S },
   ): Promise<Static<S>> {
+    return this.#read(path, options.schema, await this.#send(path, body, options));
+  }
+
+  async #send(path: string, body: unknown, options: JsonCallOptions): Promise<JsonAnswer> {
     const request = {
       method: "POST",
       path,
       headers: JSON_HEADERS,
       body: JSON.stringify(body),
     } as const;
-    const answer = await callJson(this.#origin, request, options);
-    return this.#read(path, options.schema, answer);
+    return await callJson(this.#origin, request, options);
   }
 
   #read<S extends TSchema>(path: string, schema: S, answer: JsonAnswer): Static<S> {

@@ -91,6 +91,7 @@ export class NeuronReports {
         : this.#odd("degraded", "state", state),
       protocol: Number.isInteger(record["protocol"]) ? record["protocol"] : 1,
       version: typeof record["version"] === "string" ? record["version"].slice(0, 64) : "unknown",
+      drained: typeof record["drained"] === "boolean" ? record["drained"] : undefined,
     };
     if (isHealth.Check(mended)) return mended;
     throw new CortexError("neuron_failed", "Health is not as agreed");

@@ -121,8 +121,9 @@ export class EventHub {
 
   /** Tells of the daemon's state when it is another than before. */
   tellHealth(health: Health): void {
-    if (this.#toldHealth === health.state) return;
-    this.#toldHealth = health.state;
+    const text = `${health.state} ${health.drained}`;
+    if (this.#toldHealth === text) return;
+    this.#toldHealth = text;
     this.#send({ type: "health", health });
   }
 

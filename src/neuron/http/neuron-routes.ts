@@ -4,6 +4,7 @@ import { CortexError } from "../../base/errors.ts";
 import type { LogStream } from "../../kept-log/log-stream.ts";
 import type { NeuronMetrics } from "../../metrics/neuron-metrics.ts";
 import { readNames } from "../../metrics/vllm-names.ts";
+import { type NeuronDrainRequest, NeuronDrainRequestSchema } from "../../protocol/drains.ts";
 import {
   type Discovery,
   DiscoverySchema,
@@ -18,7 +19,7 @@ import { NEURON_EVENTS } from "./event-facts.ts";
 import { eventsResponse } from "./events-response.ts";
 import { logRoute } from "./log-route.ts";
 import { readBody } from "./read-body.ts";
-import type { Route } from "./route.ts";
+import { type Route, readControlBody } from "./route.ts";
 
 const METRICS_FACTS = {
   parameters: [
@@ -47,9 +48,27 @@ const METRICS_FACTS = {
 export interface NeuronSelf {
   health(): Health;
   discovery(): Discovery;
+  /** Keeps whether an operator takes it out. */
+  setDrained(isDrained: boolean): Promise<Health>;
 }
 
-/** Health, discovery, events, the log and metrics. */
+const DRAIN_FACTS = {
+  body: NeuronDrainRequestSchema,
+  answer: HealthSchema,
+  errors: [...COMMON_ERRORS, "body_too_large", "timeout"],
+  examples: [
+    { name: "out", summary: "Gateways are to send nothing new", body: { drained: true } },
+    { name: "back", summary: "It takes requests again", body: { drained: false } },
+    {
+      name: "perhaps",
+      summary: "Neither yes nor no",
+      body: { drained: "perhaps" },
+      error: "invalid_request",
+    },
+  ],
+} as const;
+
+/** Health, discovery, drains, events, the log and metrics. */
 export function neuronRoutes(parts: {
   readonly self: NeuronSelf;
   readonly hub: EventHub;
@@ -78,6 +97,7 @@ export function neuronRoutes(parts: {
       examples: [{ name: "all", summary: "What there is" }],
       handle: () => Response.json(self.discovery()),
     },
+    drainRoute(self, hub),
     {
       method: "GET",
       path: "/events",
@@ -112,6 +132,25 @@ export function neuronRoutes(parts: {
       },
     },
   ];
+}
+
+function drainRoute(self: NeuronSelf, hub: EventHub): Route {
+  return {
+    method: "POST",
+    path: "/drain",
+    summary: "Takes the neuron out for every gateway, or back; kept over restarts",
+    tag: "neuron",
+    ...DRAIN_FACTS,
+    handle: async (request) => {
+      const { drained } = await readControlBody<NeuronDrainRequest>(
+        request,
+        NeuronDrainRequestSchema,
+      );
+      const health = await self.setDrained(drained);
+      hub.tellHealth(health);
+      return Response.json(health);
+    },
+  };
 }
 
 /** Arms faults on the engine's real abort path; there in tests alone. */

@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { AdminDrainResponse } from "../../../src/protocol/drains.ts";
-import { chunk, GIB, HeldStream, STREAM_END } from "../../fakes/fake-neuron.ts";
+import type { Health } from "../../../src/protocol/health.ts";
+import { chunk, GIB, STREAM_END } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 import { errorOf, fakeNeuron, gatewayOver, type TestGateway } from "../fixture.ts";
+
+const HEALTH: Omit<Health, "instance"> = {
+  ...{ state: "ok", protocol: 1, version: "0.1.0", devices: [] },
+};
 
 async function drain(gateway: TestGateway, body: object): Promise<AdminDrainResponse> {
   return (await (await gateway.post("/admin/drain", body)).json()) as AdminDrainResponse;
@@ -145,6 +151,55 @@ describe("drainer", () => {
     held.end();
     await stream.text();
     expect((await gateway.status()).neurons[0]?.state).toBe("up");
+  });
+
+  test("a drain outlives its gateway: the neuron tells the next one", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const b = fakeNeuron().addModel("m", { state: "ready" });
+    const before = await gatewayOver([a, b]);
+    await drain(before, { neuron: "a", wait: true });
+    await before.stop();
+    const after = await gatewayOver([a, b]);
+    await after.until(({ neurons }) => neurons[0]?.state === "drained");
+    expect((await after.chat("m")).headers.get("x-cortex-route")).toContain("neuron=b");
+    await after.post("/admin/undrain", { neuron: "a" });
+    expect([a.drained, (await after.status()).neurons[0]?.state]).toEqual([false, "up"]);
+  });
+
+  test("what an operator says to one gateway every other one does", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const b = fakeNeuron().addModel("m", { state: "ready" });
+    const [one, other] = [await gatewayOver([a, b]), await gatewayOver([a, b])];
+    await drain(one, { neuron: "a", wait: true });
+    await other.until(({ neurons }) => neurons[0]?.state === "drained");
+    expect((await other.chat("m")).headers.get("x-cortex-route")).toContain("neuron=b");
+    await other.post("/admin/undrain", { neuron: "a" });
+    await one.until(({ neurons }) => neurons[0]?.state === "up");
+    expect(a.drained).toBe(false);
+  });
+
+  test("a neuron that is away when it is drained is told when it is back", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    const gateway = await gatewayOver([a]);
+    await gateway.until(({ neurons }) => neurons[0]?.state === "up");
+    await a.kill();
+    await gateway.until(({ neurons }) => neurons[0]?.state === "down");
+    expect(await drain(gateway, { neuron: "a" })).toMatchObject({ state: "drained" });
+    a.start();
+    await a.arrived("/drain");
+    await gateway.until(({ neurons }) => neurons[0]?.state === "drained");
+    expect(a.drained).toBe(true);
+  });
+
+  test("for a neuron that keeps no drains this gateway remembers", async () => {
+    const a = fakeNeuron().addModel("m", { state: "ready" });
+    a.drained = undefined;
+    const gateway = await gatewayOver([a]);
+    expect(await drain(gateway, { neuron: "a", wait: true })).toMatchObject({ state: "drained" });
+    a.emit({ type: "health", health: { ...HEALTH, instance: a.instance } });
+    expect((await gateway.status()).neurons[0]?.state).toBe("drained");
+    await gateway.post("/admin/undrain", { neuron: "a" });
+    expect((await gateway.chat("m")).status).toBe(200);
   });
 
   test("a neuron that nobody configured is a clear error", async () => {

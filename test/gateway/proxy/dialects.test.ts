@@ -6,7 +6,8 @@ import {
   anthropicText,
   openaiChunk,
 } from "../../fakes/fake-api.ts";
-import { chunk, failure, HeldStream, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { chunk, failure, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 import { fakeApi, fakeNeuron, gatewayOver, type TestGateway } from "../fixture.ts";
 
 const QUESTION = [{ role: "user", content: "Hi" }];

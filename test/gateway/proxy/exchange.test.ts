@@ -1,12 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import {
-  answerChat,
-  chunk,
-  failure,
-  HeldStream,
-  STREAM_END,
-  streamOf,
-} from "../../fakes/fake-neuron.ts";
+import { answerChat, chunk, failure, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 import { errorOf, fakeNeuron, gatewayOver } from "../fixture.ts";
 
 describe("exchange", () => {

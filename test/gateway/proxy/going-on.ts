@@ -1,9 +1,5 @@
-import {
-  type FakeNeuron,
-  type FakeRequest,
-  HeldStream,
-  streamOf,
-} from "../../fakes/fake-neuron.ts";
+import { type FakeNeuron, type FakeRequest, streamOf } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 
 /** What the model of these tests always answers, in its tokens. */
 export const TOKENS = ["The", " sea", " is", " wi", "de", ",", "\n\n", " blue", " old", "."];

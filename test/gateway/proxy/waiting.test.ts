@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { chunk, HeldStream, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { chunk, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 import { fakeNeuron, gatewayOver } from "../fixture.ts";
 
 const ROLE = `data: ${JSON.stringify({

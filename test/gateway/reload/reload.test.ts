@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { answerChat, chunk, HeldStream, STREAM_END } from "../../fakes/fake-neuron.ts";
+import { answerChat, chunk, STREAM_END } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 import { fakeApi, fakeNeuron, gatewayOver } from "../fixture.ts";
 
 /** A stream that has begun on the neuron and ends when the test says so. */

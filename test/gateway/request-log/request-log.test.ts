@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readRequestLog } from "../../../src/simulation/request-log.ts";
-import { chunk, HeldStream, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { chunk, STREAM_END, streamOf } from "../../fakes/fake-neuron.ts";
+import { HeldStream } from "../../fakes/held-stream.ts";
 import { RecordingLog } from "../../fakes/recording-log.ts";
 import { fakeNeuron, gatewayOver, type TestGateway } from "../fixture.ts";
 
