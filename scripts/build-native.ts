@@ -1,6 +1,6 @@
-import { mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { arrangeWheels } from "./native-cuda-wheels.ts";
 import { Progress, run, say } from "./native-progress.ts";
@@ -107,6 +107,9 @@ export async function buildNative(options: BuildNativeOptions = {}): Promise<str
   });
 }
 
+/** What llama-server's build needs on some compilers, as the library's does. */
+const TILES = join(CUDA_FOLDER, "src/amx-tiles.cmake");
+
 /** Builds llama-server from the same source without our patches, for benchmarks; returns its path. */
 export async function buildLlamaServer(): Promise<string> {
   const tools = await ensureToolchain({ cuda: false });
@@ -115,6 +118,7 @@ export async function buildLlamaServer(): Promise<string> {
     const key = await hashOf([
       source.key,
       ...SERVER_FLAGS,
+      await readFile(TILES),
       tools.generator,
       tools.compilerVersion,
       tools.cpu,
@@ -123,10 +127,13 @@ export async function buildLlamaServer(): Promise<string> {
     const path = join(objects, "build/bin/llama-server");
     const label = "Building llama-server, unpatched";
     if (!(await exists(path))) {
+      await mkdir(objects, { recursive: true });
+      const tiles = join(objects, basename(TILES));
+      await copyFile(TILES, tiles);
       await compile({
         source: source.path,
         objects,
-        flags: SERVER_FLAGS,
+        flags: [...SERVER_FLAGS, `-DCMAKE_PROJECT_INCLUDE=${tiles}`],
         target: "llama-server",
         label,
         tools,
