@@ -91,14 +91,26 @@ export class HeaderLines {
     return true;
   }
 
-  /** The value, without blanks around it. */
-  text(): string {
+  /** The value, without blanks around it. One that is `like` what came before is no new string. */
+  text(like?: string): string {
+    if (like !== undefined && this.#isText(like)) return like;
     return this.#bytes.toString("latin1", this.#valueFrom, this.#valueTo);
+  }
+
+  #isText(text: string): boolean {
+    const bytes = this.#bytes;
+    const from = this.#valueFrom;
+    if (this.#valueTo - from !== text.length) return false;
+    for (let index = 0; index < text.length; index += 1) {
+      if (bytes[from + index] !== text.charCodeAt(index)) return false;
+    }
+    return true;
   }
 
   /** Whether the value is this, which is given in lower case, in whatever case. */
   isValue(value: string): boolean {
-    return this.#valueTo - this.#valueFrom === value.length && this.text().toLowerCase() === value;
+    if (this.#valueTo - this.#valueFrom !== value.length) return false;
+    return this.#isText(value) || this.text().toLowerCase() === value;
   }
 
   /** The value as a count, or -1 when it is none or has more than 15 digits. */

@@ -30,7 +30,8 @@ export function newId(prefix: string): string {
     lastMsHex = nowMs.toString(16).padStart(12, "0");
   }
   count = (count + 1) % COUNT_MAX;
-  return `${prefix}_${lastMsHex}${PROCESS}${count.toString(16).padStart(8, "0")}`;
+  // A leading digit keeps the zeros before the count.
+  return `${prefix}_${lastMsHex}${PROCESS}${(COUNT_MAX + count).toString(16).slice(1)}`;
 }
 
 function hex(bytes: Uint8Array): string {

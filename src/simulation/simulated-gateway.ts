@@ -5,6 +5,7 @@ import type { GatewayConfig } from "../config/gateway-schema.ts";
 import type { ModelProfiles } from "../config/models-schema.ts";
 import { assembleCore, type GatewayCore, startCore } from "../gateway/core.ts";
 import { ERROR_FORMATS } from "../gateway/http/errors.ts";
+import { readCallerLines } from "../gateway/proxy/caller-lines.ts";
 import { ENDPOINTS } from "../gateway/proxy/endpoints.ts";
 import { ThinkingCache } from "../gateway/proxy/thinking-cache.ts";
 import type { NeuronApi } from "../gateway/upstream/neuron-api.ts";
@@ -77,8 +78,9 @@ export class SimulatedGateway {
       peerAddress: "simulated",
       localAddress: "simulated",
     };
+    const caller = { ...readCallerLines(request.headerLines), requestId: `req_${ask.id}` };
     try {
-      this.core.dataPlane.handle(request, client, { endpoint, requestId: `req_${ask.id}` });
+      this.core.dataPlane.handle(request, client, { endpoint, caller });
     } catch (thrown) {
       if (!(thrown instanceof CortexError)) throw thrown;
       client.refuse(thrown, ERROR_FORMATS.statusOf(thrown, "chat"));

@@ -12,9 +12,9 @@ import type { Drainer } from "../operations/drainer.ts";
 import type { NeuronLogs } from "../operations/neuron-logs.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { RequestRecords } from "../operations/request-records.ts";
+import { readCallerLines } from "../proxy/caller-lines.ts";
 import type { DataPlane } from "../proxy/data-plane.ts";
 import { dialectOf, ENDPOINTS } from "../proxy/endpoints.ts";
-import { readRequestId } from "../proxy/forwarded-headers.ts";
 import type { ErrorAddress } from "../proxy/parts.ts";
 import type { StoredResponses } from "../stored-responses/stored-responses.ts";
 import { createApp, notFound } from "./app.ts";
@@ -100,18 +100,20 @@ class ClientHandler implements RequestHandler {
   }
 
   handle(request: ClientRequest, reply: Reply): void {
-    const requestId = readRequestId(request.headerLines);
+    const caller = readCallerLines(request.headerLines);
+    const { requestId } = caller;
     const endpoint = ENDPOINTS.get(request.path);
     if (endpoint === undefined) {
       const { path, method } = request;
-      if (isStreamPath(path) && method === "GET") void this.#stream(path, request, reply);
-      else void this.#handleQuiet(request, reply, requestId);
+      if (isStreamPath(path) && method === "GET") {
+        void this.#stream(path, { request, reply, requestId });
+      } else void this.#handleQuiet(request, reply, requestId);
       return;
     }
     try {
       const { method, target } = request;
       if (method !== "POST") throw notFound({ method, url: target });
-      this.#options.dataPlane.handle(request, reply, { endpoint, requestId });
+      this.#options.dataPlane.handle(request, reply, { endpoint, caller });
     } catch (thrown) {
       this.#sendError(reply, thrown, { dialect: endpoint.dialect, requestId });
     }
@@ -128,8 +130,11 @@ class ClientHandler implements RequestHandler {
     this.#sendError(reply, error, { dialect, requestId });
   }
 
-  async #stream(path: StreamPath, request: ClientRequest, reply: Reply): Promise<void> {
-    const requestId = readRequestId(request.headerLines);
+  async #stream(
+    path: StreamPath,
+    asked: { readonly request: ClientRequest; readonly reply: Reply; readonly requestId: string },
+  ): Promise<void> {
+    const { request, reply, requestId } = asked;
     try {
       const headers = `X-Request-Id: ${requestId}\r\n${FEED_HEADERS}`;
       await this.#streams[path](request, reply, headers);

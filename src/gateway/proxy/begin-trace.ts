@@ -1,9 +1,8 @@
 import { Span } from "../../telemetry/span.ts";
 import { formatTraceLines } from "../../telemetry/trace-context.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
-import type { ClientRequest } from "../listener/reply.ts";
+import { type CallerLines, findTraceContext } from "./caller-lines.ts";
 import type { Endpoint } from "./endpoints.ts";
-import { readTraceContext } from "./forwarded-headers.ts";
 import { RecordedTrace } from "./recorded-trace.ts";
 import type { RequestTrace } from "./request-trace.ts";
 
@@ -35,24 +34,25 @@ const NO_TRACE = new UnrecordedTrace("");
 export function beginTrace(
   tracer: Tracer | undefined,
   asked: {
-    readonly request: ClientRequest;
+    readonly caller: CallerLines;
     readonly endpoint: Endpoint;
-    readonly requestId: string;
+    /** Of the request. */
+    readonly path: string;
     readonly startMs: number;
   },
 ): RequestTrace {
-  const { request, endpoint, requestId, startMs } = asked;
-  const caller = readTraceContext(request.headerLines);
+  const { caller, endpoint, path, startMs } = asked;
+  const context = findTraceContext(caller);
   if (tracer === undefined) {
-    return caller === undefined ? NO_TRACE : new UnrecordedTrace(formatTraceLines(caller));
+    return context === undefined ? NO_TRACE : new UnrecordedTrace(formatTraceLines(context));
   }
   const start = { name: `POST ${endpoint.route}`, kind: "server", startMs } as const;
-  const begun = tracer.begin(start, caller);
+  const begun = tracer.begin(start, context);
   if (!(begun instanceof Span)) return new UnrecordedTrace(formatTraceLines(begun));
   begun.set("http.request.method", "POST");
   begun.set("http.route", endpoint.route);
-  begun.set("url.path", request.path);
+  begun.set("url.path", path);
   begun.set("url.scheme", "http");
-  begun.set("cortex.request.id", requestId);
+  begun.set("cortex.request.id", caller.requestId);
   return new RecordedTrace({ tracer, root: begun, endpoint });
 }

@@ -5,9 +5,9 @@ import type { ClientRequest, Reply } from "../listener/reply.ts";
 import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { PromptForm } from "../prefix/prompt-reader.ts";
 import { beginTrace } from "./begin-trace.ts";
+import { type CallerLines, formatForwarded, formatPriority } from "./caller-lines.ts";
 import type { Endpoint, EndpointName } from "./endpoints.ts";
 import { Exchange } from "./exchange.ts";
-import { readForwarded, readSender } from "./forwarded-headers.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import { RequestRecord } from "./request-record.ts";
 import { type RoutingFields, readRoutingFields } from "./routing-fields.ts";
@@ -15,7 +15,7 @@ import { type RoutingFields, readRoutingFields } from "./routing-fields.ts";
 /** Which of the data plane's routes a request is for. */
 export interface AskedFor {
   readonly endpoint: Endpoint;
-  readonly requestId: string;
+  readonly caller: CallerLines;
 }
 
 /** Kinds of upstreams that cannot do at all, or not exactly, what an endpoint is for. */
@@ -60,9 +60,10 @@ export class DataPlane {
   /** Answers one request of a hot path, at once or by and by. Throws a CortexError for one that goes nowhere. */
   handle(request: ClientRequest, reply: Reply, asked: AskedFor): void {
     const startMs = this.#parts.clock.monotonicMs();
-    const { body } = request;
-    const { endpoint, requestId } = asked;
-    const trace = beginTrace(this.#parts.tracer, { request, ...asked, startMs });
+    const { body, path } = request;
+    const { endpoint, caller } = asked;
+    const { requestId, client } = caller;
+    const trace = beginTrace(this.#parts.tracer, { caller, endpoint, path, startMs });
     try {
       const fields = readRoutingFields(body);
       const entry = this.#find(fields.model);
@@ -76,8 +77,9 @@ export class DataPlane {
         source: entry.source,
         entry,
         excluded: this.#findIncapable(entry, endpoint),
-        forwarded: endpoint.dialect === "messages" ? readForwarded(request.headerLines) : "",
-        ...readSender(request.headerLines),
+        forwarded: endpoint.dialect === "messages" ? formatForwarded(caller) : "",
+        priority: formatPriority(caller),
+        client,
         trace,
         stream,
         promptTokens,

@@ -31,10 +31,10 @@ export class Destination {
   readonly #record: RequestRecord;
   /** Those that cannot do what is asked. */
   #unable: ReadonlySet<string> | undefined;
-  /** Those that did not serve it. */
-  readonly #avoided = new Set<string>();
+  /** Those that did not serve it; made when there is one, as most requests have none. */
+  #avoided: Set<string> | undefined;
   /** Those of them that were lost with it, and may be there again. */
-  readonly #lost = new Set<string>();
+  #lost: Set<string> | undefined;
   #choice: RouteChoice | undefined;
   #lease: Lease | undefined;
   #attempts = 0;
@@ -104,14 +104,15 @@ export class Destination {
 
   /** Where others cannot, a neuron that was lost may have been started anew. */
   #forgive(): boolean {
-    for (const neuron of this.#lost) this.#avoided.delete(neuron);
-    const some = this.#lost.size > 0;
-    this.#lost.clear();
-    return some;
+    const lost = this.#lost;
+    if (lost === undefined) return false;
+    for (const neuron of lost) this.#avoided?.delete(neuron);
+    this.#lost = undefined;
+    return true;
   }
 
   get #excluded(): ReadonlySet<string> | undefined {
-    if (this.#avoided.size === 0) return this.#unable;
+    if (this.#avoided === undefined) return this.#unable;
     return this.#unable === undefined ? this.#avoided : this.#avoided.union(this.#unable);
   }
 
@@ -159,9 +160,9 @@ export class Destination {
   }
 
   /** The request goes to the neuron now, whose cache will hold its prompt. */
-  noteSent(): void {
+  noteSent(nowMs: number): void {
     const { last } = this.#record;
-    if (last !== undefined) last.sentMs = this.#parts.clock.monotonicMs();
+    if (last !== undefined) last.sentMs = nowMs;
     const { replica } = this;
     if (replica === undefined) return;
     const { neuron, report } = replica;
@@ -172,7 +173,7 @@ export class Destination {
       cacheTokens,
       tellsCached: isOurs,
       prefillTokensPerSecond: report?.prefill_tokens_per_second,
-      nowMs: this.#parts.clock.monotonicMs(),
+      nowMs,
     });
   }
 
@@ -198,7 +199,9 @@ export class Destination {
   /** The connection to the neuron there was lost. */
   noteLost(): void {
     const neuron = this.#parts.fleet.findNeuron(this.#choice?.neuron ?? "");
-    if (neuron?.kind === "neuron") this.#lost.add(neuron.name);
+    if (neuron?.kind !== "neuron") return;
+    this.#lost ??= new Set();
+    this.#lost.add(neuron.name);
   }
 
   /** Gives the claim back; later calls do nothing. */
@@ -209,7 +212,9 @@ export class Destination {
 
   /** This request does not go there again. */
   avoid(): void {
-    if (this.#choice !== undefined) this.#avoided.add(this.#choice.neuron);
+    if (this.#choice === undefined) return;
+    this.#avoided ??= new Set();
+    this.#avoided.add(this.#choice.neuron);
   }
 
   /** Whether anybody but the one that was chosen can take the request. */

@@ -64,8 +64,12 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     this.#request = request;
     const { requestId, endpoint, entry, stream, client, startMs } = request;
     this.#record = new RequestRecord({
-      ...{ requestId, endpoint: endpoint.name, model: entry.id },
-      ...{ stream, client, startMs },
+      requestId,
+      endpoint: endpoint.name,
+      model: entry.id,
+      stream,
+      client,
+      startMs,
     });
     this.#destination = new Destination(parts, request, this.#record);
     reply.listen(this);
@@ -178,7 +182,7 @@ export class Exchange implements AnswerContext, AnswerEvents, ReplyEvents, LiveR
     const keepsSent = stream && entry.resume;
     const options = { stream, keepsSent, events: this, clock };
     this.#answer = new UpstreamAnswer(attempt, this.#client, options);
-    this.#destination.noteSent();
+    this.#destination.noteSent(this.#sentMs);
     this.#request.trace.onSent(attempt, this.#sentMs);
     this.#answer.send();
   }

@@ -87,8 +87,14 @@ export class RequestRecord {
   noteChoice(choice: RouteChoice, atMs: number, rejected?: readonly Rejection[]): void {
     if (this.attempts.length >= ATTEMPTS_KEPT_MAX) return;
     this.attempts.push({
-      ...{ atMs, choice, rejected, load: undefined, hasJoined: false },
-      ...{ readyMs: 0, sentMs: 0, failure: undefined },
+      atMs,
+      choice,
+      rejected,
+      load: undefined,
+      hasJoined: false,
+      readyMs: 0,
+      sentMs: 0,
+      failure: undefined,
     });
   }
 

@@ -26,7 +26,7 @@ export function readRoutingFields(body: ByteSpan): RoutingFields {
     if (members.is("model")) model = members.value();
     else if (members.is("stream")) stream = members.value();
     else {
-      const name = BODY_PARTS.find((part) => members.is(part));
+      const name = members.find(BODY_PARTS);
       if (name === undefined || body.bytes[members.valueFrom] === NULL_BYTE) continue;
       parts[name] = { from: members.valueFrom, to: members.valueTo };
     }

@@ -2,7 +2,9 @@ import type { ByteSpan } from "../../base/byte-span.ts";
 import { JSON_BYTE, skipBlanks, skipString, skipValue } from "../../base/json-bytes.ts";
 
 const { backslash: BACKSLASH, colon: COLON, comma: COMMA, quote: QUOTE } = JSON_BYTE;
-const { openingBrace: OPENING_BRACE, closingBrace: CLOSING_BRACE } = JSON_BYTE;
+const { openingBrace: OPENING_BRACE, closingBrace: CLOSING_BRACE, blank: BLANK } = JSON_BYTE;
+/** The last printable character of ASCII. */
+const TILDE = 126;
 
 /**
  * Walks the members of a JSON body's outermost object in its bytes. Routing needs two of them, and the body goes on as
@@ -18,6 +20,7 @@ export class TopLevelMembers {
   #keyTo = 0;
   #valueFrom = 0;
   #valueTo = 0;
+  #isEscaped = false;
   #whole = false;
 
   constructor(body: ByteSpan) {
@@ -60,6 +63,7 @@ export class TopLevelMembers {
     if (at >= end || bytes[at] !== QUOTE) return false;
     this.#keyFrom = at;
     this.#keyTo = skipString(bytes, at, end);
+    this.#isEscaped = hasEscape(bytes, at, this.#keyTo);
     at = skipBlanks(bytes, this.#keyTo, end);
     if (at >= end || bytes[at] !== COLON) return false;
     this.#valueFrom = skipBlanks(bytes, at + 1, end);
@@ -71,25 +75,48 @@ export class TopLevelMembers {
   /** Whether the member has this name, however it is written. */
   is(name: string): boolean {
     const bytes = this.#bytes;
-    const from = this.#keyFrom + 1;
-    const length = this.#keyTo - 1 - from;
-    if (length < name.length) return false;
-    if (length === name.length) {
-      for (let index = 0; index < length; index += 1) {
-        if (bytes[from + index] !== name.charCodeAt(index)) return false;
-      }
-      return true;
+    if (this.#isEscaped) {
+      return readJson(bytes.toString("utf8", this.#keyFrom, this.#keyTo)) === name;
     }
-    // Only escapes make a name longer.
-    const backslash = bytes.indexOf(BACKSLASH, from);
-    if (backslash < 0 || backslash >= this.#keyTo) return false;
-    return readJson(bytes.toString("utf8", this.#keyFrom, this.#keyTo)) === name;
+    const from = this.#keyFrom + 1;
+    if (this.#keyTo - 1 - from !== name.length) return false;
+    for (let index = 0; index < name.length; index += 1) {
+      if (bytes[from + index] !== name.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
+  /** Which of these names the member has, if any. */
+  find<T extends string>(names: readonly T[]): T | undefined {
+    for (const name of names) if (this.is(name)) return name;
+    return undefined;
   }
 
   /** The value; undefined when it is not JSON. */
   value(): unknown {
-    return readJson(this.#bytes.toString("utf8", this.#valueFrom, this.#valueTo));
+    const bytes = this.#bytes;
+    const from = this.#valueFrom;
+    const to = this.#valueTo;
+    // Names and flags, which are all that is asked for, need no parser.
+    if (isPlainString(bytes, from, to)) return bytes.toString("latin1", from + 1, to - 1);
+    return readJson(bytes.toString("utf8", from, to));
   }
+}
+
+function hasEscape(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) if (bytes[at] === BACKSLASH) return true;
+  return false;
+}
+
+/** Whether a value is a string of printable ASCII without escapes. */
+function isPlainString(bytes: Buffer, from: number, to: number): boolean {
+  const last = to - 1;
+  if (bytes[from] !== QUOTE || last <= from || bytes[last] !== QUOTE) return false;
+  for (let at = from + 1; at < last; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte < BLANK || byte > TILDE || byte === BACKSLASH) return false;
+  }
+  return true;
 }
 
 function readJson(text: string): unknown {
