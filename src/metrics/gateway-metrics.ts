@@ -31,15 +31,20 @@ export type EvictionReason = "room" | "operator" | "idle" | "surplus";
 
 /** The figures of one ended request. */
 export interface RequestFigures {
-  /** What was asked for: chat, messages, responses, embeddings …; a fixed set. */
-  readonly dialect: string;
   readonly status: number;
   readonly seconds: number;
   readonly ttftSeconds: number | undefined;
   readonly tokensPerSecond: number | undefined;
-  readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
+}
+
+/** What else its metrics tell. */
+export interface RequestLabels {
+  /** What was asked for: chat, messages, responses, embeddings …; a fixed set. */
+  readonly dialect: string;
+  /** As they were counted; 0 where nobody did. */
+  readonly promptTokens: number;
   readonly overheadSeconds: number | undefined;
 }
 
@@ -241,19 +246,20 @@ export class ModelSeries {
     return this.#series.load;
   }
 
-  record(figures: RequestFigures): void {
+  record(figures: RequestFigures, labels: RequestLabels): void {
     const series = this.#series;
-    this.#requestsOf(figures.dialect, figures.status).add(1);
+    const { promptTokens, overheadSeconds } = labels;
+    this.#requestsOf(labels.dialect, figures.status).add(1);
     series.duration.observe(figures.seconds);
     if (figures.ttftSeconds !== undefined) series.ttft.observe(figures.ttftSeconds);
     if (figures.tokensPerSecond !== undefined) {
       series.speed.observe(figures.tokensPerSecond);
       series.tokenSeconds.observe(1 / figures.tokensPerSecond);
     }
-    if (figures.overheadSeconds !== undefined) series.overhead.observe(figures.overheadSeconds);
-    if (figures.promptTokens > 0) series.promptSize.observe(figures.promptTokens);
+    if (overheadSeconds !== undefined) series.overhead.observe(overheadSeconds);
+    if (promptTokens > 0) series.promptSize.observe(promptTokens);
     if (figures.completionTokens > 0) series.completionSize.observe(figures.completionTokens);
-    series.promptTokens.add(figures.promptTokens);
+    series.promptTokens.add(promptTokens);
     series.completionTokens.add(figures.completionTokens);
     series.cachedTokens.add(figures.cachedTokens);
   }

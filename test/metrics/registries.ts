@@ -19,10 +19,11 @@ export function usedGatewayMetrics(): GatewayMetrics {
     for (const neuron of ["a", "b"]) {
       const series = metrics.series(model, neuron);
       for (const status of [200, 499, 503]) {
-        series.record({
-          ...{ dialect: "chat", status, seconds: 2, ttftSeconds: 0.3, tokensPerSecond: 25 },
-          ...{ promptTokens: 100, cachedTokens: 60, completionTokens: 10, overheadSeconds: 0.0002 },
-        });
+        const figures = { seconds: 2, ttftSeconds: 0.3, tokensPerSecond: 25 };
+        series.record(
+          { ...figures, status, cachedTokens: 60, completionTokens: 10 },
+          { dialect: "chat", promptTokens: 100, overheadSeconds: 0.0002 },
+        );
       }
       metrics.countColdStart(model, neuron);
       metrics.observeLoad(model, neuron, 4);

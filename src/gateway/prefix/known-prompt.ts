@@ -87,36 +87,37 @@ export class KnownPrompt implements Prompt {
   }
 
   /** Tokens of its beginning that the neuron's cache most likely holds. */
-  readonly cachedTokens = (neuron: string): number => {
+  cachedTokens(neuron: string): number {
     const { model, chain } = this.#source;
     const replica = model.find(neuron);
     if (replica === undefined || chain.keys.length === 0) return 0;
     const held = replica.prefixes.count(chain);
     if (held === 0) return 0;
     return (endOfBeginning(held - 1) / model.figures.bytesPerToken) * replica.trust;
-  };
+  }
 
   /** Tokens of all prompts that the neuron's cache is believed to hold. */
-  readonly heldTokens = (neuron: string): number => {
+  heldTokens(neuron: string): number {
     const { model } = this.#source;
     return (model.find(neuron)?.prefixes.bytes ?? 0) / model.figures.bytesPerToken;
-  };
+  }
 
   /** Seconds that the neuron has yet to read of other prompts. */
-  readonly pendingSeconds = (neuron: string): number => {
+  pendingSeconds(neuron: string): number {
     const { model, nowMs } = this.#source;
     return model.find(neuron)?.pending.seconds(nowMs) ?? 0;
-  };
+  }
 
   /** Requests that came to the neuron lately. */
-  readonly requestsPerSecond = (neuron: string): number => {
+  requestsPerSecond(neuron: string): number {
     const { model, nowMs } = this.#source;
     return model.find(neuron)?.rate.perSecond(nowMs) ?? 0;
-  };
+  }
 
   /** Its beginnings as neurons are told them; "" for a short one. */
   formatHeader(): string {
-    return formatPrefixHeader(this.#source.chain.keys.map(formatKey));
+    const { keys } = this.#source.chain;
+    return keys.length === 0 ? "" : formatPrefixHeader(keys.map(formatKey));
   }
 
   /** Its conversation and the beginning that it shares with others, for the log of requests: as hashes. */
@@ -141,9 +142,11 @@ export class KnownPrompt implements Prompt {
     const uncached = Math.max(0, this.promptTokens - this.cachedTokens(to.neuron));
     const { pending, prefixes } = replica;
     const reading = pending.add(uncached, at);
-    this.#sent = { to, held: 0, lastUse: 0, pending, reading };
     replica.rate.note(at.nowMs);
-    if (chain.keys.length === 0) return;
+    if (chain.keys.length === 0) {
+      this.#sent = { to, held: 0, lastUse: 0, pending, reading };
+      return;
+    }
     const held = prefixes.count(chain);
     const lastUse = prefixes.lastUse(chain.keys[held - 1]);
     this.#sent = { to, held, lastUse, pending, reading };

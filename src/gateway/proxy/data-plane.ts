@@ -36,9 +36,6 @@ const FORMS: Partial<Readonly<Record<EndpointName, PromptForm>>> = {
 
 /** Of a request that nobody answered. */
 const NO_FIGURES = {
-  asked: undefined,
-  neuron: undefined,
-  reason: undefined,
   ttftSeconds: undefined,
   tokensPerSecond: undefined,
   promptTokens: 0,
@@ -116,7 +113,7 @@ export class DataPlane {
       seconds: (nowMs - startMs) / 1_000,
     };
     metrics.countRejection(error.code);
-    requests.note({ ...end, requestId, endpoint });
+    requests.note({ requestId, endpoint, asked: undefined, choice: undefined, end });
     const unread = { model: undefined, stream: false, client: "" };
     const record = new RequestRecord({ ...unread, requestId, endpoint, startMs });
     record.noteFailed(error);

@@ -1,16 +1,9 @@
-import type { KnownPrompt } from "../prefix/known-prompt.ts";
-import type { RouteReason } from "../router/router.ts";
+import type { RouteChoice } from "../router/router.ts";
+import type { ExchangeRequest } from "./ask.ts";
 import type { EndpointName } from "./endpoints.ts";
 
-/** How one request of the data plane went. Nothing of what was said is in it. */
-export interface EndedRequest {
-  readonly requestId: string;
-  /** Undefined for what could not be read as far as that. */
-  readonly endpoint: EndpointName | undefined;
-  /** What was asked for; undefined where the fleet has no such model. */
-  readonly asked: AskedModel | undefined;
-  readonly neuron: string | undefined;
-  readonly reason: RouteReason | undefined;
+/** How a request of the data plane ended. Nothing of what was said is in it. */
+export interface RequestEnd {
   /** As it was or would have been answered; 499 for a client that left. */
   readonly status: number;
   /** `ok`, or the code of the error with which it ended. */
@@ -24,15 +17,20 @@ export interface EndedRequest {
   readonly completionTokens: number;
 }
 
-/** The model of a request, and what is known of its prompt. */
-export interface AskedModel {
-  /** As the fleet calls it. */
-  readonly id: string;
-  /** As the client called it. */
-  readonly name: string;
-  readonly stream: boolean;
-  readonly prompt: KnownPrompt;
+/** A request and its end, for those who tell of requests. */
+export interface EndedRequest {
+  readonly requestId: string;
+  /** Undefined for what could not be read as far as that. */
+  readonly endpoint: EndpointName | undefined;
+  /** What was asked for; undefined where the fleet has no such model. */
+  readonly asked: AskedModel | undefined;
+  /** Where it went; undefined where it went nowhere. */
+  readonly choice: RouteChoice | undefined;
+  readonly end: RequestEnd;
 }
+
+/** The model of a request as the fleet and as the client call it, and what is known of its prompt. */
+export type AskedModel = Pick<ExchangeRequest, "entry" | "model" | "stream" | "prompt">;
 
 /** Who is told of every request once it has ended. */
 export interface RequestObserver {

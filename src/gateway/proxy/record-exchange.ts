@@ -2,6 +2,7 @@ import { NO_NEURON } from "../../metrics/gateway-metrics.ts";
 import type { Replica } from "../fleet/replica.ts";
 import type { RouteChoice } from "../router/router.ts";
 import type { ExchangeRequest } from "./ask.ts";
+import type { RequestEnd } from "./ended-request.ts";
 import type { DataPlaneParts } from "./parts.ts";
 import type { RequestRecord } from "./request-record.ts";
 import type { Usage } from "./usage.ts";
@@ -36,33 +37,25 @@ export function recordExchange(parts: DataPlaneParts, ended: ExchangeOutcome): v
   const tokens = usage?.completionTokens ?? ended.tokens;
   const streamSeconds = firstByteMs > 0 ? (nowMs - firstByteMs) / 1_000 : 0;
   const fast = status === 200 && tokens >= SPEED_TOKENS_MIN && streamSeconds > 0;
-  const figures = {
+  const end: RequestEnd = {
     status,
+    outcome: ended.outcome,
     seconds: (nowMs - startMs) / 1_000,
     ttftSeconds: firstByteMs > 0 ? (firstByteMs - startMs) / 1_000 : undefined,
     tokensPerSecond: fast ? (tokens - 1) / streamSeconds : undefined,
+    promptTokens: usage?.promptTokens ?? Math.round(prompt.promptTokens),
     cachedTokens: usage?.cachedTokens ?? 0,
     completionTokens: tokens,
   };
   const endpoint = request.endpoint.name;
-  const promptTokens = usage?.promptTokens ?? Math.round(prompt.promptTokens);
-  ended.record.end = { ...figures, outcome: ended.outcome, promptTokens };
-  parts.metrics.series(entry.id, choice?.neuron ?? NO_NEURON).record({
-    ...figures,
+  ended.record.end = end;
+  parts.metrics.series(entry.id, choice?.neuron ?? NO_NEURON).record(end, {
     dialect: endpoint,
     promptTokens: usage?.promptTokens ?? 0,
     overheadSeconds: ended.overheadSeconds,
   });
-  parts.requests.note({
-    ...figures,
-    endpoint,
-    requestId: request.requestId,
-    asked: { id: entry.id, name: request.model, stream: request.stream, prompt },
-    neuron: choice?.neuron,
-    reason: choice?.reason,
-    outcome: ended.outcome,
-    promptTokens,
-  });
+  const { requestId } = request;
+  parts.requests.note({ requestId, endpoint, asked: request, choice, end });
   request.trace.onEnded(ended);
   if (status === 200) prompt.noteAnswered(usage);
   else if (firstByteMs === 0) prompt.noteFailed(nowMs);

@@ -2,6 +2,7 @@ import type { CortexError } from "../../base/errors.ts";
 import type { Rejection } from "../fleet/candidates.ts";
 import type { LoadRecord } from "../loads/load-record.ts";
 import type { RouteChoice } from "../router/router.ts";
+import type { RequestEnd } from "./ended-request.ts";
 import type { EndpointName } from "./endpoints.ts";
 
 /** What is known of a request when it begins; nothing of what is said is in it. Times are of the monotonic clock. */
@@ -39,18 +40,6 @@ export interface TracedAttempt {
   failure: TracedFailure | undefined;
 }
 
-/** How it ended. */
-export interface TracedEnd {
-  readonly status: number;
-  readonly outcome: string;
-  readonly seconds: number;
-  readonly ttftSeconds: number | undefined;
-  readonly tokensPerSecond: number | undefined;
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-}
-
 /** More attempts than this are made only where an answer breaks off again and again. */
 const ATTEMPTS_KEPT_MAX = 16;
 const MESSAGE_CHARACTERS_MAX = 400;
@@ -73,7 +62,7 @@ export class RequestRecord {
   rejected: readonly Rejection[] | undefined;
   failure: TracedFailure | undefined;
   /** Undefined while it runs. */
-  end: TracedEnd | undefined;
+  end: RequestEnd | undefined;
 
   constructor(request: TracedRequest) {
     this.request = request;

@@ -52,10 +52,10 @@ export class RequestLog implements RequestObserver {
   }
 
   note(ended: EndedRequest): void {
-    const level = ended.status >= 500 ? "warn" : "info";
+    const level = ended.end.status >= 500 ? "warn" : "info";
     this.#log.frequent(level, "Request", () => toFields(ended));
     if (this.#records === undefined || ended.asked === undefined) return;
-    const arrivedMs = this.#clock.nowMs() - ended.seconds * 1_000;
+    const arrivedMs = this.#clock.nowMs() - ended.end.seconds * 1_000;
     this.#records.add(JSON.stringify(toRecord(ended, ended.asked, arrivedMs)));
   }
 
@@ -66,35 +66,36 @@ export class RequestLog implements RequestObserver {
   }
 }
 
-function toFields(ended: EndedRequest): LogFields {
-  const { asked, ttftSeconds, tokensPerSecond } = ended;
-  const known = asked === undefined ? undefined : ended;
+function toFields({ requestId, endpoint, asked, choice, end }: EndedRequest): LogFields {
+  const { ttftSeconds, tokensPerSecond } = end;
+  const known = asked === undefined ? undefined : end;
   return {
-    request: ended.requestId,
-    endpoint: ended.endpoint,
-    model: asked?.id,
-    neuron: ended.neuron,
-    reason: ended.reason,
-    status: ended.status,
-    outcome: ended.outcome,
+    request: requestId,
+    endpoint,
+    model: asked?.entry.id,
+    neuron: choice?.neuron,
+    reason: choice?.reason,
+    status: end.status,
+    outcome: end.outcome,
     prompt_tokens: known?.promptTokens,
     cached_tokens: known?.cachedTokens,
     completion_tokens: known?.completionTokens,
     ttft_ms: ttftSeconds === undefined ? undefined : Math.round(ttftSeconds * 1_000),
     tokens_per_second: tokensPerSecond === undefined ? undefined : round(tokensPerSecond, 10),
-    seconds: round(ended.seconds, 1_000),
+    seconds: round(end.seconds, 1_000),
   };
 }
 
 function toRecord(ended: EndedRequest, asked: AskedModel, arrivedMs: number): LoggedRequest {
   const { session, prefix, prefixTokens } = asked.prompt.describe();
-  const promptTokens = toCount(ended.promptTokens);
-  const { ttftSeconds } = ended;
+  const { end, choice } = ended;
+  const promptTokens = toCount(end.promptTokens);
+  const { ttftSeconds } = end;
   return {
     time_ms: Math.max(0, Math.round(arrivedMs)),
-    model: asked.name,
+    model: asked.model,
     prompt_tokens: promptTokens,
-    completion_tokens: toCount(ended.completionTokens),
+    completion_tokens: toCount(end.completionTokens),
     stream: asked.stream,
     ...(session === undefined ? {} : { session }),
     ...(prefix === undefined
@@ -102,13 +103,13 @@ function toRecord(ended: EndedRequest, asked: AskedModel, arrivedMs: number): Lo
       : { prefix, prefix_tokens: Math.min(prefixTokens, promptTokens) }),
     request: ended.requestId,
     endpoint: ended.endpoint,
-    neuron: ended.neuron,
-    reason: ended.reason,
-    status: ended.status,
-    outcome: ended.outcome,
-    cached_tokens: toCount(ended.cachedTokens),
+    neuron: choice?.neuron,
+    reason: choice?.reason,
+    status: end.status,
+    outcome: end.outcome,
+    cached_tokens: toCount(end.cachedTokens),
     ttft_seconds: ttftSeconds === undefined ? undefined : round(ttftSeconds, 1_000),
-    seconds: round(ended.seconds, 1_000),
+    seconds: round(end.seconds, 1_000),
   };
 }
 

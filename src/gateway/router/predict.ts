@@ -28,13 +28,13 @@ export interface Prompt {
   /** All of its tokens, estimated. */
   readonly promptTokens: number;
   /** How many of its first tokens a neuron's cache holds; nobody knows of any when absent. */
-  readonly cachedTokens?: ((neuron: string) => number) | undefined;
+  cachedTokens?(neuron: string): number;
   /** Tokens of any prompts that a neuron's cache holds: reading another one there may cost some of them. */
-  readonly heldTokens?: ((neuron: string) => number) | undefined;
+  heldTokens?(neuron: string): number;
   /** Seconds that a neuron has yet to read of prompts that were sent there before. */
-  readonly pendingSeconds?: ((neuron: string) => number) | undefined;
+  pendingSeconds?(neuron: string): number;
   /** Requests for the model that came to a neuron lately, in a second. */
-  readonly requestsPerSecond?: ((neuron: string) => number) | undefined;
+  requestsPerSecond?(neuron: string): number;
   /** Tokens that its answer will have, which matters where neurons differ in speed; 0 leaves that out. */
   readonly answerTokens?: number;
 }

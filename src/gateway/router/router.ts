@@ -144,16 +144,16 @@ interface PredictedWarm extends Considered {
 function breakTie(
   all: readonly PredictedWarm[],
   best: PredictedWarm,
-  { heldTokens }: Prompt,
+  prompt: Prompt,
 ): PredictedWarm {
-  if (heldTokens === undefined) return best;
+  if (prompt.heldTokens === undefined) return best;
   const secondsMax = best.prediction.seconds + TIE_SECONDS;
   let chosen = best;
-  let least = heldTokens(best.candidate.neuron);
+  let least = prompt.heldTokens(best.candidate.neuron);
   for (const predicted of all) {
     const { neuron, seconds, cachedTokens } = predicted.prediction;
     if (seconds > secondsMax || cachedTokens < best.prediction.cachedTokens) continue;
-    const held = heldTokens(neuron);
+    const held = prompt.heldTokens(neuron);
     if (held >= least) continue;
     chosen = predicted;
     least = held;
@@ -202,13 +202,13 @@ function drawFrom(
 }
 
 /** Where most of the prompt is cached, the least busy one of several; -1 when it is nowhere. */
-function findHolder(candidates: readonly WarmCandidate[], { cachedTokens }: Prompt): number {
+function findHolder(candidates: readonly WarmCandidate[], prompt: Prompt): number {
   let holder = -1;
-  if (cachedTokens === undefined) return holder;
+  if (prompt.cachedTokens === undefined) return holder;
   let most = 0;
   let least = 0;
   for (const [index, { neuron, inFlight, slots, loadingSeconds }] of candidates.entries()) {
-    const cached = loadingSeconds > 0 ? 0 : cachedTokens(neuron);
+    const cached = loadingSeconds > 0 ? 0 : prompt.cachedTokens(neuron);
     if (cached === 0 || cached < most) continue;
     const load = inFlight / slots;
     if (cached === most && load >= least) continue;

@@ -33,7 +33,11 @@ const LF = 10;
 const BLANK = 32;
 const DIGIT_1 = 49;
 const SEMICOLON = 59;
-const VERSION_START = Buffer.from("HTTP/1.");
+const HTTP = "HTTP";
+const SLASH = 47;
+const DOT = 46;
+
+let lastContentType = "";
 
 type State = "head" | "fixed" | "until_close" | "size" | "data" | "data_end" | "trailer" | "done";
 
@@ -269,7 +273,7 @@ function parseHead(bytes: Buffer, from: number, end: number): ParsedHead {
     // The names that matter differ in length but for the first two.
     switch (lines.nameLength) {
       case 12:
-        if (lines.is("content-type")) contentType = lines.text();
+        if (lines.is("content-type")) contentType = readContentType(lines);
         break;
       case 14:
         if (lines.is("content-length")) contentLength = readLength(lines.count(), contentLength);
@@ -298,19 +302,35 @@ function parseHead(bytes: Buffer, from: number, end: number): ParsedHead {
   return { status, contentType, retryAfter, etag, contentLength, chunked, keepAlive };
 }
 
+/** Most answers are of two types, which are no new strings each time. */
+function readContentType(lines: HeaderLines): string {
+  lastContentType = lines.text(lastContentType);
+  return lastContentType;
+}
+
 /** `HTTP/1.x NNN`, with or without a reason. */
 function parseStatusLine(bytes: Buffer, from: number, end: number): number {
   const status =
     digit(bytes, from + 9) * 100 + digit(bytes, from + 10) * 10 + digit(bytes, from + 11);
   const isPlain =
     end - from >= 12 &&
-    bytes.indexOf(VERSION_START, from) === from &&
+    isHttp(bytes, from) &&
+    bytes[from + 4] === SLASH &&
+    digit(bytes, from + 5) === 1 &&
+    bytes[from + 6] === DOT &&
     digit(bytes, from + 7) <= 1 &&
     bytes[from + 8] === BLANK &&
     (end - from === 12 || bytes[from + 12] === BLANK);
   if (isPlain && status >= 100 && status < 600) return status;
   const line = bytes.toString("latin1", from, Math.min(end, from + 80));
   throw malformed(`status line ${JSON.stringify(line)}`);
+}
+
+function isHttp(bytes: Buffer, from: number): boolean {
+  for (let index = 0; index < HTTP.length; index += 1) {
+    if (bytes[from + index] !== HTTP.charCodeAt(index)) return false;
+  }
+  return true;
 }
 
 /** The decimal digit there; not a number where there is none. */
