@@ -57,20 +57,31 @@ export function createLog(
   const { format = "text" } = options;
   const isJournal = isJournalStream(process.env["JOURNAL_STREAM"]);
   const colors = process.stderr.isTTY === true && !process.env["NO_COLOR"];
-  const finish = (date: Date, type: string, words: readonly string[]) => {
-    const prefix = isJournal ? `<${PRIORITIES[type] ?? PRIORITIES["info"]}>` : "";
-    if (format === "json") return prefix + finishJson(date, type, words);
-    const label = type.toUpperCase().padEnd(5);
-    const shown = colors ? `${LEVEL_COLORS[type] ?? ""}${label}\u001b[0m` : label;
-    const time = isJournal ? "" : `${date.toISOString()} `;
-    return `${prefix}${time}${shown} ${words.join(" ")}`;
+  const timeOf = createTimeFormat();
+  const prefixOf = (type: string) =>
+    isJournal ? `<${PRIORITIES[type] ?? PRIORITIES["info"]}>` : "";
+  const labels = new Map<string, string>();
+  const labelOf = (type: string) => {
+    let label = labels.get(type);
+    if (label === undefined) {
+      const word = type.toUpperCase().padEnd(5);
+      label = colors ? `${LEVEL_COLORS[type] ?? ""}${word}\u001b[0m` : word;
+      labels.set(type, label);
+    }
+    return label;
+  };
+  const finish = (nowMs: number, type: string, line: string, note = "") => {
+    if (format === "json") return prefixOf(type) + finishJson(timeOf(nowMs), type, { line, note });
+    const time = isJournal ? "" : `${timeOf(nowMs)} `;
+    return `${prefixOf(type)}${time}${labelOf(type)} ${line}${note === "" ? "" : ` ${note}`}`;
   };
   const consola = createConsola({
     level: CONSOLA_LEVELS[level],
     reporters: [
       {
         log: ({ date, type, args }) => {
-          process.stderr.write(`${finish(date, type, args as string[])}\n`);
+          const [line = "", ...note] = args as string[];
+          process.stderr.write(`${finish(date.getTime(), type, line, note.join(" "))}\n`);
         },
       },
     ],
@@ -84,7 +95,7 @@ export function createLog(
     systemClock,
   );
   const frequent = (type: LogLevel, readLine: () => string) => {
-    if (CONSOLA_LEVELS[type] <= consola.level) buffer.add(finish(new Date(), type, [readLine()]));
+    if (CONSOLA_LEVELS[type] <= consola.level) buffer.add(finish(Date.now(), type, readLine()));
   };
   const log = bind({ consola, frequent, format: FORMATS[format] }, {});
   const setLevel = (next: LogLevel) => {
@@ -133,10 +144,21 @@ function formatText(text: string, fields: LogFields): string {
   for (const key in fields) {
     const value = fields[key];
     if (value === undefined) continue;
-    out += ` ${key}=`;
-    out += typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : value;
+    out += ` ${key}=${typeof value === "string" && hasGap(value) ? JSON.stringify(value) : value}`;
   }
   return out;
+}
+
+const [BLANK, QUOTE, EQUALS, DELETE] = [32, 34, 61, 127];
+
+/** Whether a reader would not see where the value ends. */
+function hasGap(value: string): boolean {
+  for (let index = 0; index < value.length; index += 1) {
+    const code = value.charCodeAt(index);
+    if (code <= BLANK || code === QUOTE || code === EQUALS) return true;
+    if (code >= DELETE) return /[\s"=]/.test(value);
+  }
+  return false;
 }
 
 /** The members of the line's object behind its time and level. */
@@ -144,10 +166,29 @@ function formatJson(text: string, fields: LogFields): string {
   return JSON.stringify({ message: text, ...fields }).slice(1, -1);
 }
 
-function finishJson(date: Date, type: string, [members, ...more]: readonly string[]): string {
-  // How often a line came that was not repeated.
-  const note = more.length === 0 ? "" : `,"note":${JSON.stringify(more.join(" "))}`;
-  return `{"time":"${date.toISOString()}","level":"${type}",${members}${note}}`;
+/** `line` holds its members; `note` says how often one came that was not repeated. */
+function finishJson(
+  time: string,
+  type: string,
+  { line, note }: { readonly line: string; readonly note: string },
+): string {
+  const last = note === "" ? "" : `,"note":${JSON.stringify(note)}`;
+  return `{"time":"${time}","level":"${type}",${line}${last}}`;
+}
+
+/** Writes times as ISO 8601; what many lines have in common is made once in a second. */
+function createTimeFormat(): (nowMs: number) => string {
+  let second = Number.NaN;
+  let start = "";
+  return (nowMs) => {
+    const nowSecond = Math.floor(nowMs / 1_000);
+    if (nowSecond !== second) {
+      second = nowSecond;
+      start = new Date(nowSecond * 1_000).toISOString().slice(0, -"000Z".length);
+    }
+    // A leading digit keeps the zeros before the milliseconds.
+    return `${start}${(1_000 + nowMs - nowSecond * 1_000).toString().slice(1)}Z`;
+  };
 }
 
 /** Whether standard error is the journal's stream, which systemd names by device and inode. */

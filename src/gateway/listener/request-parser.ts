@@ -47,7 +47,11 @@ export class LastRequestLine {
 }
 
 function isSame(last: Buffer, bytes: Buffer, from: number, to: number): boolean {
-  return last.length === to - from && last.compare(bytes, from, to) === 0;
+  if (last.length !== to - from) return false;
+  for (let index = 0; index < last.length; index += 1) {
+    if (last[index] !== bytes[from + index]) return false;
+  }
+  return true;
 }
 
 const REQUEST_LINE = /^([A-Z]{1,16}) ([!-~]{1,8192}) HTTP\/1\.([01])$/;
