@@ -1,5 +1,5 @@
+import type { KnownPrompt } from "../prefix/known-prompt.ts";
 import type { RouteChoice } from "../router/router.ts";
-import type { ExchangeRequest } from "./ask.ts";
 import type { EndpointName } from "./endpoints.ts";
 
 /** How a request of the data plane ended. Nothing of what was said is in it. */
@@ -29,8 +29,15 @@ export interface EndedRequest {
   readonly end: RequestEnd;
 }
 
-/** The model of a request as the fleet and as the client call it, and what is known of its prompt. */
-export type AskedModel = Pick<ExchangeRequest, "entry" | "model" | "stream" | "prompt">;
+/** The model of a request, and what is known of its prompt. */
+export interface AskedModel {
+  /** As the fleet has it. */
+  readonly entry: { readonly id: string };
+  /** As the client called it. */
+  readonly model: string;
+  readonly stream: boolean;
+  readonly prompt: KnownPrompt;
+}
 
 /** Who is told of every request once it has ended. */
 export interface RequestObserver {
