@@ -132,7 +132,7 @@ function timeDecisions(fleet: Fleet, source: string): number[] {
     const choice = chooseRoute({
       prompt,
       warm: fleet.warmCandidates(entry, undefined),
-      cold: () => fleet.coldCandidates(entry, undefined),
+      cold: () => fleet.coldCandidates(entry, undefined, Math.random),
       stickyTo: undefined,
       random: Math.random,
     });

@@ -2,13 +2,15 @@ import type { Model } from "../../protocol/models.ts";
 import type { ColdCandidate, WarmCandidate } from "../router/predict.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 import { estimateLoadSeconds } from "./estimate-load.ts";
-import { estimateRoom, type IsSpared } from "./estimate-room.ts";
+import { estimateRoom, hasRoom, type IsSpared } from "./estimate-room.ts";
 import type { NeuronRecord } from "./neuron-record.ts";
 import type { Replica } from "./replica.ts";
 import type { PlacedReplica } from "./replica-index.ts";
 
 /** Slots to reckon with while a neuron has not said. */
 const SLOTS_GUESS = 4;
+/** Of neurons where others would have to go for the model so many are compared: the best of more is hardly better. */
+const CROWDED_MAX = 16;
 /** Stands for "no room can be made as things are": the last choice, tried so that its figures can be told. */
 const NO_ROOM_SECONDS = 3_600;
 
@@ -55,34 +57,60 @@ export function findWarm(
   const paused: WarmCandidate[] = [];
   for (const one of placed) {
     const { neuron, replica } = one;
+    const { report } = replica;
+    // Most have it on their disks alone.
+    if (report === undefined || !isWarm(report)) continue;
     const standing = judge(one, entry, nowMs);
     if (standing !== "warm" && standing !== "paused") continue;
-    if (excluded?.has(neuron.name) || replica.report === undefined) continue;
+    if (excluded?.has(neuron.name)) continue;
     const list = standing === "warm" ? candidates : paused;
-    list.push(toWarm(neuron, { replica, report: replica.report, nowMs }));
+    list.push(toWarm(neuron, { replica, report, nowMs }));
   }
   return candidates.length === 0 ? paused : candidates;
 }
 
 /**
  * Neurons that could load the model; none when as many as its profile allows hold it. What `isSpared` names is not
- * reckoned to go for it.
+ * reckoned to go for it. With `random` only some of many are named: all that have room, and some drawn from the others.
  */
 export function findCold(
   placed: readonly PlacedReplica[],
   entry: CatalogueEntry,
-  options: CandidateOptions & { readonly isSpared: IsSpared },
+  options: CandidateOptions & {
+    readonly isSpared: IsSpared;
+    /** A number in [0, 1). */
+    readonly random?: (() => number) | undefined;
+  },
 ): ColdCandidate[] {
-  const { excluded, isSpared, nowMs } = options;
-  const candidates: ColdCandidate[] = [];
-  if (isAtMax(placed, entry, nowMs)) return candidates;
+  const { excluded, isSpared, nowMs, random } = options;
+  if (isAtMax(placed, entry, nowMs)) return [];
+  const places: ColdPlace[] = [];
   for (const one of placed) {
     const { neuron, replica } = one;
     if (judge(one, entry, nowMs) !== "cold") continue;
     if (excluded?.has(neuron.name) || replica.report === undefined) continue;
-    candidates.push(toCold(neuron, { entry, report: replica.report, isSpared, nowMs }));
+    places.push({ neuron, report: replica.report });
   }
-  return candidates;
+  const compared = random === undefined ? places : drawPlaces(places, random);
+  return compared.map((place) => toCold(place, { entry, isSpared, nowMs }));
+}
+
+interface ColdPlace {
+  readonly neuron: NeuronRecord;
+  readonly report: Model;
+}
+
+/** All that have room, and at most CROWDED_MAX of the others, in their order. */
+function drawPlaces(places: readonly ColdPlace[], random: () => number): readonly ColdPlace[] {
+  if (places.length <= CROWDED_MAX) return places;
+  let left = places.length;
+  let toDraw = CROWDED_MAX;
+  return places.filter(({ neuron, report }) => {
+    const isDrawn = random() * left < toDraw;
+    left -= 1;
+    if (isDrawn) toDraw -= 1;
+    return isDrawn || hasRoom(neuron, report);
+  });
 }
 
 /** The neurons that have the model and are no candidates, and why. */
@@ -182,15 +210,14 @@ function toWarm(
 
 /** The router's view of a neuron that would have to load the model. */
 function toCold(
-  neuron: NeuronRecord,
+  { neuron, report }: ColdPlace,
   options: {
     readonly entry: CatalogueEntry;
-    readonly report: Model;
     readonly isSpared: IsSpared;
     readonly nowMs: number;
   },
 ): ColdCandidate {
-  const { entry, report, isSpared, nowMs } = options;
+  const { entry, isSpared, nowMs } = options;
   const { regretSeconds } = estimateRoom(neuron, { wanted: report, isSpared, nowMs });
   return {
     neuron: neuron.name,

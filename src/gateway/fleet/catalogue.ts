@@ -57,6 +57,7 @@ export class Catalogue {
   readonly #byProfileName = new Map<string, CatalogueEntry>();
   /** A source may have several profiles, each with neurons of its own. */
   readonly #bySource = new Map<string, CatalogueEntry[]>();
+  readonly #pinnedSources = new Set<string>();
   readonly #found = new Map<string, FoundModel>();
   /** Ids of the models that have an alias, in the order of the alphabet. */
   readonly #byAlias = new Map<string, string[]>();
@@ -67,6 +68,7 @@ export class Catalogue {
     for (const entry of this.#profiled) {
       if (!this.#byProfileName.has(entry.id)) this.#byProfileName.set(entry.id, entry);
       this.#bySource.set(entry.source, [...(this.#bySource.get(entry.source) ?? []), entry]);
+      if (entry.pinned) this.#pinnedSources.add(entry.source);
     }
     for (const entry of this.#profiled) {
       for (const alias of entry.aliases) {
@@ -130,6 +132,11 @@ export class Catalogue {
     if (entry !== undefined) return entry;
     const id = this.#byAlias.get(name)?.[0];
     return id === undefined ? undefined : this.#found.get(id)?.entry;
+  }
+
+  /** Whether any profile pins it; decisions ask for it of every victim that they think of. */
+  isPinned(source: string): boolean {
+    return this.#pinnedSources.has(source);
   }
 
   /** What a neuron's own model of that id is called and how it is placed there. */

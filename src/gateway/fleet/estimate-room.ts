@@ -50,6 +50,20 @@ export function estimateRoom(neuron: NeuronRecord, question: RoomQuestion): Room
   return isBetter(together, best) ? together : best;
 }
 
+/** Whether it would fit as things are; the exact answer costs more than that none of the devices is so empty. */
+export function hasRoom(neuron: NeuronRecord, wanted: Model): boolean {
+  const bytes = estimateBytes(wanted);
+  let most = 0;
+  let all = 0;
+  for (const { memory_free_bytes: free } of neuron.hosts) {
+    most = Math.max(most, free);
+    all += free;
+  }
+  if (most < bytes && all < bytes) return false;
+  const free = listFree(neuron, wanted.id);
+  return Math.max(...free) >= bytes || free.reduce((sum, one) => sum + one, 0) >= bytes;
+}
+
 function isBetter(one: Room, other: Room): boolean {
   if (one.regretSeconds !== other.regretSeconds) return one.regretSeconds < other.regretSeconds;
   return one.freeBytes > other.freeBytes;

@@ -137,14 +137,18 @@ export class Fleet {
     return findWarm(this.#placed.get(entry.source), entry, { excluded, nowMs });
   }
 
-  /** Neurons that could load the model; those in cooldown are left out, and all when enough hold it. */
+  /**
+   * Neurons that could load the model; those in cooldown are left out, and all when enough hold it. With `random` only
+   * some of many: see {@link findCold}.
+   */
   coldCandidates(
     entry: CatalogueEntry,
     excluded: ReadonlySet<string> | undefined,
+    random?: () => number,
   ): ColdCandidate[] {
     const nowMs = this.#clock.nowMs();
     const isSpared = this.#isSpared;
-    return findCold(this.#placed.get(entry.source), entry, { excluded, isSpared, nowMs });
+    return findCold(this.#placed.get(entry.source), entry, { excluded, isSpared, nowMs, random });
   }
 
   /** The neurons that have the model and take no request for it now, each with its reason. */

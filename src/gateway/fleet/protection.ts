@@ -20,6 +20,7 @@ export function isKept(fleet: KeptView, neuron: string, source: string): boolean
 
 /** Whether it must stay on a neuron for its profile's pin, whatever the neuron itself knows of pins. */
 export function isProtected(fleet: KeptView, neuron: string, source: string): boolean {
+  if (!fleet.catalogue.isPinned(source)) return false;
   const entry = fleet.catalogue.findPlaced(source, neuron);
   return entry?.pinned === true && isKept(fleet, neuron, source);
 }

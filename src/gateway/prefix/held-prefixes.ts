@@ -22,10 +22,11 @@ export class HeldPrefixes {
     return this.#bytes;
   }
 
-  /** How many of the chain's beginnings are held. */
-  count({ keys }: PromptChain): number {
+  /** How many of the chain's beginnings are held; 0 also for fewer than `least`, which is found out at one look. */
+  count({ keys }: PromptChain, least = 0): number {
     if (this.#lastUses.size === 0) return 0;
-    let held = 0;
+    if (least > 0 && !this.#lastUses.has(keys[least - 1] as number)) return 0;
+    let held = least;
     let missing = keys.length + 1;
     while (missing - held > 1) {
       const middle = (held + missing) >> 1;

@@ -76,6 +76,7 @@ export class KnownPrompt implements Prompt {
   readonly stickyTo: string | undefined;
   readonly #source: PromptSource;
   #sent: Sent | undefined;
+  #counted = { tokens: 0, trust: 1, count: 1 };
 
   constructor(source: PromptSource) {
     const { model, chain, session, sessions, nowMs } = source;
@@ -86,14 +87,31 @@ export class KnownPrompt implements Prompt {
     this.stickyTo = session === undefined ? undefined : sessions.find(session, nowMs);
   }
 
-  /** Tokens of its beginning that the neuron's cache most likely holds. */
-  cachedTokens(neuron: string): number {
+  /** Tokens of its beginning that the neuron's cache most likely holds; 0 also for fewer than `leastTokens`. */
+  cachedTokens(neuron: string, leastTokens = 0): number {
     const { model, chain } = this.#source;
     const replica = model.find(neuron);
     if (replica === undefined || chain.keys.length === 0) return 0;
-    const held = replica.prefixes.count(chain);
-    if (held === 0) return 0;
-    return (endOfBeginning(held - 1) / model.figures.bytesPerToken) * replica.trust;
+    const { trust } = replica;
+    const least = leastTokens === 0 ? 0 : this.#countFor(leastTokens, trust);
+    if (least > chain.keys.length) return 0;
+    const held = replica.prefixes.count(chain, least);
+    return held === 0 ? 0 : this.#tokensOf(held, trust);
+  }
+
+  /** How many beginnings are so many tokens; of a row of neurons the answer is mostly the same. */
+  #countFor(tokens: number, trust: number): number {
+    const { chain } = this.#source;
+    const before = this.#counted;
+    if (before.tokens === tokens && before.trust === trust) return before.count;
+    let count = 1;
+    while (count <= chain.keys.length && this.#tokensOf(count, trust) < tokens) count += 1;
+    this.#counted = { tokens, trust, count };
+    return count;
+  }
+
+  #tokensOf(count: number, trust: number): number {
+    return (endOfBeginning(count - 1) / this.#source.model.figures.bytesPerToken) * trust;
   }
 
   /** Tokens of all prompts that the neuron's cache is believed to hold. */

@@ -88,7 +88,7 @@ export class Destination {
       prompt,
       stickyTo: prompt.stickyTo,
       warm: fleet.warmCandidates(entry, excluded),
-      cold: () => fleet.coldCandidates(entry, excluded),
+      cold: () => fleet.coldCandidates(entry, excluded, random),
       random,
     });
   }

@@ -27,8 +27,11 @@ export interface ColdCandidate {
 export interface Prompt {
   /** All of its tokens, estimated. */
   readonly promptTokens: number;
-  /** How many of its first tokens a neuron's cache holds; nobody knows of any when absent. */
-  cachedTokens?(neuron: string): number;
+  /**
+   * How many of its first tokens a neuron's cache holds; fewer than `leastTokens` may be told as none. Nobody knows of
+   * any when absent.
+   */
+  cachedTokens?(neuron: string, leastTokens?: number): number;
   /** Tokens of any prompts that a neuron's cache holds: reading another one there may cost some of them. */
   heldTokens?(neuron: string): number;
   /** Seconds that a neuron has yet to read of prompts that were sent there before. */

@@ -208,7 +208,7 @@ function findHolder(candidates: readonly WarmCandidate[], prompt: Prompt): numbe
   let most = 0;
   let least = 0;
   for (const [index, { neuron, inFlight, slots, loadingSeconds }] of candidates.entries()) {
-    const cached = loadingSeconds > 0 ? 0 : prompt.cachedTokens(neuron);
+    const cached = loadingSeconds > 0 ? 0 : prompt.cachedTokens(neuron, most);
     if (cached === 0 || cached < most) continue;
     const load = inFlight / slots;
     if (cached === most && load >= least) continue;

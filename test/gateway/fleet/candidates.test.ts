@@ -5,9 +5,13 @@ import { Fleet } from "../../../src/gateway/fleet/fleet.ts";
 import type { Health } from "../../../src/protocol/health.ts";
 import type { Model } from "../../../src/protocol/models.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
-import { FakeNeuron } from "../../fakes/fake-neuron.ts";
+import { FakeNeuron, GIB } from "../../fakes/fake-neuron.ts";
 import { profile } from "../fixture.ts";
 
+const DEVICE = {
+  ...{ index: 0, kind: "cuda", name: "GPU", compute_capability: "9.0", state: "ok" as const },
+  ...{ memory_total_bytes: 80 * GIB, memory_free_bytes: 70 * GIB },
+};
 const HEALTH: Health = { state: "ok", protocol: 1, version: "1", instance: "i", devices: [] };
 
 /** A fleet whose neurons, named a, b, c …, have the model in these states. */
@@ -49,6 +53,27 @@ describe("candidates", () => {
     expect(all.warm()).toEqual(["a", "b"]);
     expect(all.cold()).toEqual(["c", "d"]);
     expect(all.fleet.rejected(all.entry)).toEqual([]);
+  });
+
+  test("of many neurons some are drawn for a load, and all that have room", () => {
+    const { fleet, entry, cold } = fleetOf(Array.from({ length: 40 }, () => "absent"));
+    const full = { ...DEVICE, memory_free_bytes: 0 };
+    for (const name of cold()) {
+      const devices = name === "b" || name === "z" ? [DEVICE] : [full];
+      fleet.applyHealth(name, { ...HEALTH, instance: name, devices });
+    }
+    const drawn = new Set<string>();
+    for (let round = 0; round < 50; round += 1) {
+      const names = fleet
+        .coldCandidates(entry, undefined, () => (round * 0.618 + 0.1) % 1)
+        .map(({ neuron }) => neuron);
+      expect(names).toContain("b");
+      expect(names).toContain("z");
+      expect(names.length).toBeLessThanOrEqual(18);
+      for (const name of names) drawn.add(name);
+    }
+    expect(drawn.size).toBeGreaterThan(18);
+    expect(cold().length).toBe(40);
   });
 
   test("a load that was given up is joined by nobody until it has ended, well or not", () => {

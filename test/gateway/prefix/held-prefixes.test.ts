@@ -23,6 +23,7 @@ describe("held prefixes", () => {
     held.use(chain.slice(0, 6), 1e9);
     expect(held.count(toChain(chain))).toBe(6);
     expect(held.count(toChain(keysOf(2, 10)))).toBe(0);
+    expect([1, 6, 7, 100].map((least) => held.count(toChain(chain), least))).toEqual([6, 6, 0, 0]);
     expect(held.bytes).toBe(endOfBeginning(5));
   });
 
