@@ -36,13 +36,14 @@ export class SimulatedGateway {
   readonly links: ReadonlyMap<string, SimulatedLink>;
   readonly clock: PartyClock;
   readonly #stops: (() => Promise<void> | void)[] = [];
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #apis = new Map<string, NeuronApi>();
 
   constructor(parts: GatewayParts) {
     const { config, profiles, links, random } = parts;
     this.clock = new PartyClock(parts.clock);
     this.links = links;
-    const upstreams = new Map<string, Upstream>();
-    const apis = new Map<string, NeuronApi>();
+    const [upstreams, apis] = [this.#upstreams, this.#apis];
     for (const neuron of config.neurons) {
       const link = links.get(neuron.name);
       if (link === undefined) throw new Error(`No link to ${neuron.name}`);
@@ -56,6 +57,16 @@ export class SimulatedGateway {
     const holder = `gateway-${Math.floor(random() * 2 ** 32).toString(16)}`;
     this.core = assembleCore({ config, profiles, ...world, holder });
     startCore(this.core, { add: (_name, stop) => this.#stops.push(stop) });
+  }
+
+  /** Takes a configuration that names some of its neurons no more. */
+  configure(config: GatewayConfig, profiles: ModelProfiles): void {
+    const named = new Set(config.neurons.map(({ name }) => name));
+    for (const name of [...this.#upstreams.keys()].filter((one) => !named.has(one))) {
+      this.#upstreams.delete(name);
+      this.#apis.delete(name);
+    }
+    this.core.configure(config, profiles);
   }
 
   /** A client's request arrives. */

@@ -17,25 +17,38 @@ interface Watch {
   readonly poller: NeuronPoller | PollLoop;
 }
 
-/** One watcher for each neuron and each API, side by side. Owner of them. */
+/**
+ * One watcher for each neuron and each API, side by side; for one that the configuration names no more until its last
+ * request has ended, or nobody would see that it hangs. Owner of them.
+ */
 export class Poller {
   readonly #options: PollerOptions;
   readonly #watches = new Map<string, Watch>();
   readonly #stopping = new Set<Promise<void>>();
+  #unsubscribe: () => void = () => undefined;
 
   constructor(options: PollerOptions) {
     this.#options = options;
   }
 
   start(): void {
+    const { fleet } = this.#options;
+    this.#unsubscribe = fleet.subscribe(({ neuron, model }) => {
+      if (model === undefined && fleet.findNeuron(neuron) === undefined) this.#stopWatch(neuron);
+    });
     this.update();
   }
 
-  /** Watches whom the options name now, and nobody else. */
+  /** Watches whom the options name now, and whom the fleet still has for the requests that run there. */
   update(): void {
+    const { fleet } = this.#options;
     const targets = this.#listTargets();
     for (const [name, { target }] of this.#watches) {
-      if (targets.get(name) !== target) this.#stopWatch(name);
+      const named = targets.get(name);
+      if (named === target || (named === undefined && fleet.findNeuron(name)?.leaving === true)) {
+        continue;
+      }
+      this.#stopWatch(name);
     }
     for (const [name, target] of targets) {
       if (this.#watches.has(name)) continue;
@@ -56,6 +69,7 @@ export class Poller {
   }
 
   async stop(): Promise<void> {
+    this.#unsubscribe();
     for (const name of [...this.#watches.keys()]) this.#stopWatch(name);
     await Promise.all(this.#stopping);
   }

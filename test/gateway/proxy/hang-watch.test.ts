@@ -7,7 +7,7 @@ import type { SimulatedNeuron } from "../../../src/simulation/simulated-neuron.t
 import type { SimulatedWorld } from "../../../src/simulation/simulated-world.ts";
 import type { UpstreamKind } from "../../../src/translate/dialects.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
-import { modelProfiles } from "../../sim/scenario.ts";
+import { gatewayConfig, modelProfiles } from "../../sim/scenario.ts";
 import { ask, run, worldOf } from "./one-model-world.ts";
 
 /** A hang is found by polls within this time, and what waits is given up soon after. */
@@ -68,6 +68,20 @@ describe("a neuron that hangs for good", () => {
     expect(client.outcome).toBe("answered");
   });
 
+  test("is given up also when the configuration does not name it any more", () => {
+    const world = worldOf(2);
+    const client = ask(world);
+    run(world, 1_000);
+    const hung = busy(world);
+    const neurons = [...world.neurons.values()].filter((neuron) => neuron !== hung);
+    world.gateways[0]?.configure(gatewayConfig({ neurons }), modelProfiles([]));
+    run(world, 1_000);
+    hung.freeze();
+    run(world, FOUND_MS + 25_000);
+    expect(client.outcome).toBe("answered");
+    expect(client.ends).toBe(1);
+  });
+
   test("and one that vanished from the network are the same", () => {
     const world = worldOf(2);
     const client = ask(world);
@@ -77,6 +91,22 @@ describe("a neuron that hangs for good", () => {
     run(world, FOUND_MS + 25_000);
     expect(client.outcome).toBe("answered");
   });
+});
+
+test("a neuron that the configuration does not name any more answers what it has, and is asked nothing then", () => {
+  const world = worldOf(2);
+  const client = ask(world);
+  run(world, 1_000);
+  const { name } = busy(world);
+  const neurons = [...world.neurons.values()].filter((neuron) => neuron.name !== name);
+  const [gateway] = world.gateways;
+  gateway?.configure(gatewayConfig({ neurons }), modelProfiles([]));
+  const other = ask(world, { id: 2 });
+  run(world, LONG_MS);
+  expect([client.outcome, other.outcome]).toEqual(["answered", "answered"]);
+  expect(client.route).toContain(name);
+  expect(other.route).not.toContain(name);
+  expect(gateway?.core.fleet.findNeuron(name)).toBeUndefined();
 });
 
 test("a neuron that reads a prompt for half an hour and answers polls is waited for", () => {
