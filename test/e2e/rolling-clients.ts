@@ -7,35 +7,29 @@ interface Kind {
   readonly end: string;
 }
 
-const MODEL = "tiny-a";
-const TOKENS = 12;
-const input = { model: MODEL, temperature: 0 };
-const said = [{ role: "user", content: "Tell me about the sea." }];
+/** What the clients ask for; a slow model has to say less. */
+export interface RollingLoad {
+  readonly model: string;
+  readonly tokens: number;
+}
 
-const KINDS: readonly Kind[] = [
-  { path: "/v1/chat/completions", body: chat(MODEL, { max_tokens: TOKENS }), end: '"usage"' },
-  {
-    path: "/v1/chat/completions",
-    body: chat(MODEL, { max_tokens: TOKENS, stream: true }),
-    end: "data: [DONE]",
-  },
-  { path: "/v1/messages", body: { ...input, max_tokens: TOKENS, messages: said }, end: '"usage"' },
-  {
-    path: "/v1/messages",
-    body: { ...input, max_tokens: TOKENS, messages: said, stream: true },
-    end: "message_stop",
-  },
-  {
-    path: "/v1/responses",
-    body: { ...input, max_output_tokens: TOKENS, input: "Sea" },
-    end: '"usage"',
-  },
-  {
-    path: "/v1/responses",
-    body: { ...input, max_output_tokens: TOKENS, input: "Sea", stream: true },
-    end: '"type":"response.',
-  },
-];
+const TINY: RollingLoad = { model: "tiny-a", tokens: 12 };
+
+function kindsOf({ model, tokens }: RollingLoad): readonly Kind[] {
+  const input = { model, temperature: 0 };
+  const messages = [{ role: "user", content: "Tell me about the sea." }];
+  const said = { ...input, max_tokens: tokens, messages };
+  const responses = { ...input, max_output_tokens: tokens, input: "Sea" };
+  const whole = chat(model, { max_tokens: tokens });
+  return [
+    { path: "/v1/chat/completions", body: whole, end: '"usage"' },
+    { path: "/v1/chat/completions", body: { ...whole, stream: true }, end: "data: [DONE]" },
+    { path: "/v1/messages", body: said, end: '"usage"' },
+    { path: "/v1/messages", body: { ...said, stream: true }, end: "message_stop" },
+    { path: "/v1/responses", body: responses, end: '"usage"' },
+    { path: "/v1/responses", body: { ...responses, stream: true }, end: '"type":"response.' },
+  ];
+}
 
 /** Asks one after another until told to stop; every second client connects anew for each request. */
 export class RollingClient {
@@ -43,19 +37,21 @@ export class RollingClient {
   answered = 0;
   readonly #port: number;
   readonly #index: number;
+  readonly #kinds: readonly Kind[];
   #socket: Bun.Socket | undefined;
   #text = "";
   #changed = Promise.withResolvers<void>();
   #closed = true;
 
-  constructor(port: number, index: number) {
+  constructor(port: number, index: number, load = TINY) {
     this.#port = port;
     this.#index = index;
+    this.#kinds = kindsOf(load);
   }
 
   async run(isOver: () => boolean): Promise<void> {
     for (let turn = this.#index; !isOver(); turn += 1) {
-      const kind = KINDS[turn % KINDS.length] as Kind;
+      const kind = this.#kinds[turn % this.#kinds.length] as Kind;
       try {
         const answer = await this.#ask(kind);
         const isGood = answer.startsWith("HTTP/1.1 200") && answer.includes(kind.end);
