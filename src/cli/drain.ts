@@ -1,3 +1,4 @@
+import { CortexError } from "../base/errors.ts";
 import { type AdminDrainResponse, AdminDrainResponseSchema } from "../protocol/drains.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
 import { dryRunFlag, printDryRun } from "./client/dry-run.ts";
@@ -45,8 +46,16 @@ async function planDrain(
   args: Parameters<typeof openClient>[0] & PrintFlags & { readonly neuron: string },
 ): Promise<number> {
   const body = { neuron: args.neuron, dry_run: true };
-  const answer = await openClient(args).post("/admin/drain", body, AdminDrainResponseSchema);
-  const { neuron, in_flight, plan = [] } = answer;
+  const client = openClient(args);
+  const answer = await client.post("/admin/drain", body, AdminDrainResponseSchema);
+  const { neuron, in_flight, plan } = answer;
+  if (plan === undefined) {
+    throw new CortexError(
+      "internal",
+      `The gateway at ${client.url} is too old for --dry-run: it has begun to drain ${neuron}`,
+      { hint: `cortex undrain ${neuron}` },
+    );
+  }
   const moves = plan.flatMap(({ model, neuron: to, loads = false }) =>
     to === undefined ? [] : [{ action: "move" as const, model, neuron, to, loads }],
   );

@@ -192,6 +192,16 @@ test("drain --dry-run says what would go where, and what has no other place", as
   );
 });
 
+test("drain --dry-run says what has happened where the gateway does not know dry runs", async () => {
+  const answer = { neuron: "box", state: "draining", in_flight: 1, moved: [], not_moved: [] };
+  server.answer("/admin/drain", answer);
+  const { code, stdout, stderr } = await run("drain", "box", "--dry-run");
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("is too old for --dry-run");
+  expect(stderr).toContain("it has begun to drain box");
+  expect(stderr).toContain("cortex undrain box");
+});
+
 test("undrain says that the neuron is back", async () => {
   const answer = { neuron: "box", state: "none", in_flight: 0, moved: [], not_moved: [] };
   server.answer("/admin/undrain", answer);
