@@ -2,6 +2,7 @@
 import stylePath from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
 // @ts-expect-error: as above.
 import scriptPath from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
+import { pageHeaders } from "../base/page-headers.ts";
 
 /** Where the page is; what it loads lies below. */
 export const DOCS_PATH = "/docs";
@@ -10,20 +11,7 @@ export const DOCS_PATH = "/docs";
 export const DOCS_FILES = ["openapi.json", "start.js", "page.js", "page.css"] as const;
 export type DocsFile = (typeof DOCS_FILES)[number];
 
-/**
- * Nothing but this server. The page's own script writes styles through the style object, which needs no exception;
- * its icons are data.
- */
-const HEADERS = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-} as const;
+const HEADERS = pageHeaders();
 
 /** Changes with the executable alone. */
 const CACHING = "max-age=86400";

@@ -8,7 +8,7 @@ import { HistoryCharts } from "./history-charts.tsx";
 import { ModelList } from "./model-list.tsx";
 import { Playground } from "./playground.tsx";
 import { RequestList } from "./request-list.tsx";
-import { now, store } from "./store.ts";
+import { isDrawn, now, store } from "./store.ts";
 
 const PLACES = [
   ["fleet", "Fleet"],
@@ -32,9 +32,13 @@ export function App() {
         <FleetMap />
         <ModelList />
         <RequestList />
-        <HistoryCharts />
-        <EventList />
-        <Playground />
+        {isDrawn.value && (
+          <>
+            <HistoryCharts />
+            <EventList />
+            <Playground />
+          </>
+        )}
       </main>
       <ActionDialog />
       <Notice />

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import type { HistorySample } from "../protocol/feed.ts";
 import { formatOr, formatTime } from "./format.ts";
 import { store } from "./store.ts";
@@ -41,20 +41,36 @@ const FILL_ALPHA = "1f";
 /** The sample under the pointer, in all charts at once. */
 const hovered = signal<number | null>(null);
 
+type Plotter = typeof uPlot;
+
+/** Half of the page's code: not asked for before a chart is in sight. */
+const plotter = signal<Plotter | undefined>(undefined);
+/** Why there are no charts, such as a gateway of another build. */
+const failure = signal("");
+
+async function loadPlotter(): Promise<void> {
+  try {
+    plotter.value = (await import("uplot")).default;
+  } catch (thrown) {
+    failure.value = `The charts cannot be loaded: ${String(thrown)}`;
+  }
+}
+
 /** A chart that follows the history. */
 export function ChartView({ chart }: { chart: Chart }) {
   const element = useRef<HTMLDivElement>(null);
   const view = useRef<PlotView | undefined>(undefined);
-  const last = store.history.readAll().at(-1);
+  const last = store.history.list().at(-1);
   useEffect(() => {
     if (element.current === null) return undefined;
     view.current = new PlotView(chart, element.current);
     return () => view.current?.stop();
   }, []);
-  useEffect(() => view.current?.refresh(), [last]);
+  useEffect(() => view.current?.refresh(), [last, plotter.value]);
   return (
     <figure class="card">
       <Caption chart={chart} />
+      {failure.value !== "" && <p class="cause">{failure.value}</p>}
       <div ref={element} class="plot" role="img" aria-label={`${chart.title}, the last hour`} />
     </figure>
   );
@@ -101,7 +117,12 @@ class PlotView {
     if (!this.#isSeen) return;
     const data = toData(this.#chart);
     if (this.#plot !== undefined) this.#plot.setData(data);
-    else this.#plot = new uPlot(toOptions(this.#chart, this.#parent), data, this.#parent);
+    else if (plotter.value !== undefined) this.#plot = this.#draw(plotter.value, data);
+    else void loadPlotter();
+  }
+
+  #draw(Plot: Plotter, data: uPlot.AlignedData): uPlot {
+    return new Plot(toOptions(this.#chart, this.#parent), data, this.#parent);
   }
 
   stop(): void {
@@ -114,7 +135,7 @@ class PlotView {
 
 /** The title and the values: those under the pointer, else the newest. */
 function Caption({ chart }: { chart: Chart }) {
-  const samples = store.history.readAll();
+  const samples = store.history.list();
   const index = hovered.value;
   const sample = index === null ? samples.at(-1) : samples[index];
   return (
@@ -137,7 +158,7 @@ function Caption({ chart }: { chart: Chart }) {
 }
 
 function toData(chart: Chart): uPlot.AlignedData {
-  const samples = store.history.readAll();
+  const samples = store.history.list();
   return [
     samples.map(({ at_ms }) => at_ms / 1_000),
     ...chart.lines.map(({ field }) => samples.map((sample) => sample[field])),

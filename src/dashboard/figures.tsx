@@ -15,9 +15,7 @@ const RECENT_SAMPLES = 60;
 /** The newest figures, as of the last five seconds. */
 export function Figures() {
   const gateway = store.gateway.read("gateway");
-  const samples = store.history.keys.value
-    .slice(-RECENT_SAMPLES)
-    .flatMap((key) => store.history.read(key) ?? []);
+  const samples = store.history.list().slice(-RECENT_SAMPLES);
   const sample = samples.at(-1);
   // Percentiles are of those seconds in which somebody asked.
   const asked = samples.findLast(({ ttft_p50_seconds }) => ttft_p50_seconds !== null);

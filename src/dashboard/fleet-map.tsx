@@ -7,14 +7,18 @@ import { countThings, formatAge } from "./format.ts";
 import { DeviceTable, MemoryBar } from "./memory-bar.tsx";
 import { Search, SectionHead } from "./section-head.tsx";
 import { now, store } from "./store.ts";
+import { useGrowth } from "./use-growth.ts";
 
 const filter = signal("");
+/** About as many as a window shows. */
+const CARDS_AT_ONCE = 24;
 
 /** Every neuron with its devices; details open one by one. */
 export function FleetMap() {
   const all = store.neurons.keys.value;
   const wanted = filter.value.toLowerCase();
   const names = all.filter((name) => name.toLowerCase().includes(wanted));
+  const drawn = useGrowth(names.length, CARDS_AT_ONCE);
   return (
     <section id="fleet" aria-labelledby="fleet-title">
       <SectionHead id="fleet" title="Fleet" count={countThings(all.length, "neuron")}>
@@ -26,7 +30,7 @@ export function FleetMap() {
         </p>
       )}
       <ul class="cards">
-        {names.map((name) => (
+        {names.slice(0, drawn).map((name) => (
           <NeuronCard key={name} name={name} />
         ))}
       </ul>

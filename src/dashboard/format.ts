@@ -14,14 +14,15 @@ export function formatBytes(bytes: number): string {
 /** A figure without digits that nobody reads: 0.12, 3.4, 57. */
 export function formatNumber(value: number): string {
   if (value === 0) return "0";
-  if (value >= 100) return Math.round(value).toLocaleString("en");
+  if (value >= 100) return formatCount(Math.round(value));
   if (value >= 10) return String(Math.round(value));
   return value >= 1 ? String(Math.round(value * 10) / 10) : String(Math.round(value * 100) / 100);
 }
 
 /** A number of things, to the last one: 20,200. */
 export function formatCount(count: number): string {
-  return count.toLocaleString("en");
+  // The browser's own formatter costs a tenth of a millisecond for each call.
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** A number of things with their name: 1 neuron, 2 neurons. */
@@ -50,8 +51,9 @@ export function formatShare(share: number): string {
 
 /** The time of day to the second, everywhere the same: 07:05:09. */
 export function formatTime(ms: number): string {
-  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
-  return new Date(ms).toLocaleTimeString("en", { ...parts, hourCycle: "h23" });
+  const date = new Date(ms);
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()];
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
 }
 
 /** A figure that may not have been measured. */

@@ -7,6 +7,7 @@ import { countThings, formatBytes, formatCount, formatNumber, formatShare } from
 import { ReplicaTable } from "./replica-table.tsx";
 import { Search, SectionHead } from "./section-head.tsx";
 import { store } from "./store.ts";
+import { useGrowth } from "./use-growth.ts";
 
 const filter = signal("");
 const showsAll = signal(false);
@@ -14,24 +15,23 @@ const showsAll = signal(false);
 const ROWS_MAX = 300;
 /** Neurons that are named in a row. */
 const PLACES_MAX = 3;
-const SEPARATOR = "\n";
+/** Rows that are drawn with the fleet, which is above them. */
+const ROWS_AT_ONCE = 8;
 
-/** The models to list, as text: it stays the same while only what a row shows changes. */
+/** The models to list. */
 const listed = computed(() => {
   const wanted = filter.value.toLowerCase();
-  const withAbsent = showsAll.value || wanted !== "";
-  const ids = store.models.keys.value.filter(
-    (id) =>
-      id.toLowerCase().includes(wanted) &&
-      (withAbsent || store.models.read(id)?.state !== "absent"),
-  );
-  return ids.join(SEPARATOR);
+  const { models, modelIds } = store;
+  const ids = (showsAll.value || wanted !== "" ? modelIds : models.keys).value;
+  return wanted === "" ? ids : ids.filter((id) => id.toLowerCase().includes(wanted));
 });
 
 /** Every model: those in memory, and on demand those on disks alone. */
 export function ModelList() {
-  const ids = listed.value === "" ? [] : listed.value.split(SEPARATOR);
-  const count = store.models.keys.value.length;
+  const ids = listed.value;
+  const drawn = useGrowth(Math.min(ids.length, ROWS_MAX), ROWS_AT_ONCE);
+  const count =
+    store.models.keys.value.length + (store.gateway.read("gateway")?.absent_models ?? 0);
   return (
     <section id="models" aria-labelledby="models-title">
       <SectionHead id="models" title="Models" count={countThings(count, "model")}>
@@ -58,7 +58,7 @@ export function ModelList() {
             <span class="load">Now</span>
           </div>
           <ul class="rows">
-            {ids.slice(0, ROWS_MAX).map((id) => (
+            {ids.slice(0, drawn).map((id) => (
               <ModelRow key={id} id={id} />
             ))}
           </ul>
@@ -80,7 +80,7 @@ function NoModels({ count }: { count: number }) {
 }
 
 function ModelRow({ id }: { id: string }) {
-  const model = store.models.read(id);
+  const model = store.readModel(id);
   if (model === undefined) return null;
   return (
     <li>

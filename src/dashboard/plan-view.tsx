@@ -1,6 +1,14 @@
 import type { AdminPlanResponse } from "../protocol/status.ts";
+import { ColumnHeads, type Columns } from "./column-heads.tsx";
 import { describeMove } from "./describe-action.ts";
 import { formatOr, formatSeconds } from "./format.ts";
+
+const COLUMNS: Columns = [
+  ["Neuron", false],
+  ["State", false],
+  ["First token", true],
+  ["What it takes", false],
+];
 
 /** What the router would do with a request for a model, and why not something else. */
 export function PlanView({ plan }: { plan: AdminPlanResponse }) {
@@ -13,16 +21,7 @@ export function PlanView({ plan }: { plan: AdminPlanResponse }) {
           : `${choice.neuron}, ${choice.reason}, first token in ${formatSeconds(choice.seconds)}`}
       </p>
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Neuron</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">
-              First token
-            </th>
-            <th scope="col">What it takes</th>
-          </tr>
-        </thead>
+        <ColumnHeads columns={COLUMNS} />
         <tbody>
           {candidates.map((candidate) => (
             <tr key={candidate.neuron}>

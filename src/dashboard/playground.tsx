@@ -7,6 +7,8 @@ import { store } from "./store.ts";
 
 const TOKENS_DEFAULT = 256;
 const TOKENS_MAX = 32_768;
+/** More than anybody looks through. */
+const NAMES_MAX = 100;
 /** A long answer keeps its end: the page must not grow with it. */
 const ANSWER_CHARACTERS_MAX = 200_000;
 
@@ -24,7 +26,7 @@ const tokensMax = signal(TOKENS_DEFAULT);
 const answer = signal("");
 const told = signal("");
 const running = signal<AbortController | undefined>(undefined);
-/** Names to choose from are made when somebody is about to choose: there may be tens of thousands. */
+/** Names to choose from are looked for when somebody is about to choose: there may be tens of thousands. */
 const isChoosing = signal(false);
 
 /** Asks a model in any of the dialects, as a client would. */
@@ -171,10 +173,17 @@ function Choices() {
   );
 }
 
+/** Names that hold what was typed so far. */
+function findNames(): string[] {
+  const typed = model.value.toLowerCase();
+  const found = store.modelIds.value.filter((id) => id.toLowerCase().includes(typed));
+  return found.slice(0, NAMES_MAX);
+}
+
 function ModelNames() {
   return (
     <datalist id="model-names">
-      {isChoosing.value && store.models.keys.value.map((id) => <option key={id} value={id} />)}
+      {isChoosing.value && findNames().map((id) => <option key={id} value={id} />)}
     </datalist>
   );
 }

@@ -2,9 +2,10 @@ import type { ModelView } from "../protocol/feed.ts";
 import type { ReplicaStatus } from "../protocol/status.ts";
 import { openAction } from "./action.ts";
 import { Badge } from "./badge.tsx";
+import { ColumnHeads, type Columns } from "./column-heads.tsx";
 import { formatBytes, formatNumber, formatOr, formatShare } from "./format.ts";
 
-const COLUMNS: readonly (readonly [name: string, isNumber: boolean])[] = [
+const COLUMNS: Columns = [
   ["Neuron", false],
   ["State", false],
   ["Memory", true],
@@ -20,15 +21,7 @@ export function ReplicaTable({ id, model }: { id: string; model: ModelView }) {
     // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard has to be able to scroll it.
     <section class="scroll" tabIndex={0} aria-label={`Where ${id} is`}>
       <table>
-        <thead>
-          <tr>
-            {COLUMNS.map(([name, isNumber]) => (
-              <th key={name} scope="col" class={isNumber ? "number" : undefined}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <ColumnHeads columns={COLUMNS} />
         <tbody>
           {model.replicas.map((replica) => (
             <ReplicaRow key={replica.neuron} id={id} replica={replica} canLoad={model.loadable} />

@@ -1,8 +1,9 @@
+import { ColumnHeads, type Columns } from "./column-heads.tsx";
 import { countThings, formatAge, formatCount, formatOr, formatSeconds } from "./format.ts";
 import { SectionHead } from "./section-head.tsx";
 import { now, store } from "./store.ts";
 
-const COLUMNS: readonly (readonly [name: string, isNumber: boolean])[] = [
+const COLUMNS: Columns = [
   ["Model", false],
   ["Endpoint", false],
   ["Neuron", false],
@@ -26,15 +27,7 @@ export function RequestList() {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard has to be able to scroll it.
         <section class="panel scroll" tabIndex={0} aria-label="Requests under way">
           <table>
-            <thead>
-              <tr>
-                {COLUMNS.map(([name, isNumber]) => (
-                  <th key={name} scope="col" class={isNumber ? "number" : undefined}>
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <ColumnHeads columns={COLUMNS} />
             <tbody>
               {numbers.map((number) => (
                 <RequestRow key={number} number={number} />

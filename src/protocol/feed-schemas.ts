@@ -22,6 +22,7 @@ const Gateway = t.Object({
   in_flight: t.Number(),
   waiting: t.Number(),
   loads: t.Number(),
+  absent_models: t.Number(),
   requests_unlisted: t.Number(),
   totals: t.Object({
     requests: t.Number(),
@@ -119,6 +120,7 @@ export const FeedChangeSchema = t.Object({
   gateway: t.Optional(section(Gateway)),
   neurons: t.Optional(section(Neuron)),
   models: t.Optional(section(Model)),
+  absent: t.Optional(section(Model)),
   requests: t.Optional(section(Request)),
   events: t.Optional(section(Event)),
   history: t.Optional(section(History)),

@@ -4,7 +4,8 @@ import type { GatewayHealth, NeuronStatus, ReplicaStatus } from "./status.ts";
 
 /*
  * What the dashboard is told over GET /ui/feed, as server-sent events: `snapshot` once, then `change`. Both hold a
- * FeedChange; a snapshot is the change from nothing. No schema: a browser reads it, with the code of the same build.
+ * FeedChange; a snapshot is the change from nothing. Models on disks alone, most of a large fleet, come in changes soon
+ * after it, so that nobody waits for them. No schema: a browser reads it, with the code of the same build.
  */
 
 /** The gateway as a whole. */
@@ -18,6 +19,8 @@ export interface GatewayView {
   /** Requests that wait for a load. */
   readonly waiting: number;
   readonly loads: number;
+  /** Models on disks alone. */
+  readonly absent_models: number;
   /** Requests that run and are not listed one by one. */
   readonly requests_unlisted: number;
   readonly totals: TotalsView;
@@ -132,8 +135,10 @@ export interface FeedValues {
   readonly gateway: GatewayView;
   /** By name. */
   readonly neurons: NeuronView;
-  /** By id. */
+  /** By id: those in memory somewhere, or asked for. */
   readonly models: ModelView;
+  /** By id: those on disks alone. */
+  readonly absent: ModelView;
   /** By the request's number in this gateway. */
   readonly requests: RequestView;
   /** By number, the newest last. */
@@ -148,6 +153,7 @@ export const FEED_SECTIONS = [
   "gateway",
   "neurons",
   "models",
+  "absent",
   "requests",
   "events",
   "history",

@@ -19,7 +19,14 @@ beforeEach(() => {
   });
   server.answer("/admin/load", { model: "smollm2", neuron: "box", seconds: 1 });
   server.answer("/admin/unload", { model: "m", unloaded: [{ neuron: "box", freed_bytes: 5 }] });
-  const drained = { neuron: "box", state: "drained", in_flight: 0, moved: [], not_moved: [], plan: [] };
+  const drained = {
+    neuron: "box",
+    state: "drained",
+    in_flight: 0,
+    moved: [],
+    not_moved: [],
+    plan: [],
+  };
   server.answer("/admin/drain", drained);
   const summary = {
     ...{ number: 7, id: "req_7", time_ms: 0, endpoint: "chat", model: "other", stream: true },

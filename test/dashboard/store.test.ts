@@ -1,6 +1,23 @@
 import { describe, expect, test } from "bun:test";
 import { effect } from "@preact/signals";
-import { Section } from "../../src/dashboard/store.ts";
+import { Section, Store } from "../../src/dashboard/store.ts";
+import type { FeedChange, ModelView } from "../../src/protocol/feed.ts";
+
+test("a row is drawn anew when its model goes from the disk into memory and back", () => {
+  const store = new Store();
+  const view = (state: string) => ({ state }) as ModelView;
+  const apply = (change: FeedChange) => store.apply(change, { isSnapshot: false });
+  apply({ absent: { set: [["m", view("absent")]] } });
+  const seen: unknown[] = [];
+  effect(() => {
+    seen.push(store.readModel("m")?.state);
+  });
+  apply({ models: { set: [["m", view("loading")]] }, absent: { gone: ["m"] } });
+  apply({ models: { set: [["m", view("ready")]] } });
+  apply({ models: { gone: ["m"] }, absent: { set: [["m", view("absent")]] } });
+  expect(seen).toEqual(["absent", "loading", "ready", "absent"]);
+  expect(store.modelIds.value).toEqual(["m"]);
+});
 
 describe("a section of the dashboard's store", () => {
   test("tells whoever shows one value of that value alone", () => {
@@ -46,7 +63,7 @@ describe("a section of the dashboard's store", () => {
     );
     section.apply({ set: [["b", 3]] }, { isSnapshot: true });
     expect(section.keys.value).toEqual(["b"]);
-    expect(section.readAll()).toEqual([3]);
+    expect(section.list()).toEqual([3]);
     section.apply({ gone: ["b"] }, { isSnapshot: false });
     expect(section.keys.value).toEqual([]);
   });

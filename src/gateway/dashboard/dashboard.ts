@@ -6,6 +6,7 @@ import type { KeptLog } from "../../kept-log/kept-log.ts";
 import { LogStream } from "../../kept-log/log-stream.ts";
 import type { GatewayMetrics } from "../../metrics/gateway-metrics.ts";
 import { type GatewayTotals, readTotals } from "../../metrics/read-totals.ts";
+import type { FeedState } from "../../protocol/feed.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { measureFleet } from "../fleet/status.ts";
 import type { Reply } from "../listener/reply.ts";
@@ -42,7 +43,7 @@ export class Dashboard {
     this.#options = options;
     const { clock, kept } = options;
     this.#startedMs = clock.nowMs();
-    this.#feed = new Feed({ clock, readState: () => this.#readState() });
+    this.#feed = new Feed({ clock, readState: (isFirst) => this.#readState(isFirst) });
     this.#stream = new LogStream({ clock, log: kept });
   }
 
@@ -99,11 +100,11 @@ export class Dashboard {
     });
   }
 
-  #readState() {
+  #readState(isFirst: boolean): FeedState {
     const { fleet, live, operations, clock, kept } = this.#options;
     const current = describeFeed({
       ...{ fleet, live, models: this.#models, startedMs: this.#startedMs, totals: this.#totals },
-      status: operations.status({ loadedOnly: true }),
+      ...{ status: operations.summary(), isFirst },
       nowMs: clock.nowMs(),
       monotonicMs: clock.monotonicMs(),
     });

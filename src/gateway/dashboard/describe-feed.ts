@@ -8,22 +8,24 @@ import type {
   TotalsView,
 } from "../../protocol/feed.ts";
 import type { Model } from "../../protocol/models.ts";
-import type { NeuronStatus, Status } from "../../protocol/status.ts";
+import type { NeuronStatus } from "../../protocol/status.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronRecord } from "../fleet/neuron-record.ts";
+import type { Summary } from "../fleet/status.ts";
 import type { LiveRequests, LiveView } from "../proxy/live-requests.ts";
 import type { ModelViews } from "./model-views.ts";
 
 /** What a state of the feed is made from. */
 export interface FeedSources {
   readonly fleet: Fleet;
-  /** What is loaded, and every neuron. */
-  readonly status: Status;
+  readonly status: Summary;
   readonly models: ModelViews;
   readonly live: LiveRequests;
   readonly startedMs: number;
   /** As of the last sample; undefined before the first. */
   readonly totals: GatewayTotals | undefined;
+  /** Nothing was told yet, and somebody waits for it. */
+  readonly isFirst: boolean;
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -31,15 +33,16 @@ export interface FeedSources {
 /** More than anybody reads; a rush of a thousand streams must not make every change a long one. */
 const REQUESTS_LISTED_MAX = 200;
 
-type CurrentState = Pick<FeedState, "gateway" | "neurons" | "models" | "requests">;
+type CurrentState = Pick<FeedState, "gateway" | "neurons" | "models" | "absent" | "requests">;
 
 /** The fleet and its requests as they are now: the same status that /admin/status tells, without what only ages. */
 export function describeFeed(sources: FeedSources): CurrentState {
-  const { fleet, status, models, live, nowMs } = sources;
+  const { fleet, status, models, live, nowMs, isFirst } = sources;
   const neurons = status.neurons.map((neuron): [string, NeuronView] => [
     neuron.name,
     describeNeuron(neuron, fleet.findNeuron(neuron.name), fleet),
   ]);
+  const views = models.look(fleet, { nowMs, isFirst });
   const gateway = {
     version: BUILD,
     state: status.state,
@@ -48,13 +51,15 @@ export function describeFeed(sources: FeedSources): CurrentState {
     in_flight: status.in_flight,
     waiting: status.waiting,
     loads: status.loads,
+    absent_models: Math.max(0, fleet.catalogue.entries.length - views.present.size),
     requests_unlisted: Math.max(0, live.count - REQUESTS_LISTED_MAX),
     totals: describeTotals(sources.totals),
   };
   return {
     gateway: new Map([["gateway", gateway]]),
     neurons: new Map(neurons),
-    models: models.look(fleet, nowMs),
+    models: views.present,
+    absent: views.absent,
     requests: listRequests(sources),
   };
 }

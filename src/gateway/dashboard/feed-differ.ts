@@ -6,6 +6,19 @@ interface Told {
   readonly text: string;
 }
 
+/** FeedChanges as JSON. */
+interface Changes {
+  /** Of all sections but one; undefined when nothing changed. */
+  readonly main: string | undefined;
+  /** Of {@link REST}, in pieces. */
+  readonly rest: readonly string[];
+}
+
+/** The section that a page can do without while it is drawn for the first time. */
+export const REST = "absent";
+/** About 100 kB of text, parsed in a millisecond. */
+const PIECE_VALUES = 500;
+
 /**
  * Owner of what the feed's readers were told last, as text: each value is compared and written once, however many
  * read.
@@ -15,27 +28,37 @@ export class FeedDiffer {
     FEED_SECTIONS.map((section) => [section, new Map()]),
   );
 
-  /** The FeedChange from what was told last to this state, as JSON; undefined when nothing changed. */
-  next(state: FeedState): string | undefined {
+  /** The changes from what was told last to this state. */
+  next(state: FeedState): Changes {
     const parts: string[] = [];
+    let rest: string[] = [];
     for (const section of FEED_SECTIONS) {
-      const part = this.#nextSection(section, state[section]);
-      if (part !== undefined) parts.push(`"${section}":${part}`);
+      const { set, gone } = this.#nextSection(section, state[section]);
+      if (section === REST) rest = formatPieces(set, gone);
+      else if (set.length > 0 || gone.length > 0) parts.push(formatPart(section, set, gone));
     }
-    return parts.length === 0 ? undefined : `{${parts.join()}}`;
+    return { main: parts.length === 0 ? undefined : `{${parts.join()}}`, rest };
   }
 
-  /** All that was told, as the change from nothing. */
+  /** All that was told, as the change from nothing, but for what {@link rest} holds. */
   snapshot(): string {
-    const parts: string[] = [];
-    for (const [section, told] of this.#told) {
-      const pairs = [...told].map(([key, { text }]) => formatPair(key, text));
-      parts.push(`"${section}":{"set":[${pairs.join()}]}`);
-    }
+    const parts = FEED_SECTIONS.map(
+      (section) => `"${section}":{"set":[${section === REST ? "" : this.#pairs(section).join()}]}`,
+    );
     return `{${parts.join()}}`;
   }
 
-  #nextSection(section: FeedSection, values: ReadonlyMap<string, unknown>): string | undefined {
+  /** What a snapshot leaves out, as changes. */
+  rest(): string[] {
+    return formatPieces(this.#pairs(REST), []);
+  }
+
+  #pairs(section: FeedSection): string[] {
+    return [...(this.#told.get(section) ?? [])].map(([key, { text }]) => formatPair(key, text));
+  }
+
+  /** Pairs that are new, and keys that are no more. */
+  #nextSection(section: FeedSection, values: ReadonlyMap<string, unknown>) {
     const told = this.#told.get(section) ?? new Map<string, Told>();
     const set: string[] = [];
     for (const [key, value] of values) {
@@ -48,11 +71,24 @@ export class FeedDiffer {
     }
     const gone = [...told.keys()].filter((key) => !values.has(key));
     for (const key of gone) told.delete(key);
-    const parts: string[] = [];
-    if (set.length > 0) parts.push(`"set":[${set.join()}]`);
-    if (gone.length > 0) parts.push(`"gone":${JSON.stringify(gone)}`);
-    return parts.length === 0 ? undefined : `{${parts.join()}}`;
+    return { set, gone };
   }
+}
+
+function formatPart(section: FeedSection, set: readonly string[], gone: readonly string[]): string {
+  const parts: string[] = [];
+  if (set.length > 0) parts.push(`"set":[${set.join()}]`);
+  if (gone.length > 0) parts.push(`"gone":${JSON.stringify(gone)}`);
+  return `"${section}":{${parts.join()}}`;
+}
+
+/** Changes of {@link REST} that a reader takes in one by one without standing still. */
+function formatPieces(set: readonly string[], gone: readonly string[]): string[] {
+  const pieces = gone.length === 0 ? [] : [`{${formatPart(REST, [], gone)}}`];
+  for (let from = 0; from < set.length; from += PIECE_VALUES) {
+    pieces.push(`{${formatPart(REST, set.slice(from, from + PIECE_VALUES), [])}}`);
+  }
+  return pieces;
 }
 
 function formatPair(key: string, text: string): string {

@@ -6,30 +6,51 @@ import { describeModel } from "../fleet/status.ts";
 /** How often models that are on disks alone are looked at: what their neurons say of them hardly ever changes. */
 const ABSENT_LOOKS = 30;
 
+/** The two sections of the feed that hold models. */
+interface Views {
+  /** In memory somewhere, or asked for. */
+  readonly present: ReadonlyMap<string, ModelView>;
+  readonly absent: ReadonlyMap<string, ModelView>;
+}
+
+interface Look {
+  readonly nowMs: number;
+  readonly isFirst: boolean;
+}
+
 /**
  * Every model as the feed tells it. A look costs what is in memory or asked for, not what lies on disks: those views
  * stay the same objects from one look to the next.
  */
 export class ModelViews {
-  readonly #views = new Map<string, ModelView>();
-  #entries: readonly CatalogueEntry[] = [];
+  readonly #present = new Map<string, ModelView>();
+  readonly #absent = new Map<string, ModelView>();
+  #entries: readonly CatalogueEntry[] | undefined;
   #looks = 0;
 
-  /** The views as of now; read them before the next look. */
-  look(fleet: Fleet, nowMs: number): ReadonlyMap<string, ModelView> {
+  /**
+   * The views as of now; read them before the next look. While a page waits for a first one, those that are absent are
+   * left for the next.
+   */
+  look(fleet: Fleet, { nowMs, isFirst }: Look): Views {
     const { entries } = fleet.catalogue;
-    if (entries !== this.#entries || this.#looks % ABSENT_LOOKS === 0)
+    if (isFirst) this.#looks = 0;
+    if (!isFirst && (entries !== this.#entries || this.#looks % ABSENT_LOOKS === 1)) {
       this.#lookAtAll(fleet, nowMs);
-    else for (const entry of this.#findAlive(fleet)) this.#describe(fleet, entry, nowMs);
+    } else {
+      for (const entry of this.#findAlive(fleet)) this.#describe(fleet, entry, nowMs);
+    }
     this.#entries = entries;
     this.#looks += 1;
-    return this.#views;
+    return { present: this.#present, absent: this.#absent };
   }
 
   #lookAtAll(fleet: Fleet, nowMs: number): void {
     const { entries } = fleet.catalogue;
     const ids = new Set(entries.map(({ id }) => id));
-    for (const id of [...this.#views.keys()]) if (!ids.has(id)) this.#views.delete(id);
+    for (const views of [this.#present, this.#absent]) {
+      for (const id of [...views.keys()]) if (!ids.has(id)) views.delete(id);
+    }
     for (const entry of entries) this.#describe(fleet, entry, nowMs);
   }
 
@@ -42,8 +63,7 @@ export class ModelViews {
         if (entry !== undefined) alive.add(entry);
       }
     }
-    for (const [id, { state, in_flight }] of this.#views) {
-      if (state === "absent" && in_flight === 0) continue;
+    for (const id of this.#present.keys()) {
       const entry = fleet.catalogue.find(id);
       if (entry !== undefined) alive.add(entry);
     }
@@ -51,7 +71,10 @@ export class ModelViews {
   }
 
   #describe(fleet: Fleet, entry: CatalogueEntry, nowMs: number): void {
-    this.#views.set(entry.id, describeEntry(fleet, entry, nowMs));
+    const view = describeEntry(fleet, entry, nowMs);
+    const isPresent = view.state !== "absent" || view.in_flight > 0 || view.waiting > 0;
+    (isPresent ? this.#present : this.#absent).set(entry.id, view);
+    (isPresent ? this.#absent : this.#present).delete(entry.id);
   }
 }
 

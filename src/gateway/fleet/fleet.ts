@@ -201,6 +201,7 @@ export class Fleet {
   acquire(neuron: string, entry: CatalogueEntry, waiting: boolean): Lease {
     const record = this.neuron(neuron);
     const replica = record.ensureReplica(entry.source);
+    record.leased.add(replica);
     if (waiting) record.wanted.add(replica);
     const nowMs = this.#clock.nowMs();
     replica.noteUsed(nowMs);
@@ -210,7 +211,9 @@ export class Fleet {
 
   /** Claims a model for a load that no request asked for, which counts as no use. */
   hold(neuron: string, entry: CatalogueEntry): Lease {
-    const replica = this.neuron(neuron).ensureReplica(entry.source);
+    const record = this.neuron(neuron);
+    const replica = record.ensureReplica(entry.source);
+    record.leased.add(replica);
     return new Lease(replica, { waiting: true, probe: false, onRelease: this.#onRelease });
   }
 
@@ -370,6 +373,7 @@ export class Fleet {
     if (replica.waiting === 0) neuron?.wanted.delete(replica);
     if (replica.running > 0) return;
     if (replica.inFlight === 0) {
+      neuron?.leased.delete(replica);
       if (replica.report === undefined) neuron?.removeModel(replica.model);
       if (neuron?.leaving === true) this.#removeIfIdle(neuron);
     }

@@ -54,6 +54,8 @@ export class NeuronRecord {
   readonly residents = new Set<Replica>();
   /** Those for which requests of this gateway wait until they are loaded, some of which may be there by now. */
   readonly wanted = new Set<Replica>();
+  /** Those that requests of this gateway hold: few of a large neuron's. */
+  readonly leased = new Set<Replica>();
   reachability: Reachability = "unknown";
   health: Health | undefined;
   devices: readonly Device[] = [];
@@ -121,7 +123,14 @@ export class NeuronRecord {
   /** Requests of this gateway on all its models. */
   get inFlight(): number {
     let sum = 0;
-    for (const replica of this.replicas.values()) sum += replica.inFlight;
+    for (const replica of this.leased) sum += replica.inFlight;
+    return sum;
+  }
+
+  /** Those of them that wait for a load. */
+  get waiting(): number {
+    let sum = 0;
+    for (const replica of this.leased) sum += replica.waiting;
     return sum;
   }
 

@@ -19,9 +19,10 @@ export interface StatusContext {
   readonly loads: number;
   readonly evictionStrategy: string;
   readonly nowMs: number;
-  /** Leaves out models and replicas that are absent and that nobody waits for: most of a large fleet. */
-  readonly loadedOnly: boolean;
 }
+
+/** All but the models. */
+export type Summary = Omit<Status, "models" | "absent_models">;
 
 /** From the best to the worst for somebody who wants to use the model. */
 const BEST_FIRST: readonly ModelState[] = [
@@ -33,27 +34,40 @@ const BEST_FIRST: readonly ModelState[] = [
   "poisoned",
 ];
 
-/** Everything that an operator may want to see, as one document. */
-export function describeFleet(fleet: Fleet, context: StatusContext): Status {
+/**
+ * Everything that an operator may want to see, as one document. `loadedOnly` leaves out models and replicas that are
+ * absent and that nobody waits for: most of a large fleet.
+ */
+export function describeFleet(
+  fleet: Fleet,
+  context: StatusContext & { readonly loadedOnly: boolean },
+): Status {
   const { nowMs, loadedOnly } = context;
-  const neurons = [...fleet.neurons].map((neuron) => describeNeuron(neuron, nowMs));
   const entries = fleet.catalogue.entries;
   const shown = loadedOnly ? entries.filter((entry) => isShown(fleet, entry)) : entries;
   const models = shown.map((entry) => describeModel(fleet, entry, { nowMs, loadedOnly }));
   return {
-    version: BUILD,
-    state: stateOf(fleet),
-    uptime_seconds: context.uptimeSeconds,
-    in_flight: neurons.reduce((sum, neuron) => sum + neuron.in_flight, 0),
-    waiting: models.reduce((sum, model) => sum + model.waiting, 0),
-    loads: context.loads,
-    eviction_strategy: context.evictionStrategy,
-    neurons,
+    ...summarizeFleet(fleet, context),
     models,
     absent_models: models.reduce(
       (sum, { state }) => sum + (state === "absent" ? 1 : 0),
       entries.length - shown.length,
     ),
+  };
+}
+
+/** The neurons and what goes on. Costs what is held and waited for, not what lies on disks. */
+export function summarizeFleet(fleet: Fleet, context: StatusContext): Summary {
+  const neurons = [...fleet.neurons].map((neuron) => describeNeuron(neuron, context.nowMs));
+  return {
+    version: BUILD,
+    state: stateOf(fleet),
+    uptime_seconds: context.uptimeSeconds,
+    in_flight: neurons.reduce((sum, neuron) => sum + neuron.in_flight, 0),
+    waiting: [...fleet.neurons].reduce((sum, neuron) => sum + neuron.waiting, 0),
+    loads: context.loads,
+    eviction_strategy: context.evictionStrategy,
+    neurons,
   };
 }
 

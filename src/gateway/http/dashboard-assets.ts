@@ -6,9 +6,11 @@ export interface DashboardAsset {
   readonly gzipped: Uint8Array<ArrayBuffer>;
 }
 
-/** The page's files. Script and style have names with their contents' hash, so that they never change. */
+/** The page's files. Those that it loads later have names with their contents' hash, so that they never change. */
 export interface DashboardAssets {
-  readonly page: string;
+  readonly page: DashboardAsset;
+  /** Of the scripts and styles in the page, as a content security policy names them. */
+  readonly hashes: { readonly scripts: readonly string[]; readonly styles: readonly string[] };
   /** Changes with the page. */
   readonly tag: string;
   readonly files: ReadonlyMap<string, DashboardAsset>;
@@ -34,32 +36,45 @@ async function readBundle(): Promise<DashboardBundle> {
   return JSON.parse(text) as DashboardBundle;
 }
 
-function toAssets({ script, style }: DashboardBundle): DashboardAssets {
-  const scriptName = `${hash(script)}.js`;
-  const styleName = `${hash(style)}.css`;
+/** One answer holds all that the first screen needs: a file of its own costs a browser tens of milliseconds. */
+function toAssets(bundle: DashboardBundle): DashboardAssets {
+  const head = keepInside(bundle.head, "script");
+  const script = keepInside(bundle.script, "script");
+  const style = keepInside(bundle.style, "style");
   const page = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>cortex</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/ui/${styleName}">
-<script type="module" src="/ui/${scriptName}"></script></head>
+<script>${head}</script>
+<style>${style}</style></head>
 <body><noscript>This page needs JavaScript; cortex status shows the same in a terminal.</noscript>
-<div id="app"></div></body>
+<div id="app"></div>
+<script type="module">${script}</script></body>
 </html>
 `;
-  const files = new Map([
-    [scriptName, toAsset(script, "text/javascript; charset=utf-8")],
-    [styleName, toAsset(style, "text/css; charset=utf-8")],
+  const files = Object.entries(bundle.chunks).map(([name, text]): [string, DashboardAsset] => [
+    name,
+    toAsset(text, "text/javascript; charset=utf-8"),
   ]);
-  return { page, tag: `"${hash(page)}"`, files };
+  return {
+    page: toAsset(page, "text/html; charset=utf-8"),
+    hashes: { scripts: [head, script].map(digest), styles: [digest(style)] },
+    tag: `"${Bun.hash.xxHash64(page).toString(16).padStart(16, "0")}"`,
+    files: new Map(files),
+  };
+}
+
+/** No text of a script may end the element that it stands in. */
+function keepInside(text: string, element: string): string {
+  return text.replaceAll(`</${element}`, `<\\/${element}`);
+}
+
+function digest(text: string): string {
+  return `sha256-${new Bun.CryptoHasher("sha256").update(text).digest("base64")}`;
 }
 
 function toAsset(text: string, contentType: string): DashboardAsset {
   return { contentType, gzipped: Bun.gzipSync(new TextEncoder().encode(text), { level: 9 }) };
-}
-
-function hash(text: string): string {
-  return Bun.hash.xxHash64(text).toString(16).padStart(16, "0");
 }

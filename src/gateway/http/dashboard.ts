@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import { CortexError } from "../../base/errors.ts";
+import { pageHeaders } from "../../base/page-headers.ts";
 import { SSE_HEADERS } from "../../base/sse.ts";
 import { type DashboardAsset, getDashboardAssets } from "./dashboard-assets.ts";
 import { assertOwnMachine, type Caller } from "./own-machine.ts";
@@ -11,21 +12,14 @@ export interface DashboardRoutesOptions {
 /** Where the page's events come from. */
 export const FEED_PATH = "/ui/feed";
 
-/** Nothing but the gateway itself, and nobody may show the page within another. */
-const SECURITY_HEADERS = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-} as const;
+const SECURITY_HEADERS = pageHeaders();
 
 /** The page is asked for anew each time, which costs a 304; what it names never changes. */
 const PAGE_CACHING = "no-cache";
-const ASSET_CACHING = "public, max-age=31536000, immutable";
+const FILE_HEADERS = {
+  ...SECURITY_HEADERS,
+  "cache-control": "public, max-age=31536000, immutable",
+};
 
 /** The header lines of the feed's answer. */
 export const FEED_HEADERS = Object.entries({ ...SECURITY_HEADERS, ...SSE_HEADERS })
@@ -45,7 +39,7 @@ export function dashboardRoutes({ callerOf }: DashboardRoutesOptions) {
           if (asset === undefined) {
             throw new CortexError("route_not_found", `The dashboard has no file '${params.file}'`);
           }
-          return answerAsset(request, asset);
+          return answerAsset(request, asset, FILE_HEADERS);
         }),
   );
 }
@@ -59,23 +53,20 @@ export function assertMayLook(caller: Caller | undefined): void {
 }
 
 async function answerPage(request: Request): Promise<Response> {
-  const { page, tag } = await getDashboardAssets();
-  const headers = { ...SECURITY_HEADERS, "cache-control": PAGE_CACHING, etag: tag };
+  const { page, hashes, tag } = await getDashboardAssets();
+  const headers = { ...pageHeaders(hashes), "cache-control": PAGE_CACHING, etag: tag };
   if (request.headers.get("if-none-match") === tag) {
     return new Response(null, { status: 304, headers });
   }
-  return new Response(page, {
-    headers: { ...headers, "content-type": "text/html; charset=utf-8" },
-  });
+  return answerAsset(request, page, headers);
 }
 
-function answerAsset(request: Request, { contentType, gzipped }: DashboardAsset): Response {
-  const headers = {
-    ...SECURITY_HEADERS,
-    "cache-control": ASSET_CACHING,
-    "content-type": contentType,
-    vary: "accept-encoding",
-  };
+function answerAsset(
+  request: Request,
+  { contentType, gzipped }: DashboardAsset,
+  more: Readonly<Record<string, string>>,
+): Response {
+  const headers = { ...more, "content-type": contentType, vary: "accept-encoding" };
   const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
   if (!takesGzip) return new Response(Bun.gunzipSync(gzipped), { headers });
   return new Response(gzipped, { headers: { ...headers, "content-encoding": "gzip" } });

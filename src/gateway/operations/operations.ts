@@ -16,7 +16,12 @@ import { isWarm } from "../fleet/candidates.ts";
 import type { CatalogueEntry } from "../fleet/catalogue.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { NeuronRecord } from "../fleet/neuron-record.ts";
-import { describeFleet } from "../fleet/status.ts";
+import {
+  describeFleet,
+  type StatusContext,
+  type Summary,
+  summarizeFleet,
+} from "../fleet/status.ts";
 import type { ColdLoads } from "../loads/cold-loads.ts";
 import { chooseRoute } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
@@ -51,14 +56,22 @@ export class Operations {
 
   /** Everything, or what is more than a file on a disk. */
   status({ loadedOnly }: { readonly loadedOnly: boolean }): Status {
-    const { fleet, clock, loads, strategy } = this.#options;
-    return describeFleet(fleet, {
+    return describeFleet(this.#options.fleet, { ...this.#context(), loadedOnly });
+  }
+
+  /** The neurons and what goes on, without the models. */
+  summary(): Summary {
+    return summarizeFleet(this.#options.fleet, this.#context());
+  }
+
+  #context(): StatusContext {
+    const { clock, loads, strategy } = this.#options;
+    return {
       uptimeSeconds: (clock.monotonicMs() - this.#startMs) / 1_000,
       loads: loads.count,
       evictionStrategy: strategy,
       nowMs: clock.nowMs(),
-      loadedOnly,
-    });
+    };
   }
 
   /** Loads a model on the named or the best neuron and waits until it is ready. */

@@ -82,7 +82,7 @@ test("says how long it took until the fleet was on the screen", async () => {
   const times: number[] = [];
   for (let round = 0; round < 3; round += 1) {
     const ui = await DashboardPage.open(browser, { url: cluster.url });
-    await ui.page.waitForFunction("performance.getEntriesByName('ready').length > 0");
+    await ui.page.waitForFunction(() => performance.getEntriesByName("ready").length > 0);
     times.push(
       await ui.page.evaluate<number>("performance.getEntriesByName('ready')[0].startTime"),
     );

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { FEED_TICK_MS, Feed, READERS_MAX } from "../../../src/gateway/dashboard/feed.ts";
 import type { Reply, ReplyEvents } from "../../../src/gateway/listener/reply.ts";
-import type { FeedState, NeuronView } from "../../../src/protocol/feed.ts";
+import type { FeedState, ModelView, NeuronView } from "../../../src/protocol/feed.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 
 /** A connection that keeps what was written, and leaves or stalls when told. */
@@ -33,13 +33,14 @@ class FakeReply implements Reply {
 
 function fixture() {
   const clock = new FakeClock();
-  const world = { looks: 0, endpoint: "one" };
+  const world = { looks: 0, endpoint: "one", absent: [] as string[] };
   const readState = (): FeedState => {
     world.looks += 1;
     const neuron = { endpoint: world.endpoint } as NeuronView;
     const none = new Map();
     return {
       ...{ gateway: none, models: none, requests: none, events: none, history: none },
+      absent: new Map(world.absent.map((id) => [id, { file_bytes: 1 } as ModelView])),
       neurons: new Map([["a", neuron]]),
     };
   };
@@ -66,6 +67,20 @@ describe("the feed", () => {
     expect(first.texts[1]).toBe(change);
     const second = open();
     expect(second.texts[0]).toContain('[["a",{"endpoint":"two"}]]');
+  });
+
+  test("tells of models on disks after the snapshot, once to each reader", async () => {
+    const { clock, world, open } = fixture();
+    world.absent = ["m"];
+    const first = open();
+    expect(first.texts[0]).toContain('"absent":{"set":[]}');
+    await clock.advance(FEED_TICK_MS);
+    const told = 'event: change\ndata: {"absent":{"set":[["m",{"file_bytes":1}]]}}\n\n';
+    expect(first.texts.slice(1)).toEqual([told]);
+    const second = open();
+    await clock.advance(FEED_TICK_MS);
+    expect(second.texts.slice(1)).toEqual([told]);
+    expect(first.texts).toHaveLength(2);
   });
 
   test("looks at nothing once nobody reads", async () => {

@@ -26,6 +26,7 @@ const FEED_EVENTS: readonly ApiEvent[] = [
             {
               ...{ version: "1.0.0", state: "ok", started_ms: 1_790_000_000_000 },
               ...{ eviction_strategy: "lru", in_flight: 1, waiting: 0, loads: 0 },
+              absent_models: 12,
               requests_unlisted: 0,
               totals: {
                 requests: 120,
@@ -47,7 +48,7 @@ const FEED_EVENTS: readonly ApiEvent[] = [
     event: "change",
     description: "What is new in a section, by its keys, and what is no more",
     schema: FeedChangeSchema,
-    example: { requests: { gone: ["17"] }, models: { gone: [CHAT_MODEL] } },
+    example: { requests: { gone: ["17"] }, absent: { gone: [CHAT_MODEL] } },
   },
 ];
 

@@ -1,0 +1,3 @@
+import { openEarly } from "./early-feed.ts";
+
+openEarly();
