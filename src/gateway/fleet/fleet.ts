@@ -17,6 +17,7 @@ import { type Drain, type NeuronAddress, NeuronRecord } from "./neuron-record.ts
 import { isProtected } from "./protection.ts";
 import type { Replica } from "./replica.ts";
 import { type PlacedReplica, ReplicaIndex } from "./replica-index.ts";
+import { StateJournal } from "./state-journal.ts";
 
 export interface FleetOptions {
   readonly neurons: readonly NeuronAddress[];
@@ -40,11 +41,13 @@ export class Fleet {
   readonly #listeners = new NeuronListeners();
   readonly #isSpared = (neuron: string, source: string) => isProtected(this, neuron, source);
   readonly #onRelease = (replica: Replica) => this.#released(replica);
+  readonly #journal: StateJournal;
   #catalogue = new Catalogue({ models: [] });
 
   constructor(options: FleetOptions) {
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#journal = new StateJournal(options.log);
     this.configure(options);
   }
 
@@ -92,6 +95,16 @@ export class Fleet {
         if (before !== undefined) this.#catalogue.remove(before);
         if (now !== undefined) this.#catalogue.add(now);
       },
+      onTold: (replica, before) => {
+        const { model, neuron } = replica;
+        this.#journal.noteModel(
+          replica,
+          before,
+          this.#catalogue.findPlaced(model, neuron)?.id ?? model,
+        );
+      },
+      onSupposedGone: (replica) => this.#journal.noteLeaving(replica),
+      onDevices: ({ name, devices }, before) => this.#journal.noteDevices(name, before, devices),
     });
   }
 
@@ -332,6 +345,12 @@ export class Fleet {
     if (report?.state !== "ready") return;
     this.#neurons.get(name)?.supposeGone({ ...report, state: "absent" }, this.#clock.nowMs());
     this.#tell({ neuron: name, model: source });
+  }
+
+  /** Whether this gateway has a neuron load a model, whose end it tells in the log by itself. */
+  noteLoading(name: string, source: string, isLoading: boolean): void {
+    const replica = this.findReplica(name, source);
+    if (replica !== undefined) this.#journal.noteOwnLoad(replica, isLoading);
   }
 
   noteLoadFailed(name: string, source: string, cause: string): void {

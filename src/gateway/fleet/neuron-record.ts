@@ -13,6 +13,11 @@ export interface ReplicaObserver {
   onUnloaded(replica: Replica): void;
   /** A model came, went or has other aliases. */
   onNamed(before: Model | undefined, now: Model | undefined): void;
+  /** The neuron said something of a model, which has its new report. */
+  onTold(replica: Replica, before: Model | undefined): void;
+  /** This gateway takes a model for gone. */
+  onSupposedGone(replica: Replica): void;
+  onDevices(neuron: NeuronRecord, before: readonly Device[]): void;
 }
 
 /** Where a neuron is; without a kind it is one of ours. */
@@ -179,8 +184,7 @@ export class NeuronRecord {
   applyHealth(health: Health): boolean {
     const before = this.health?.instance;
     this.health = health;
-    this.devices = health.devices;
-    this.hosts = pickHosts(this.devices);
+    this.#setDevices(health.devices);
     const restarted = before !== undefined && before !== health.instance;
     if (!restarted) return false;
     for (const replica of this.replicas.values()) {
@@ -200,8 +204,14 @@ export class NeuronRecord {
 
   applyDevice(device: Device): void {
     const others = this.devices.filter((known) => known.index !== device.index);
-    this.devices = [...others, device].toSorted((a, b) => a.index - b.index);
-    this.hosts = pickHosts(this.devices);
+    this.#setDevices([...others, device].toSorted((a, b) => a.index - b.index));
+  }
+
+  #setDevices(devices: readonly Device[]): void {
+    const before = this.devices;
+    this.devices = devices;
+    this.hosts = pickHosts(devices);
+    this.#observer.onDevices(this, before);
   }
 
   /** How much it has said of single models so far. */
@@ -237,6 +247,7 @@ export class NeuronRecord {
   supposeGone(model: Model, nowMs: number): void {
     this.#told += 1;
     const replica = this.ensureReplica(model.id);
+    this.#observer.onSupposedGone(replica);
     replica.suppose(model, nowMs);
     replica.told = this.#told;
     this.#noteState(replica);
@@ -250,6 +261,7 @@ export class NeuronRecord {
     if (before === undefined || !areSame(before.aliases, model.aliases)) {
       this.#observer.onNamed(before, model);
     }
+    this.#observer.onTold(replica, before);
     return replica;
   }
 
@@ -257,8 +269,10 @@ export class NeuronRecord {
     const replica = this.replicas.get(id);
     if (replica === undefined) return;
     if (replica.report !== undefined) this.#observer.onNamed(replica.report, undefined);
+    const before = replica.report;
     replica.report = undefined;
     this.#noteState(replica);
+    this.#observer.onTold(replica, before);
     if (replica.inFlight > 0) return;
     this.replicas.delete(id);
     this.#observer.onRemoved(replica);

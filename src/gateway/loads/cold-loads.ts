@@ -289,6 +289,7 @@ export class ColdLoads {
         },
         noteBegun: () => {
           flight.began = true;
+          log.info("Loading", { model: entry.id, neuron, reason: flight.record.origin });
           if (options.origin !== "placement") observer.onColdStart(entry.id, neuron);
         },
       });

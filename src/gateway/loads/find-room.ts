@@ -251,6 +251,8 @@ async function start(run: LoadRun): Promise<Outcome> {
   run.abandoned.throwIfAborted();
   const pinned = settings.pinned ?? (isProtected(fleet, neuron, entry.source) || undefined);
   const before = fleet.findReplica(neuron, entry.source)?.report;
+  const begins = before === undefined || !isWarm(before);
+  if (begins) fleet.noteLoading(neuron, entry.source, true);
   try {
     const model = await api.load(
       {
@@ -261,9 +263,10 @@ async function start(run: LoadRun): Promise<Outcome> {
       { timeoutMs: ADMISSION_TIMEOUT_MS, signal },
     );
     fleet.applyModel(neuron, model);
-    if (before === undefined || !isWarm(before)) run.noteBegun();
+    if (begins) run.noteBegun();
     return { kind: "started" };
   } catch (thrown) {
+    fleet.noteLoading(neuron, entry.source, false);
     if (!(thrown instanceof CortexError)) throw thrown;
     // A conflict with a model that is there already: other settings were asked for than it has.
     const ready = fleet.findReplica(neuron, entry.source)?.report?.state === "ready";

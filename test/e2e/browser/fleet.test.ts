@@ -99,6 +99,13 @@ test("an eviction takes the model from the page and is counted", async () => {
   await waitUntil(async () => (await ui.totals())["evictions"] === 1, {
     what: () => "one eviction on the page",
   });
+  const events = await ui.page.locator("#events li").allInnerTexts();
+  const count = (text: string, model: string) =>
+    events.filter((line) => line.includes(text) && line.includes(`model=${model}`)).length;
+  for (const model of [A, B, C]) {
+    expect([model, count("Loading", model), count("Loaded", model)]).toEqual([model, 1, 1]);
+  }
+  expect(count("Evicting", A)).toBe(1);
 }, 60_000);
 
 test("a request shows where it went and why, as its answer's header says", async () => {

@@ -60,6 +60,26 @@ describe("the log of a running gateway", () => {
     expect(all.length).toBeGreaterThanOrEqual(before.length + after.length);
   });
 
+  test("holds every load and unload once, whoever had it done", async () => {
+    const neuron = fakeNeuron().addModel("m").addModel("n");
+    const gateway = await gatewayOver([neuron]);
+    const stream = await open(gateway);
+    await gateway.post("/admin/load", { model: "m" });
+    await gateway.post("/admin/unload", { model: "m" });
+    neuron.change("n", { state: "loading", progress: 0.5 });
+    neuron.change("n", { state: "ready" });
+    neuron.change("n", { state: "absent" });
+    const events = await readUntil(
+      stream,
+      ({ text, fields }) => text === "Unloaded" && fields["model"] === "n",
+    );
+    const told = events.filter(({ kind }) => kind === "model");
+    for (const model of ["m", "n"]) {
+      const texts = told.filter(({ fields }) => fields["model"] === model).map(({ text }) => text);
+      expect([model, ...texts]).toEqual([model, "Loading", "Loaded", "Unloaded"]);
+    }
+  });
+
   test("says how many lines a reader has missed, and begins anew after a restart", async () => {
     const neuron = fakeNeuron().addModel("m");
     const gateway = await gatewayOver([neuron]);
