@@ -139,6 +139,7 @@ static uint64_t open_device(const json & options) {
     /* First, because the threads that are started from this one keep to the same CPUs. */
     bind_thread(get_or<std::vector<int>>(options, "cpus", {}),
         (int)get_or(options, "numa_node", -1, -1, 1023));
+    opened->cores = cores_for_steps(opened->indices);
     opened->owner = std::this_thread::get_id();
     opened->step_seconds = (double)get_or(options, "step_ms", 200, 20, 10000) / 1000;
     opened->prepare_seconds = (double)get_or(options, "prepare_ms", 20000, 100, 600000) / 1000;

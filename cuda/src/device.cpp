@@ -1,8 +1,6 @@
 #include "device.h"
 
 #include "events.h"
-#include "faults.h"
-#include "pace.h"
 
 #include <algorithm>
 
@@ -202,69 +200,7 @@ bool cancel(device & self, uint64_t id) {
     return true;
 }
 
-// ---- stepping ----
-
-/* Whatever was in the batch is lost with its slots' state: all of the model's requests end, and
- * their slots are freed. */
-static void end_step(device & self, const model_ptr & current, int32_t status, const char * cause) {
-    log_line(log_level::warn,
-        std::string("a step panicked; model NOT marked poisoned: ") + cause);
-    std::vector<server_task> cancels;
-    {
-        std::lock_guard<std::mutex> lock(current->tasks_mutex);
-        for (const auto & entry : current->tasks) {
-            cancels.emplace_back(SERVER_TASK_TYPE_CANCEL);
-            cancels.back().id_target = entry.first;
-        }
-    }
-    self.fail_all(current, status, std::string("A step failed: ") + cause);
-    current->view->queue.post(std::move(cancels), true);
-}
-
-static void step_model(device & self, const model_ptr & current) {
-    log_scope names(self.name, current->name);
-    const int64_t start = ggml_time_us();
-    const server_context::figures before = current->figures;
-    const int32_t cap = plan_prompt_cap(self, *current);
-    if (cap != current->speed.prompt_cap) {
-        current->speed.prompt_cap = cap;
-        current->server->set_prompt_cap(cap);
-    }
-    self.phase = before.n_decoding > 0 ? "decode" : "prefill";
-    self.doing = self.phase;
-    std::string cause;
-    bool alive = true;
-    try {
-        alive = run_guarded(
-            [&] {
-                current->view->queue.step();
-                current->figures = current->server->get_figures();
-                if (current->figures.n_prefilling > 0) {
-                    /* Prompt batches without output return before the device is done; a step's time
-                     * would mean nothing. */
-                    llama_synchronize(current->server->get_llama_context());
-                }
-            },
-            cause);
-    } catch (const std::bad_alloc &) {
-        end_step(self, current, NRN_E_MEMORY, "Out of host memory");
-    } catch (const std::exception & e) {
-        end_step(self, current, NRN_E_INTERNAL, e.what());
-    }
-    const int64_t end = ggml_time_us();
-    if (!alive) {
-        poison_model(self, current, cause);
-    } else {
-        hand_over_results(self, current);
-        learn_pace(*current, before, std::max(1e-6, (end - start) / 1e6));
-    }
-    self.phase = "";
-    current->stepped_us = end;
-    current->handed_out = 0;
-    self.steps++;
-    self.last_step_us = end;
-    self.longest_step_us = std::max(self.longest_step_us.load(), end - start);
-}
+// ---- the loop ----
 
 static request_ptr take_job(device & self) {
     std::lock_guard<std::mutex> lock(self.mutex);
@@ -274,6 +210,13 @@ static request_ptr take_job(device & self) {
     request_ptr job = std::move(self.jobs.front());
     self.jobs.pop_front();
     return job;
+}
+
+/* For the watchdog: a step that hangs on another thread holds up the loop's sign of life. */
+static void show_turn(device & self) {
+    const bool is_stepping = !self.steps_away.empty();
+    self.doing = is_stepping ? self.steps_away.front()->phase : "";
+    self.turn_us = is_stepping ? self.steps_away.front()->start_us : ggml_time_us();
 }
 
 /* Waits for a kick; false when the slice is over. */
@@ -302,10 +245,12 @@ int32_t run_slice(device & self, uint32_t slice_ms) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(slice_ms);
     watch_preparing(self);
     while (true) {
-        self.turn_us = ggml_time_us();
-        self.doing = "";
+        take_in_steps(self);
+        show_turn(self);
         if (self.stopping) {
             end_everything(self, NRN_E_CANCELLED, "Device '" + self.name + "' was stopped");
+            wait_for_steps(self);
+            take_in_steps(self);
             return 1;
         }
         if (self.poisoned) {
@@ -314,15 +259,12 @@ int32_t run_slice(device & self, uint32_t slice_ms) {
         settle_leaving(self);
         hand_out_slots(self);
         if (const request_ptr job = take_job(self)) {
-            self.doing = "job";
             run_job(self, job);
         } else if (self.result_backlog > RESULT_BACKLOG_MAX) {
             /* The drainer is behind; the result thread kicks when it has caught up. */
             wait_for_work(self,
                 std::min(until, std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
-        } else if (const model_ptr current = pick_model(self)) {
-            step_model(self, current);
-        } else if (!wait_for_work(self, until)) {
+        } else if (!step_next(self) && !wait_for_work(self, until)) {
             return 0;
         }
         if (std::chrono::steady_clock::now() >= until) {
@@ -345,13 +287,16 @@ bool join_within(pthread_t thread, int seconds) {
 bool close_device(device & self) {
     const std::string reason = "Device '" + self.name + "' was closed";
     end_everything(self, NRN_E_CANCELLED, reason);
+    wait_for_steps(self);
+    take_in_steps(self);
     unload_all(self, reason);
     self.closing = true;
     self.prepare_wake.notify_all();
     self.result_wake.notify_all();
+    const bool stepped = end_stepping(self, HELPER_END_SECONDS);
     const bool prepared = end_preparing(self, HELPER_END_SECONDS);
     const bool delivered = join_within(self.result_thread, HELPER_END_SECONDS);
-    return prepared && delivered;
+    return stepped && prepared && delivered;
 }
 
 static json figures_of_model(model & current) {

@@ -17,7 +17,7 @@
 
 namespace nrn {
 
-/* A test's order to fail at a point of the real path. Device thread only. */
+/* A test's order to fail at a point of the real path. */
 struct armed_fault {
     bool active = false;
     std::string model; /* empty: any */
@@ -33,6 +33,21 @@ struct leaving_model {
     request_ptr job; /* the unload, to be ended then; null when nobody asked */
     int64_t until_us = 0;
 };
+
+/* One step of a model: what it was given, and what came of it. */
+struct model_step {
+    model_ptr target;
+    server_context::figures before;
+    server_context::figures after;
+    const char * phase = "decode";
+    int32_t threads = 1;
+    int64_t start_us = 0;
+    int64_t end_us = 0;
+    bool alive = true;       /* false: ggml aborted, for this cause */
+    int32_t status = NRN_OK; /* else an exception's, for this cause */
+    std::string cause;
+};
+using step_ptr = std::shared_ptr<model_step>;
 
 struct result_batch {
     model_ptr owner;
@@ -84,6 +99,18 @@ struct device : std::enable_shared_from_this<device> {
     std::atomic<size_t> result_backlog{ 0 };
     pthread_t result_thread{};
 
+    /* Stepping threads, where models step beside each other (steps.cpp). */
+    int32_t cores = 0; /* for the models' steps together; 0: one step at a time, on the device thread */
+    std::mutex step_mutex;
+    std::condition_variable step_wake;
+    std::condition_variable step_end;
+    std::deque<step_ptr> steps_due;
+    std::vector<step_ptr> steps_ended;
+    int32_t steps_running = 0; /* due, or on its way */
+    std::vector<pthread_t> stepping_threads; /* device thread only, as what follows */
+    std::vector<step_ptr> steps_away;        /* begun and not taken in, the oldest first */
+    int32_t busy_models = 0;                 /* with work at the last choice */
+
     std::atomic<bool> closing{ false }; /* ends the helper threads */
 
     std::atomic<bool> poisoned{ false };
@@ -97,9 +124,9 @@ struct device : std::enable_shared_from_this<device> {
 
     double virtual_now = 0; /* of the fair share; device thread only */
     std::vector<leaving_model> leaving; /* device thread only */
-    armed_fault fault;
-    bool fault_poisons_device = false;
-    const char * phase = "";
+    std::mutex fault_mutex;
+    armed_fault fault; /* under fault_mutex */
+    std::atomic<bool> fault_poisons_device{ false };
 
     void kick();
     request_ptr find(uint64_t id);
@@ -115,6 +142,9 @@ struct device : std::enable_shared_from_this<device> {
 };
 using device_ptr = std::shared_ptr<device>;
 
+/* What this thread does for a model: load, prefill, decode, unload, kv_save, kv_restore or nothing. */
+extern thread_local const char * current_phase;
+
 /* device.cpp: the loop. */
 int32_t run_slice(device & self, uint32_t slice_ms);
 void submit(device & self, uint64_t id, uint32_t kind, const std::string & model, std::string body);
@@ -126,6 +156,16 @@ bool close_device(device & self);
 /* Fails every open request and job. */
 void end_everything(device & self, int32_t status, const std::string & message);
 json figures_of(device & self);
+
+/* steps.cpp; all for the device thread */
+/* Makes the step of the model whose turn it is, or begins it on a thread of its own; false when no model may step. */
+bool step_next(device & self);
+/* Takes in what steps on other threads came to. */
+void take_in_steps(device & self);
+/* Waits until no other thread steps. */
+void wait_for_steps(device & self);
+/* After closing is set; false when a thread did not end. */
+bool end_stepping(device & self, int seconds);
 
 /* jobs.cpp */
 void run_job(device & self, const request_ptr & job);

@@ -178,6 +178,15 @@ int32_t default_threads() {
     return std::max(1, usable_cores() - 1);
 }
 
+int32_t cores_for_steps(const std::vector<int> & indices) {
+    for (int index : indices) {
+        if (ggml_backend_dev_type(device_at(index)) != GGML_BACKEND_DEVICE_TYPE_CPU) {
+            return 0;
+        }
+    }
+    return usable_cores();
+}
+
 static const char * kind_of(ggml_backend_dev_t dev, const std::string & backend) {
     if (backend == "RPC") {
         return "remote";

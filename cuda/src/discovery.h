@@ -46,6 +46,9 @@ void bind_thread(const std::vector<int> & cpus, int numa_node);
 /* Usable cores less one for the main thread, at least 1. */
 int32_t default_threads();
 
+/* Usable cores, for the models of a device of CPUs alone to share; 0 where one of the devices is none. */
+int32_t cores_for_steps(const std::vector<int> & indices);
+
 json discover();
 
 } // namespace nrn

@@ -110,7 +110,7 @@ static void load_server(device & self, const request & job, model & loaded) {
             report_progress(job, loaded.name, payload);
         }
     });
-    self.phase = "load";
+    current_phase = "load";
     bool alive = true;
     std::string thrown;
     try {
@@ -118,7 +118,7 @@ static void load_server(device & self, const request & job, model & loaded) {
     } catch (const std::exception & e) {
         thrown = e.what();
     }
-    self.phase = "";
+    current_phase = "";
     if (!alive) {
         json fault = { { "device", self.name }, { "model", loaded.name }, { "scope", "model" },
             { "cause", cause }, { "phase", "load" } };
@@ -292,10 +292,10 @@ static json kv_file(device & self, const request & job, bool save) {
     }
     json answer;
     std::string cause;
-    self.phase = save ? "kv_save" : "kv_restore";
+    current_phase = save ? "kv_save" : "kv_restore";
     const bool alive = run_guarded(
         [&] {
-            fire_fault(self, self.phase, target->name);
+            fire_fault(self, current_phase, target->name);
             answer = save ? save_prompts(*target, path,
                                 (uint64_t)get_or(job.parsed, "bytes_max", INT64_MAX, 0, INT64_MAX))
                           : restore_prompts(*target, path);
@@ -306,7 +306,7 @@ static json kv_file(device & self, const request & job, bool save) {
         throw failure(NRN_E_FAULT, "Model '" + target->name + "' was poisoned: " + cause,
             json{ { "cause", cause } });
     }
-    self.phase = "";
+    current_phase = "";
     return answer;
 }
 
@@ -322,12 +322,15 @@ static json arm_fault(device & self, const request & job) {
         }
         return json{ { "armed", true } };
     }
-    self.fault.ms = get_or(job.parsed, "ms", 1000, 1, INT32_MAX);
-    self.fault.active = true;
-    self.fault.model = get_or<std::string>(job.parsed, "model", "");
-    self.fault.phase = get_or<std::string>(job.parsed, "phase", "decode");
-    self.fault.kind = get_or<std::string>(job.parsed, "kind", "abort");
-    self.fault.after = get_or(job.parsed, "after", 1, 1, INT32_MAX);
+    armed_fault fault;
+    fault.ms = get_or(job.parsed, "ms", 1000, 1, INT32_MAX);
+    fault.active = true;
+    fault.model = get_or<std::string>(job.parsed, "model", "");
+    fault.phase = get_or<std::string>(job.parsed, "phase", "decode");
+    fault.kind = get_or<std::string>(job.parsed, "kind", "abort");
+    fault.after = get_or(job.parsed, "after", 1, 1, INT32_MAX);
+    std::lock_guard<std::mutex> lock(self.fault_mutex);
+    self.fault = fault;
     return json{ { "armed", true } };
 }
 
@@ -389,13 +392,19 @@ void end_job(device & self, const request_ptr & job, const std::function<json()>
         forget();
         self.fail(job, NRN_E_INTERNAL, e.what());
     }
-    self.phase = "";
+    current_phase = "";
 }
 
 void run_job(device & self, const request_ptr & job) {
+    if (get_or<std::string>(job->parsed, "op", "") != "memory") {
+        /* It may take models away from those that step them; asking for figures does not. */
+        wait_for_steps(self);
+        take_in_steps(self);
+    }
     if (job->cancelled) {
         return; /* its last event went out with the cancel */
     }
+    self.doing = "job";
     end_job(self, job, [&] { return execute(self, job); });
 }
 

@@ -14,6 +14,9 @@ namespace nrn {
 static constexpr int64_t CONTEXT_MAX = 1 << 30;
 static constexpr int64_t SLOTS_MAX = 256;   /* LLAMA_MAX_SEQ */
 static constexpr int64_t THREADS_MAX = 512; /* GGML_MAX_N_THREADS */
+/* How long a pool's threads spin after a graph before they sleep, by ggml's scale: some milliseconds, enough for the
+ * sampling between two steps. Its 50 are up to 0.3 s, in which an idle model's threads take cores from others. */
+static constexpr int64_t POLL = 1;
 /* A prompt of an embedding model must fit one physical batch; larger ones cost compute memory for
  * every load. */
 static constexpr int32_t EMBEDDING_BATCH = 2048;
@@ -130,7 +133,7 @@ static void set_sizes(common_params & params, const json & job, const file_facts
     params.cpuparams_batch = params.cpuparams;
     params.cpuparams_batch.n_threads =
         (int32_t)get_or(job, "threads_batch", params.cpuparams.n_threads, 1, THREADS_MAX);
-    params.cpuparams.poll = params.cpuparams_batch.poll = (uint32_t)get_or(job, "poll", 50, 0, 100);
+    params.cpuparams.poll = params.cpuparams_batch.poll = (uint32_t)get_or(job, "poll", POLL, 0, 100);
     params.cache_ram_mib = (int32_t)get_or(job, "prompt_cache_mib", 1024, 0, INT32_MAX);
     params.cache_idle_slots = params.cache_ram_mib > 0;
 }

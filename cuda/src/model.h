@@ -118,7 +118,7 @@ struct waiting_request {
 struct pace {
     double prefill_per_second = 0;
     double decode_per_second = 0;
-    double virtual_time = 0; /* device seconds used, divided by the weight */
+    double virtual_time = 0; /* seconds of a thread used, divided by the weight */
     int32_t prompt_cap = 0;
 };
 
@@ -150,6 +150,8 @@ struct model {
     /* Device thread only. */
     pace speed;
     int64_t stepped_us = 0; /* end of its last step */
+    bool in_step = false;   /* on another thread, which has server and step_results until its end */
+    int32_t threads_max = 0; /* that its context was told to use; 0: those it was loaded with */
     int32_t handed_out = 0; /* slots for tasks that the server core was given since then */
     server_context::figures figures;
     std::vector<server_task_result_ptr> step_results;

@@ -24,7 +24,16 @@ static constexpr double PROMPT_CAP_MAX = 1e6;
 static constexpr double SLOWER_WEIGHT = 0.5;
 static constexpr double FASTER_WEIGHT = 0.2;
 
-static bool decodes(const device & self) {
+/* Whether every model with work has cores of its own, so that no stream waits for another model's step. */
+static bool steps_apart(const device & self) {
+    return self.busy_models <= self.cores;
+}
+
+/* Whether a stream waits for the model's step. */
+static bool decodes(const device & self, const model & current) {
+    if (steps_apart(self)) {
+        return current.figures.n_decoding > 0;
+    }
     for (const auto & entry : self.models) {
         const model & each = *entry.second;
         if (each.state == model_state::ready && each.figures.n_decoding > 0) {
@@ -36,6 +45,9 @@ static bool decodes(const device & self) {
 
 /* Models that read prompts; a stream may have to wait for a step of each. */
 static int32_t count_readers(const device & self, const model & current) {
+    if (steps_apart(self)) {
+        return 1;
+    }
     int32_t count = 1;
     for (const auto & entry : self.models) {
         const model & each = *entry.second;
@@ -47,7 +59,7 @@ static int32_t count_readers(const device & self, const model & current) {
 
 static double prompt_seconds(const device & self, const model & current) {
     const double shared = self.step_seconds * PROMPT_PART / count_readers(self, current);
-    return decodes(self) ? shared : std::max(shared, STEP_SECONDS_ALONE);
+    return decodes(self, current) ? shared : std::max(shared, STEP_SECONDS_ALONE);
 }
 
 int32_t plan_prompt_cap(const device & self, const model & current) {
@@ -60,7 +72,7 @@ int32_t plan_prompt_cap(const device & self, const model & current) {
     }
     const double tokens = rate * prompt_seconds(self, current) - current.figures.n_decoding;
     const int32_t cap = (int32_t)std::min(tokens, PROMPT_CAP_MAX);
-    const int32_t least = decodes(self) ? PROMPT_CAP_MIN : PROMPT_CAP_ALONE;
+    const int32_t least = decodes(self, current) ? PROMPT_CAP_MIN : PROMPT_CAP_ALONE;
     return std::max(cap < 2 * PROMPT_CAP_STEP ? cap : cap / PROMPT_CAP_STEP * PROMPT_CAP_STEP, least);
 }
 
@@ -68,9 +80,11 @@ static void smooth(double & value, double sample, double weight) {
     value = value <= 0 ? sample : value + weight * (sample - value);
 }
 
-void learn_pace(model & current, const server_context::figures & before, double seconds) {
-    const double prompt = (double)(current.figures.n_prompt - before.n_prompt);
-    const double generated = (double)(current.figures.n_generated - before.n_generated);
+void learn_pace(const model_step & step) {
+    model & current = *step.target;
+    const double seconds = std::max(1e-6, (double)(step.end_us - step.start_us) / 1e6);
+    const double prompt = (double)(current.figures.n_prompt - step.before.n_prompt);
+    const double generated = (double)(current.figures.n_generated - step.before.n_generated);
     pace & speed = current.speed;
     if (prompt >= PROMPT_CAP_MIN) {
         const double sample = (prompt + generated) / seconds;
@@ -79,7 +93,7 @@ void learn_pace(model & current, const server_context::figures & before, double 
     } else if (prompt == 0 && generated > 0) {
         smooth(speed.decode_per_second, generated / seconds, FASTER_WEIGHT);
     }
-    speed.virtual_time += seconds / current.weight;
+    speed.virtual_time += seconds * step.threads / current.weight;
     current.steps++;
     std::lock_guard<std::mutex> lock(current.shown_mutex);
     current.shown = current.figures;
@@ -97,7 +111,8 @@ static model_ptr find_overdue(const device & self, const model_ptr & next) {
     model_ptr overdue;
     for (const auto & entry : self.models) {
         const model_ptr & each = entry.second;
-        if (each == next || each->state != model_state::ready || each->figures.n_decoding == 0 ||
+        if (each == next || each->in_step || each->state != model_state::ready ||
+            each->figures.n_decoding == 0 ||
             (double)(now - each->stepped_us) + step_us < self.step_seconds * 1e6) {
             continue;
         }
@@ -108,30 +123,83 @@ static model_ptr find_overdue(const device & self, const model_ptr & next) {
     return overdue;
 }
 
-model_ptr pick_model(device & self) {
-    model_ptr best;
-    size_t busy = 0;
+int32_t threads_of(const device & self, const model & current) {
+    const int32_t wanted =
+        std::max(current.params.cpuparams.n_threads, current.params.cpuparams_batch.n_threads);
+    if (self.cores == 0 || self.busy_models <= 1) {
+        return wanted;
+    }
+    return std::min(wanted, std::max(1, self.cores / self.busy_models));
+}
+
+static bool has_cores(const device & self, const model & current) {
+    int32_t used = 0;
+    for (const step_ptr & step : self.steps_away) {
+        used += step->threads;
+    }
+    return used == 0 || used + threads_of(self, current) <= self.cores;
+}
+
+/*
+ * Whether a model may step beside those that step now. A lighter one waits until it is behind them, since with cores
+ * to spare its share would be as large as theirs; its streams do not wait beyond the bound for it.
+ */
+static bool may_step_beside(const device & self, const model & current) {
+    const int64_t now = ggml_time_us();
+    const model & own = current;
+    if (own.figures.n_decoding > 0 && (double)(now - own.stepped_us) > self.step_seconds * 1e6) {
+        return true;
+    }
+    for (const step_ptr & step : self.steps_away) {
+        const model & other = *step->target;
+        const double used = (double)(now - step->start_us) / 1e6 * step->threads / other.weight;
+        if (own.weight < other.weight &&
+            own.speed.virtual_time > other.speed.virtual_time + used) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Of the models that have work and do not step now, the one that used the least of its share. */
+static model_ptr find_next(device & self) {
+    std::vector<model_ptr> waiting;
+    self.busy_models = 0;
     for (const auto & entry : self.models) {
         const model_ptr & current = entry.second;
+        if (current->in_step) {
+            self.busy_models++;
+            continue;
+        }
         if (current->state != model_state::ready || !current->view->queue.has_tasks()) {
             continue;
         }
-        busy++;
+        self.busy_models++;
         if (current->figures.n_decoding == 0 && current->figures.n_prefilling == 0) {
             /* A model that was idle must not catch up on time that nobody asked for. */
             current->speed.virtual_time = std::max(current->speed.virtual_time, self.virtual_now);
         }
-        if (!best || current->speed.virtual_time < best->speed.virtual_time) {
+        waiting.push_back(current);
+    }
+    model_ptr best;
+    for (const model_ptr & current : waiting) {
+        if ((!best || current->speed.virtual_time < best->speed.virtual_time) &&
+            has_cores(self, *current) && may_step_beside(self, *current)) {
             best = current;
         }
     }
+    return best;
+}
+
+model_ptr pick_model(device & self) {
+    const model_ptr best = find_next(self);
     if (!best) {
         return best;
     }
     self.virtual_now = std::max(self.virtual_now, best->speed.virtual_time);
-    if (busy > 1) {
+    if (self.busy_models > 1 && !steps_apart(self)) {
         if (const model_ptr overdue = find_overdue(self, best)) {
-            return overdue;
+            return has_cores(self, *overdue) ? overdue : nullptr;
         }
     }
     return best;

@@ -8,11 +8,12 @@
 namespace nrn {
 
 bool g_test_faults = false;
+thread_local const char * current_phase = "";
 
 static void push_fault(
     const device & self, const json & model_name, const char * scope, const std::string & cause) {
     const json fault = { { "device", self.name }, { "model", model_name }, { "scope", scope },
-        { "cause", cause }, { "phase", self.phase } };
+        { "cause", cause }, { "phase", current_phase } };
     event_ring::get().push(NRN_EVENT_FAULT, 0, NRN_E_FAULT, fault.dump_safe());
 }
 
@@ -42,6 +43,7 @@ void poison_device(device & self, const std::string & cause) {
     if (self.poisoned) {
         return;
     }
+    wait_for_steps(self); /* what they come to is dropped with their models */
     {
         std::lock_guard<std::mutex> lock(self.mutex);
         self.poison_cause = cause;
@@ -72,8 +74,7 @@ static void lose_remote(device & self, int index, const std::string & cause) {
 /* After a fault: is the device itself still usable? An error that sticks makes every further call
  * fail. */
 void probe_device(device & self, const std::string & cause) {
-    if (self.fault_poisons_device) {
-        self.fault_poisons_device = false;
+    if (self.fault_poisons_device.exchange(false)) {
         poison_device(self, cause);
         return;
     }
@@ -104,13 +105,25 @@ void probe_device(device & self, const std::string & cause) {
     }
 }
 
-void fire_fault(device & self, const char * phase, const std::string & model_name) {
+/* The order that is due at this point, if any. */
+static bool take_fault(
+    device & self, const char * phase, const std::string & model_name, armed_fault & due) {
+    std::lock_guard<std::mutex> lock(self.fault_mutex);
     armed_fault & fault = self.fault;
     if (!fault.active || fault.phase != phase ||
         (!fault.model.empty() && fault.model != model_name) || --fault.after > 0) {
-        return;
+        return false;
     }
     fault.active = false;
+    due = fault;
+    return true;
+}
+
+void fire_fault(device & self, const char * phase, const std::string & model_name) {
+    armed_fault fault;
+    if (!take_fault(self, phase, model_name, fault)) {
+        return;
+    }
     if (fault.kind == "hang") {
         std::this_thread::sleep_for(std::chrono::milliseconds(fault.ms));
         return;
@@ -128,7 +141,7 @@ void fire_fault(device & self, const char * phase, const std::string & model_nam
 bool on_tensor(ggml_tensor *, bool ask, void * user_data) {
     auto * hook = static_cast<eval_hook *>(user_data);
     if (ask) {
-        fire_fault(*hook->home, hook->home->phase, hook->model);
+        fire_fault(*hook->home, current_phase, hook->model);
     }
     return false; /* no tensor's data is wanted */
 }

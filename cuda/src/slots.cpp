@@ -61,7 +61,8 @@ static void hand_out(model & owner) {
 
 void hand_out_slots(device & self) {
     for (const auto & entry : self.models) {
-        if (entry.second->state == model_state::ready) {
+        /* How many are free is known again at the step's end. */
+        if (entry.second->state == model_state::ready && !entry.second->in_step) {
             hand_out(*entry.second);
         }
     }

@@ -33,7 +33,7 @@ static json free_model(device & self, const model_ptr & target) {
         const std::string & name;
     } work = { self, target->server, target->name };
     std::string cause;
-    self.phase = "unload";
+    current_phase = "unload";
     target->server = nullptr;
     const bool clean = run_guarded_destructor(
         [](void * argument) {
@@ -42,7 +42,7 @@ static json free_model(device & self, const model_ptr & target) {
             delete work.server;
         },
         &work, cause);
-    self.phase = "";
+    current_phase = "";
     if (!clean) {
         const json fault = { { "device", self.name }, { "model", target->name },
             { "scope", "model" }, { "cause", cause }, { "phase", "unload" } };
