@@ -139,11 +139,11 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *   "weight"?: n (share of the device, default 1),
  *   "warmup"?:bool,"poll"?: 0..100 (spinning of CPU threads),"chat_template"?: text that replaces the model's}
  *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
- *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 1. draft also takes
- *     "tokens_max" and "tokens_min". ngram drafts from the text so far; its types are ngram-simple, ngram-map-k,
- *     ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be loaded again; what the old one
- *     held is leaked. NRN_E_STATE: another host's device cannot be reached. NRN_E_MEMORY carries
- *     "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
+ *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 1, warmup with an
+ *     accelerator alone. draft also takes "tokens_max" and "tokens_min". ngram drafts from the text so far; its types
+ *     are ngram-simple, ngram-map-k, ngram-map-k4v, ngram-mod and ngram-cache. A name whose model is poisoned may be
+ *     loaded again; what the old one held is leaked. NRN_E_STATE: another host's device cannot be reached.
+ *     NRN_E_MEMORY carries "devices":[{"index","bytes","free_bytes"}] of what was needed and free.
  *     PROGRESS events, then {"model","load_ms","context","slots","bytes":{"weights","context","compute"},
  *     "devices":[{"index","bytes","weights","context","compute","free_bytes"}],
  *     "taken":[{"index","bytes"}] (by how much less is free than before, by the device's own word),

@@ -4,6 +4,7 @@
 #include "discovery.h"
 #include "events.h"
 #include "faults.h"
+#include "recent-plans.h"
 
 #include <fstream>
 #include <map>
@@ -188,6 +189,16 @@ static json taken_since(const std::map<int, uint64_t> & before) {
     return list;
 }
 
+static recent<memory_plan> g_recent_plans;
+
+/* What the caller has just planned, or a plan made now. */
+static memory_plan plan_for(device & self, const json & job, const common_params & params) {
+    if (const auto known = g_recent_plans.find(plan_key(job, self.indices))) {
+        return *known;
+    }
+    return measure_memory(params);
+}
+
 static json load(device & self, const request & job) {
     const int64_t start = ggml_time_us();
     const std::string name = model_name_of(job.parsed);
@@ -208,7 +219,7 @@ static json load(device & self, const request & job) {
     loaded->params = params_from_job(job.parsed, self.indices);
     check_remotes(self.indices);
     check_context(name, loaded->params);
-    const memory_plan planned = measure_memory(loaded->params);
+    const memory_plan planned = plan_for(self, job.parsed, loaded->params);
     check_fits(name, planned);
     const std::map<int, uint64_t> before = free_by_device(planned);
     if (g_test_faults) {
@@ -246,6 +257,7 @@ static json estimate(device & self, const request & job) {
     check_remotes(self.indices);
     check_context(get_or<std::string>(job.parsed, "model", params.model.path), params);
     const memory_plan plan = measure_memory(params);
+    g_recent_plans.keep(plan_key(job.parsed, self.indices), plan);
     return json{
         { "bytes", to_json(plan) },
         { "devices", to_json_by_device(plan) },

@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "discovery.h"
+#include "recent-plans.h"
 
 #include "gguf.h"
 #include "speculative.h"
@@ -56,6 +57,11 @@ struct file_facts {
 /* Reads what the header says about context and pooling, and refuses what is no GGUF before anything
  * is set up for it. */
 static file_facts read_facts(const std::string & path) {
+    static recent<file_facts> known;
+    const std::string identity = identity_of(path);
+    if (const auto facts = known.find(identity)) {
+        return *facts;
+    }
     std::error_code error;
     if (!std::filesystem::is_regular_file(path, error)) {
         throw failure(NRN_E_LOAD, "Cannot load '" + path + "': no such file");
@@ -76,6 +82,7 @@ static file_facts read_facts(const std::string & path) {
         facts.has_pooling = gguf_find_key(file, (arch + ".pooling_type").c_str()) >= 0;
     }
     gguf_free(file);
+    known.keep(identity, facts);
     return facts;
 }
 
@@ -225,10 +232,12 @@ common_params params_from_job(const json & job, const std::vector<int> & indices
     params.model_alias = { get_or<std::string>(job, "model", path) };
     params.fit_params = false;
     params.verbosity = common_log_get_verbosity_thold();
-    params.warmup = get_or<bool>(job, "warmup", true);
     set_embedding(params, job, facts);
     set_sizes(params, job, facts);
     set_devices(params, job, indices);
+    /* A driver compiles and allocates in its first step; a CPU's step has nothing to get ready for. */
+    const bool has_accelerator = params.devices.front() != nullptr;
+    params.warmup = get_or<bool>(job, "warmup", has_accelerator);
     params.cache_type_k = cache_type(job, "cache_type_k");
     params.cache_type_v = cache_type(job, "cache_type_v");
     params.flash_attn_type = choose<llama_flash_attn_type>(job, "flash_attention", "auto",

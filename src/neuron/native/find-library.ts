@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { cacheFolder } from "../../base/cache-folder.ts";
 import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { isCompiled } from "../worker/start-worker.ts";
 import { extractLibrary, findEmbeddedLibrary } from "./embedded-library.ts";
 import type { ProbeReport } from "./probe.ts";
+import { describeMachine, tryOnce } from "./remembered-probe.ts";
 import { tryLibrary } from "./try-library.ts";
 
 const CUDA_LIBRARY = "libneuron_cuda.so";
@@ -36,7 +37,7 @@ export async function findLibrary(
   configured: string | undefined,
   options: { readonly log: Log; readonly search?: LibrarySearch },
 ): Promise<string> {
-  const search = options.search ?? machineSearch();
+  const search = options.search ?? machineSearch(options.log);
   const rejected: string[] = [];
   const reject = (path: string, cause: string, report: ProbeReport) => {
     if (!report.ok && report.isStale === true) {
@@ -122,7 +123,7 @@ function candidates(name: string, search: LibrarySearch): string[] {
   return search.folders.map((folder) => join(folder, name)).filter((path) => search.exists(path));
 }
 
-function machineSearch(): LibrarySearch {
+function machineSearch(log: Log): LibrarySearch {
   const beside = dirname(process.execPath);
   const checkout = join(import.meta.dir, "../../../cuda/lib");
   // An executable that came by another way, or is no executable, may use what is installed.
@@ -132,7 +133,16 @@ function machineSearch(): LibrarySearch {
   return {
     folders: [...new Set([...own, ...packaged])],
     exists: existsSync,
-    tryLibrary,
+    tryLibrary: async (path) => {
+      if (basename(path) !== CPU_LIBRARY) return await tryLibrary(path);
+      return await tryOnce(path, {
+        record: join(cacheFolder(), "probe.json"),
+        tryLibrary,
+        machine: describeMachine,
+        files: [process.execPath],
+        log,
+      });
+    },
     extractEmbedded: async () => {
       const library = findEmbeddedLibrary();
       return library && (await extractLibrary(library, cacheFolder()));
