@@ -6,6 +6,7 @@
 #include "faults.h"
 #include "recent-plans.h"
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
@@ -199,6 +200,18 @@ static memory_plan plan_for(device & self, const json & job, const common_params
     return measure_memory(params);
 }
 
+/*
+ * A mapped file counts from its first tensor to its last, with all between them that was repacked for the CPU and lies
+ * in another buffer, too. Those pages are the page cache's, so what was planned for the tensors is what they take.
+ */
+static void leave_out_mappings(memory_plan & real, const memory_plan & planned) {
+    const auto host = real.find(host_index());
+    const auto wanted = planned.find(host_index());
+    if (host != real.end() && wanted != planned.end()) {
+        host->second.weights = std::min(host->second.weights, wanted->second.weights);
+    }
+}
+
 static json load(device & self, const request & job) {
     const int64_t start = ggml_time_us();
     const std::string name = model_name_of(job.parsed);
@@ -229,6 +242,7 @@ static json load(device & self, const request & job) {
     }
     load_server(self, job, *loaded);
     connect(loaded);
+    leave_out_mappings(loaded->bytes, planned);
     loaded->speed.virtual_time = self.virtual_now;
     const json taken = taken_since(before);
     {
