@@ -59,7 +59,10 @@ export const fitCommand = defineCliCommand({
     const signal =
       seconds === 0 ? new AbortController().signal : AbortSignal.timeout(seconds * 1000);
     const found = args.model.startsWith("hf:")
-      ? await readHubHeaders(args.model, signal)
+      ? await readHubHeaders(args.model, signal).catch((thrown: unknown) => {
+          if (!signal.aborted) throw thrown;
+          throw new CortexError("timeout", `The hub did not tell all within ${seconds} s`);
+        })
       : [await readLocalHeader(args.model, args.config)];
     const fit = await reckon(found, { source: args.model, slots, hosts });
     printAnswer("fit", args, { data: fit, text: format(fit, styleFor(process.stdout)) });

@@ -1,6 +1,7 @@
 import { formatBytes } from "../base/units.ts";
 import { type ModelStatus, StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
+import { formatParameters } from "./client/format-parameters.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
@@ -35,18 +36,11 @@ function modelRow(model: ModelStatus): string[] {
     model.id,
     model.state,
     formatBytes(model.file_bytes),
-    formatCount(model.parameters),
+    formatParameters(model.parameters),
     model.quantization || "-",
     String(model.context),
     model.capabilities.join(",") || "-",
     model.replicas.map((replica) => replica.neuron).join(",") || "-",
     model.aliases.join(",") || "-",
   ];
-}
-
-/** `135M`, `7.6B`, as model names write it. */
-function formatCount(parameters: number): string {
-  if (parameters >= 1e9) return `${(parameters / 1e9).toFixed(1)}B`;
-  if (parameters >= 1e6) return `${Math.round(parameters / 1e6)}M`;
-  return parameters > 0 ? `${Math.round(parameters / 1e3)}K` : "-";
 }

@@ -20,8 +20,9 @@ export const runCommand = defineCliCommand({
   name: "run",
   summary: "Chat with a model in the terminal, or answer one prompt",
   details: [
-    "The answer is streamed; on a terminal, what a model thinks before it comes dimmed. What is piped in follows the prompt, or is the prompt. Without either, on a\n" +
-      `terminal, it is a conversation: Ctrl-C ends an answer, Ctrl-D the chat. $${KEY_VARIABLE} is sent as key.`,
+    "The answer is streamed; on a terminal, what a model thinks before it comes dimmed. What is piped in\n" +
+      "follows the prompt, or is the prompt. Without either, on a terminal, it is a conversation: Ctrl-C ends\n" +
+      `an answer, Ctrl-D the chat. $${KEY_VARIABLE} is sent as key.`,
   ],
   args: {
     model: { type: "positional", required: true, description: "its id or an alias" },

@@ -2,6 +2,7 @@ import { formatBytes } from "../base/units.ts";
 import { type ModelStatus, StatusSchema } from "../protocol/status.ts";
 import { clientFlags, openClient } from "./client/client-flags.ts";
 import { getModel } from "./client/dry-run.ts";
+import { formatParameters } from "./client/format-parameters.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
 import { EXIT } from "./frame/exit-codes.ts";
 import { printAnswer } from "./frame/print-answer.ts";
@@ -32,7 +33,7 @@ function formatModel(model: ModelStatus, style: Style): string {
     ["source", model.source],
     ["aliases", model.aliases.join(", ") || "-"],
     ["architecture", model.architecture || "-"],
-    ["parameters", model.parameters === 0 ? "-" : `${(model.parameters / 1e9).toFixed(2)}B`],
+    ["parameters", formatParameters(model.parameters)],
     ["quantization", model.quantization || "-"],
     ["file", formatBytes(model.file_bytes)],
     ["context", `${model.context} (trained with ${model.context_train})`],

@@ -1,11 +1,14 @@
+import { CortexError } from "../base/errors.ts";
 import { formatBytes } from "../base/units.ts";
 import {
+  type AdminUnloadResponse,
   AdminUnloadResponseSchema,
   type ModelStatus,
   type ReplicaStatus,
   type Status,
   StatusSchema,
 } from "../protocol/status.ts";
+import type { AdminClient } from "./client/admin-client.ts";
 import { clientFlags, openClient, readWhole } from "./client/client-flags.ts";
 import { dryRunFlag, getModel, printDryRun } from "./client/dry-run.ts";
 import { defineCliCommand } from "./frame/cli-command.ts";
@@ -39,11 +42,25 @@ export const unloadCommand = defineCliCommand({
       ...(drainSeconds === undefined ? {} : { drain_seconds: drainSeconds }),
       ...(args.force === true ? { force: true } : {}),
     };
-    const answer = await openClient(args).post("/admin/unload", body, AdminUnloadResponseSchema);
+    const answer = await unload(openClient(args), body);
     printAnswer("unload", args, { data: answer, text: describe(answer) });
     return EXIT.ok;
   },
 });
+
+async function unload(
+  client: AdminClient,
+  body: { readonly model: string },
+): Promise<AdminUnloadResponse> {
+  try {
+    return await client.post("/admin/unload", body, AdminUnloadResponseSchema);
+  } catch (thrown) {
+    if (!(thrown instanceof CortexError) || thrown.code !== "conflict") throw thrown;
+    // The gateway's words are for every client of its API.
+    const hint = `cortex unload ${body.model} --force`;
+    throw new CortexError("conflict", thrown.message, { hint });
+  }
+}
 
 function describe(answer: {
   readonly model: string;

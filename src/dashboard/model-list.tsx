@@ -111,10 +111,13 @@ function LoadProgress({ id, model }: { id: string; model: ModelView }) {
   const loading = model.replicas.filter(({ state }) => state === "loading");
   if (loading.length === 0) return null;
   const progress = Math.max(...loading.map((replica) => replica.progress ?? 0));
+  const places = loading.slice(0, PLACES_MAX).map(({ neuron }) => neuron);
   return (
     <span class="progress">
       <progress aria-label={`Load of ${id}`} max={1} value={progress} />
-      <span class="figure">{formatShare(progress)}</span>
+      <span class="figure">
+        <span class="quiet">{places.join(", ")}</span> {formatShare(progress)}
+      </span>
     </span>
   );
 }

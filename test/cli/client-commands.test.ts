@@ -156,6 +156,18 @@ test("unload says what was freed, or that nothing was loaded", async () => {
   expect((await run("unload", "m")).stdout).toBe("m was not loaded anywhere\n");
 });
 
+test("unload says how to insist where a model is to stay", async () => {
+  const message = "Model 'm' is pinned on box; force unloads it all the same";
+  server.fail("/admin/unload", { status: 409, code: "conflict", message });
+  const { code, stderr } = await run("unload", "m");
+  expect(code).toBe(1);
+  expect(stderr).toContain("try: cortex unload m --force");
+});
+
+test("an error of the command line names the help of its command", async () => {
+  expect((await run("load", "m", "--context", "five")).stderr).toContain("try: cortex load --help");
+});
+
 test("drain says where models went, what has no other place, and what runs yet", async () => {
   const answer = {
     ...{ neuron: "box", state: "draining", in_flight: 2 },

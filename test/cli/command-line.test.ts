@@ -66,7 +66,7 @@ test.each([
   [["status", "--json", "--host", "a", "--host", "b"], "--host was given twice", "--help"],
   [["status", "extra"], "Unexpected argument extra", "cortex status --help"],
   [["load"], "The argument MODEL is missing", "cortex load --help"],
-  [["load", "m", "--slots", "-1"], "Cannot read --slots -1", "cortex --help"],
+  [["load", "m", "--slots", "-1"], "Cannot read --slots -1", "cortex load --help"],
   [["gateway", "--log-level", "loud"], "Cannot read --log-level loud", "cortex gateway --help"],
   [["neuron", "--device", "gpu0"], "Cannot read --device gpu0", "cortex neuron --help"],
   [["up", "--port", "70000"], "Cannot read --port 70000", "cortex up --help"],

@@ -162,3 +162,15 @@ test("caches of sliding windows end at the window, but for every sixth layer", a
   // As the engine plans for Gemma 3 270M.
   expect(context).toBe(40_894_464);
 });
+
+test("a hub that does not answer in time is no bug", async () => {
+  const silent = Bun.serve({ port: 0, fetch: () => new Promise<Response>(() => undefined) });
+  const { code, stderr } = await runMain(
+    ["fit", "hf:owner/none", "--host", gateway.url, "--timeout", "1"],
+    { HF_ENDPOINT: silent.url.origin },
+  );
+  await silent.stop(true);
+  expect(code).toBe(1);
+  expect(stderr).toContain("The hub did not tell all within 1 s");
+  expect(stderr).toContain("try: the same again with a longer --timeout");
+});

@@ -127,7 +127,15 @@ async function checkClocks(
       ? []
       : [skipped(CLOCKS, `Cannot be read from here: ${unknown.join(", ")}`)];
   if (wrong.length === 0) {
-    const right = known.length === 0 ? [] : [fine(CLOCKS, `${known.length} neurons agree`)];
+    const right =
+      known.length === 0
+        ? []
+        : [
+            fine(
+              CLOCKS,
+              known.length === 1 ? "The neuron's agrees" : `${known.length} neurons agree`,
+            ),
+          ];
     return [...right, ...rest];
   }
   const findings = wrong.map(({ name, endpoint, skew = 0 }) => {

@@ -3,7 +3,6 @@ import type { Style } from "./style.ts";
 
 /** What to type next when the error itself does not say. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  usage: "cortex --help",
   invalid_config:
     "correct what is named above; --check instead of a start says whether it is right",
   model_not_found: "cortex models",
@@ -19,9 +18,12 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthorized: "check the token in the environment",
 };
 
-/** What failed, why, and what to type next: three lines, and one more for each error of a configuration. */
-export function formatError(thrown: unknown, style: Style): string {
-  const { what, why, next } = explain(thrown);
+/**
+ * What failed, why, and what to type next: three lines, and one more for each error of a configuration. `help` is the
+ * line to type for an error of the command line.
+ */
+export function formatError(thrown: unknown, style: Style, help = "cortex --help"): string {
+  const { what, why, next } = explain(thrown, help);
   return [
     `${style.red("cortex:")} ${what}`,
     ...why.map((line, index) => `${index === 0 ? "  why: " : "       "}${line}`),
@@ -36,7 +38,7 @@ interface Explanation {
   readonly next: string;
 }
 
-function explain(thrown: unknown): Explanation {
+function explain(thrown: unknown, help: string): Explanation {
   if (isSystemError(thrown)) {
     return {
       what: `Cannot ${thrown.syscall}${thrown.path === undefined ? "" : ` ${thrown.path}`}`,
@@ -52,7 +54,8 @@ function explain(thrown: unknown): Explanation {
       next: "report these lines, with the command that you typed",
     };
   }
-  const next = thrown.hint ?? HINTS[thrown.code] ?? "cortex status";
+  const usual = thrown.code === "usage" ? help : HINTS[thrown.code];
+  const next = thrown.hint ?? usual ?? "cortex status";
   const [first = "", ...more] = thrown.message.split("\n");
   if (more.length > 0) return { what: first, why: more, next };
   if (thrown.cause !== undefined) {

@@ -22,7 +22,10 @@ export async function runCli(
   try {
     return await dispatch(argv, commands);
   } catch (error) {
-    process.stderr.write(formatError(error, styleFor(process.stderr)));
+    const [name = ""] = joinPair(argv, commands);
+    const isKnown = commands.some((command) => command.name === name);
+    const help = isKnown ? `cortex ${name} --help` : "cortex --help";
+    process.stderr.write(formatError(error, styleFor(process.stderr), help));
     return exitCodeOf(error);
   }
 }

@@ -8,6 +8,7 @@ import type { ColdLoads } from "../loads/cold-loads.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 import { DrainOrders } from "./drain-orders.ts";
 import { listPlaces, listUsed, planMove, type UsedModel } from "./plan-drain.ts";
+import { unknownNeuron } from "./unknown-names.ts";
 
 export interface DrainerOptions {
   readonly fleet: Fleet;
@@ -242,10 +243,12 @@ export class Drainer {
   }
 
   #require(name: string): void {
-    if (this.#options.fleet.findNeuron(name)?.leaving === false) return;
-    throw new CortexError("invalid_request", `Neuron '${name}' is not configured`, {
-      param: "neuron",
-    });
+    const { fleet } = this.#options;
+    if (fleet.findNeuron(name)?.leaving === false) return;
+    throw unknownNeuron(
+      name,
+      Array.from(fleet.neurons, (known) => known.name),
+    );
   }
 
   #describe(name: string, drain: Drain | undefined): AdminDrainResponse {

@@ -9,6 +9,7 @@ import { readNeuronError } from "../upstream/neuron-api.ts";
 import type { ResponseHead } from "../upstream/response-parser.ts";
 import { formatResumeLine } from "../upstream/resume-line.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { unknownNeuron } from "./unknown-names.ts";
 
 export interface NeuronLogsOptions {
   readonly upstreams: ReadonlyMap<string, Pick<Upstream, "kind" | "origin">>;
@@ -81,13 +82,17 @@ export class NeuronLogs {
   #require(neuron: string | undefined): Origin {
     const upstream = neuron === undefined ? undefined : this.#options.upstreams.get(neuron);
     if (upstream?.kind === "neuron") return upstream.origin;
-    const name = neuron?.slice(0, 64);
+    if (neuron !== undefined && upstream === undefined) {
+      const own = [...this.#options.upstreams].filter(([, { kind }]) => kind === "neuron");
+      throw unknownNeuron(
+        neuron,
+        own.map(([name]) => name),
+      );
+    }
     const text =
-      neuron === undefined
+      upstream === undefined
         ? "Query: 'neuron' is missing, must be a name of [[neurons]]"
-        : upstream === undefined
-          ? `Neuron '${name}' is not configured`
-          : `'${name}' is an API of kind ${upstream.kind}, which has no log to show`;
+        : `'${neuron}' is an API of kind ${upstream.kind}, which has no log to show`;
     throw new CortexError("invalid_request", text, { param: "neuron" });
   }
 }

@@ -27,6 +27,7 @@ import { chooseRoute } from "../router/router.ts";
 import type { NeuronApi } from "../upstream/neuron-api.ts";
 import { planRoute } from "./plan-route.ts";
 import { PROMPT_TOKENS_DEFAULT, readPlanPrompt } from "./read-plan-prompt.ts";
+import { unknownModel, unknownNeuron } from "./unknown-names.ts";
 
 export interface OperationsOptions {
   readonly fleet: Fleet;
@@ -172,15 +173,17 @@ export class Operations {
   #find(name: string): CatalogueEntry {
     const entry = this.#options.fleet.catalogue.find(name);
     if (entry !== undefined) return entry;
-    throw new CortexError("model_not_found", `Model '${name}' does not exist`, { param: "model" });
+    throw unknownModel(name, this.#options.fleet);
   }
 
   #assertHas(name: string, entry: CatalogueEntry): void {
     const neuron = this.#options.fleet.findNeuron(name);
     if (neuron === undefined) {
-      throw new CortexError("invalid_request", `Neuron '${name}' is not configured`, {
-        param: "neuron",
-      });
+      const { neurons } = this.#options.fleet;
+      throw unknownNeuron(
+        name,
+        Array.from(neurons, (known) => known.name),
+      );
     }
     if (!neuron.loads) throw cannotLoad(`'${name}'`, neuron.kind);
     if (!neuron.serves) {

@@ -9,6 +9,7 @@ import {
 import type { Fleet } from "../fleet/fleet.ts";
 import { REQUESTS_KEPT_MAX, type RecentRequests } from "../proxy/recent-requests.ts";
 import { explainRequest, summarizeRequest } from "./describe-request.ts";
+import { unknownModel } from "./unknown-names.ts";
 
 const LIMIT_DEFAULT = 20;
 
@@ -38,7 +39,7 @@ export class RequestRecords {
     }
     const id = model === undefined ? undefined : fleet.catalogue.find(model)?.id;
     if (model !== undefined && id === undefined) {
-      throw new CortexError("model_not_found", `Model '${model}' does not exist`);
+      throw unknownModel(model, fleet);
     }
     const requests: RequestList["requests"] = [];
     const clocks = this.#readClocks();

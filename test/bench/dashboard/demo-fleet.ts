@@ -38,7 +38,7 @@ const NEURONS = [
     models: [
       model("qwen3-coder-30b", 19, { rate: 88 }),
       model("gemma-3-27b-it", 17, { rate: 37 }),
-      model("mistral-small-24b", 14, { rate: 46, isLoaded: false }),
+      model("phi-4-14b", 9, { rate: 66, isLoaded: false }),
     ],
   },
   {
@@ -118,7 +118,7 @@ export class DemoFleet {
   async showTrouble(): Promise<void> {
     const fake = this.#fakes.get("boreas");
     if (fake === undefined) return;
-    fake.change("mistral-small-24b", { state: "loading", progress: 0.62 });
+    fake.change("phi-4-14b", { state: "loading", progress: 0.62 });
     await this.#fakes.get("delos")?.kill();
   }
 

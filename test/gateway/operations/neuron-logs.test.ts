@@ -70,7 +70,9 @@ describe("a neuron's log through the gateway", () => {
     const gateway = await gatewayOver([neuron], { apis: [api] });
     const ask = async (query: string) => await errorOf(await open(gateway, query));
     expect(await ask("")).toMatchObject({ code: "invalid_request", param: "neuron" });
-    expect((await ask("?neuron=b")).message).toBe("Neuron 'b' is not configured");
+    expect((await ask("?neuron=b")).message).toBe(
+      "Neuron 'b' is not configured: the gateway has a",
+    );
     expect((await ask("?neuron=remote")).message).toContain("an API of kind openai");
     expect((await ask("?neuron=a&follow=1")).message).toContain("'follow' is \"1\"");
     const refuse = (status: number) => {
