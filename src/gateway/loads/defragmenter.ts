@@ -72,6 +72,7 @@ export class Defragmenter {
         await clock.sleep(CHECK_MS, this.#stop.signal);
         await this.defragmentDue();
       } catch (thrown) {
+        if (this.#stop.signal.aborted) return;
         if (!isAbort(thrown)) log.warn("Defragmenting failed", { cause: describeError(thrown) });
       }
     }

@@ -8,6 +8,7 @@ import { HttpOrigin } from "../../../src/gateway/upstream/http-origin.ts";
 import { HttpNeuronApi } from "../../../src/gateway/upstream/neuron-api.ts";
 import { FakeClock, settle } from "../../fakes/fake-clock.ts";
 import { FakeNeuron, GIB } from "../../fakes/fake-neuron.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
 
 const CONTROL = { timeoutMs: 5_000, signal: new AbortController().signal };
 
@@ -16,6 +17,7 @@ let origin: HttpOrigin;
 let clock: FakeClock;
 let fleet: Fleet;
 let defragmenter: Defragmenter;
+let log: RecordingLog;
 
 beforeEach(async () => {
   neuron = new FakeNeuron()
@@ -26,13 +28,14 @@ beforeEach(async () => {
   origin = new HttpOrigin({ endpoint: neuron.url, token: undefined });
   const api = new HttpNeuronApi(origin);
   clock = new FakeClock();
+  log = new RecordingLog();
   const apis = new Map([["a", api]]);
   const neurons = ["a", "b"].map((name) => ({ name, endpoint: neuron.url }));
   fleet = new Fleet({ neurons, profiles: { models: [] }, clock, log: silentLog });
   fleet.applySnapshot("a", await api.health(CONTROL), await api.models(CONTROL));
   fleet.noteSuccess("a");
   defragmenter = new Defragmenter({
-    ...{ fleet, clock, log: silentLog, afterCycles: 2, apis },
+    ...{ fleet, clock, log, afterCycles: 2, apis },
     leases: new LeaseKeeper({ apis, clock, log: silentLog, holder: "test" }),
     inTurn: (_neuron, work) => work(),
   });
@@ -57,6 +60,13 @@ test("a device that is due and idle gets its models anew, the largest first", as
   expect(fleet.findReplica("a", "large")?.report?.state).toBe("ready");
   await defragmenter.defragmentDue();
   expect(controlCalls().length).toBe(4);
+});
+
+test("the end of the gateway is no failure to tell of", async () => {
+  const running = defragmenter.run();
+  defragmenter.stop();
+  await running;
+  expect(log.lines).toEqual([]);
 });
 
 test("a device is left alone before it is due", async () => {
