@@ -114,12 +114,6 @@ export class KnownPrompt implements Prompt {
     return (endOfBeginning(count - 1) / this.#source.model.figures.bytesPerToken) * trust;
   }
 
-  /** Tokens of all prompts that the neuron's cache is believed to hold. */
-  heldTokens(neuron: string): number {
-    const { model } = this.#source;
-    return (model.find(neuron)?.prefixes.bytes ?? 0) / model.figures.bytesPerToken;
-  }
-
   /** Seconds that the neuron has yet to read of other prompts. */
   pendingSeconds(neuron: string): number {
     const { model, nowMs } = this.#source;

@@ -32,8 +32,6 @@ export interface Prompt {
    * any when absent.
    */
   cachedTokens?(neuron: string, leastTokens?: number): number;
-  /** Tokens of any prompts that a neuron's cache holds: reading another one there may cost some of them. */
-  heldTokens?(neuron: string): number;
   /** Seconds that a neuron has yet to read of prompts that were sent there before. */
   pendingSeconds?(neuron: string): number;
   /** Requests for the model that came to a neuron lately, in a second. */

@@ -56,11 +56,13 @@ export interface Considered {
 const COLD_PATIENCE_SECONDS = 2;
 /** From this many candidates on, the better of two drawn ones is as good and spreads several gateways. */
 const DRAW_FROM = 8;
-/** Weight of each request that waits for a slot already, in a decision for a cold replica. */
-const PRESSURE = 4;
+/** Weight of each request that waits for a slot already, in a decision for a cold replica that costs others theirs. */
+const PRESSURE = 2;
+/** The same where memory is free: nobody pays for that replica. */
+const PRESSURE_IN_FREE_MEMORY = 16;
 /** A session stays for at most this much more than the best would take. */
 const STICKY_SECONDS_MAX = 1;
-/** Nobody feels this: among neurons that differ by less, the one whose cache has least to lose is better. */
+/** Nobody feels this: among neurons that differ by less, the one with the fewest conversations is better. */
 const TIE_SECONDS = 0.05;
 
 /**
@@ -78,7 +80,8 @@ export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
   if (best === undefined) return warm;
   if (warm === undefined) return toColdChoice(best, all);
   const considered = [...warm.considered, ...all];
-  const seconds = warm.seconds * pressureOf(question.warm);
+  const weight = best.regretSeconds > 0 ? PRESSURE : PRESSURE_IN_FREE_MEMORY;
+  const seconds = warm.seconds * pressureOf(question.warm, weight);
   const worthWaiting = seconds <= COLD_PATIENCE_SECONDS + best.loadSeconds;
   if (worthWaiting || seconds <= best.seconds) return { ...warm, considered };
   return toColdChoice(best, considered);
@@ -88,14 +91,14 @@ export function chooseRoute(question: RouteQuestion): RouteChoice | undefined {
  * By how much a wait counts more for those who wait as well: another replica would spare them a part of theirs. The
  * free slots of one that is on its way help nobody yet.
  */
-function pressureOf(warm: readonly WarmCandidate[]): number {
+function pressureOf(warm: readonly WarmCandidate[], weight: number): number {
   let least: number | undefined;
   for (const { inFlight, slots, loadingSeconds } of warm) {
     if (loadingSeconds > 0) continue;
     const waiting = Math.max(0, inFlight - slots) / slots;
     least = Math.min(least ?? waiting, waiting);
   }
-  return 1 + PRESSURE * (least ?? 0);
+  return 1 + weight * (least ?? 0);
 }
 
 function chooseWarm(question: RouteQuestion): RouteChoice | undefined {
@@ -140,23 +143,26 @@ interface PredictedWarm extends Considered {
   readonly candidate: WarmCandidate;
 }
 
-/** Of those that are about as good as the best and cache as much of the prompt, the one that holds least. */
+/**
+ * Of those that are about as good as the best and cache as much of the prompt, the one that was asked least lately: who
+ * begins there now comes back, and should find room in its cache and a slot.
+ */
 function breakTie(
   all: readonly PredictedWarm[],
   best: PredictedWarm,
   prompt: Prompt,
 ): PredictedWarm {
-  if (prompt.heldTokens === undefined) return best;
+  if (prompt.requestsPerSecond === undefined) return best;
   const secondsMax = best.prediction.seconds + TIE_SECONDS;
   let chosen = best;
-  let least = prompt.heldTokens(best.candidate.neuron);
+  let least = prompt.requestsPerSecond(best.candidate.neuron);
   for (const predicted of all) {
     const { neuron, seconds, cachedTokens } = predicted.prediction;
     if (seconds > secondsMax || cachedTokens < best.prediction.cachedTokens) continue;
-    const held = prompt.heldTokens(neuron);
-    if (held >= least) continue;
+    const rate = prompt.requestsPerSecond(neuron);
+    if (rate >= least) continue;
     chosen = predicted;
-    least = held;
+    least = rate;
   }
   return chosen;
 }

@@ -238,13 +238,13 @@ describe("router", () => {
     expect(decode(10, 100, 0)).toMatchObject({ neuron: "a", seconds: 1 });
   });
 
-  test("of equally good ones takes the one whose cache has least to lose", () => {
-    const held: Record<string, number> = { a: 9_000, b: 5_000, c: 1_000 };
-    const heldTokens = (neuron: string) => held[neuron] ?? 0;
+  test("of equally good ones takes the one that was asked least lately", () => {
+    const rates: Record<string, number> = { a: 0.009, b: 0.005, c: 0.001 };
+    const requestsPerSecond = (neuron: string) => rates[neuron] ?? 0;
     const crowded = warm("c", { inFlight: 1 });
     const ask = (more: Partial<RouteQuestion["prompt"]>) =>
       routeWith({
-        prompt: { promptTokens: 1_000, heldTokens, ...more },
+        prompt: { promptTokens: 1_000, requestsPerSecond, ...more },
         warm: [warm("a"), warm("b"), crowded],
       });
     expect(ask({})).toMatchObject({ neuron: "b", reason: "fastest" });
@@ -366,7 +366,8 @@ describe("router, whatever the fleet looks like", () => {
         // A wait counts more for those who wait as well.
         const ready = all.filter(({ loadingSeconds }) => loadingSeconds === 0);
         const crowds = ready.map(({ inFlight, slots }) => Math.max(0, inFlight - slots) / slots);
-        const pressure = 1 + 4 * (crowds.length === 0 ? 0 : Math.min(...crowds));
+        const weight = taken.regretSeconds > 0 ? 2 : 16;
+        const pressure = 1 + weight * (crowds.length === 0 ? 0 : Math.min(...crowds));
         expect(choice?.seconds).toBeLessThan((stay?.seconds ?? 0) * pressure);
         expect(stay?.seconds).toBeGreaterThan(2 + taken.loadSeconds);
       }),
