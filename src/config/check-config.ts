@@ -14,18 +14,20 @@ export interface ConfigIssue {
   readonly message: string;
 }
 
-/** What a schema cannot say: values that contradict each other. */
-export type CrossCheck<Config> = (config: Config) => readonly ConfigIssue[];
+/** What a schema cannot say: values of a table that contradict each other. By the table's name. */
+export type CrossChecks<Config> = {
+  readonly [Table in keyof Config]?: (table: Config[Table]) => readonly ConfigIssue[];
+};
 
 /**
  * Fills in defaults, checks everything and freezes the result. Throws one `invalid_config` that lists every error as
  * `file:line:column: …` with the line and a caret below it, in the file's order; its figures have the first lines
- * alone. Cross checks run once the schema holds.
+ * alone. Cross checks run on tables for which the schema holds.
  */
 export function checkConfig<S extends TObject>(
   schema: S,
   document: TomlDocument,
-  crossChecks: readonly CrossCheck<Static<S>>[] = [],
+  crossChecks: CrossChecks<Static<S>> = {},
 ): Static<S> {
   const data = structuredClone(document.data);
   const issues = new Map<string, ConfigIssue>();
@@ -37,11 +39,14 @@ export function checkConfig<S extends TObject>(
     const key = JSON.stringify(issue.path);
     if (!issues.has(key)) issues.set(key, issue);
   }
-  if (issues.size > 0 || document.refused.length > 0)
-    throw toConfigError(document, [...issues.values()]);
   const config = filled as Static<S>;
-  const crossed = crossChecks.flatMap((check) => check(config));
-  if (crossed.length > 0) throw toConfigError(document, crossed);
+  const found = [...issues.values()];
+  const broken = new Set(found.map(({ path }) => path[0]));
+  const crossed = (Object.keys(crossChecks) as (keyof Static<S> & string)[])
+    .filter((table) => !broken.has(table))
+    .flatMap((table) => crossChecks[table]?.(config[table]) ?? []);
+  const all = [...found, ...crossed];
+  if (all.length > 0 || document.refused.length > 0) throw toConfigError(document, all);
   return deepFreeze(config);
 }
 

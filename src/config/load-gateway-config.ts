@@ -31,14 +31,16 @@ export async function loadGatewayConfig(
     environment: { schema: GatewayConfigSchema, env },
   });
   const withSecrets = options.withSecrets !== false;
-  const config = checkConfig(GatewayConfigSchema, document, [
-    checkListeners,
-    checkNeuronsDiffer,
-    checkKeysOfKind,
-    checkModelsDiffer,
-    ({ neurons }) => (withSecrets ? checkSecrets(neurons, { env, configFile: file }) : []),
-    ({ telemetry }) => checkTelemetry(telemetry, { env, configFile: file, withSecrets }),
-  ]);
+  const config = checkConfig(GatewayConfigSchema, document, {
+    gateway: checkListeners,
+    neurons: (neurons) => [
+      ...checkNeuronsDiffer(neurons),
+      ...checkKeysOfKind(neurons),
+      ...checkModelsDiffer(neurons),
+      ...(withSecrets ? checkSecrets(neurons, { env, configFile: file }) : []),
+    ],
+    telemetry: (telemetry) => checkTelemetry(telemetry, { env, configFile: file, withSecrets }),
+  });
   if (!withSecrets) return { config, file, document };
   const place = { env, configFile: file };
   const neurons = freezeList(config.neurons.map((neuron) => locateSecrets(neuron, place)));
@@ -81,7 +83,7 @@ function freezeList<T>(items: T[]): T[] {
   return items;
 }
 
-function checkListeners({ gateway }: GatewayConfig): readonly ConfigIssue[] {
+function checkListeners(gateway: GatewayConfig["gateway"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [
     ...checkPort(["gateway", "listen"], gateway.listen),
     ...checkPort(["gateway", "metrics_listen"], gateway.metrics_listen),
@@ -94,7 +96,7 @@ function checkListeners({ gateway }: GatewayConfig): readonly ConfigIssue[] {
 }
 
 /** One neuron listed twice would be counted, loaded and evicted twice. */
-function checkNeuronsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] {
+function checkNeuronsDiffer(neurons: GatewayConfig["neurons"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const names = new Map<string, number>();
   const endpoints = new Map<string, string>();
@@ -122,7 +124,7 @@ const NEURON_KEYS = ["token_env", "token_file"] as const;
 const API_KEYS = ["api_key_env", "api_key_file", "models", "concurrency_max"] as const;
 
 /** A key that does nothing here was meant for something. */
-function checkKeysOfKind({ neurons }: GatewayConfig): readonly ConfigIssue[] {
+function checkKeysOfKind(neurons: GatewayConfig["neurons"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   for (const [index, neuron] of neurons.entries()) {
     const { kind, endpoint } = neuron;
@@ -142,7 +144,7 @@ function checkKeysOfKind({ neurons }: GatewayConfig): readonly ConfigIssue[] {
 }
 
 /** Two models of one name would be one of them at random. */
-function checkModelsDiffer({ neurons }: GatewayConfig): readonly ConfigIssue[] {
+function checkModelsDiffer(neurons: GatewayConfig["neurons"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   for (const [index, { models = [] }] of neurons.entries()) {
     const names = new Set<string>();

@@ -29,18 +29,20 @@ export async function loadModelProfiles(options: {
     file: options.file,
     fallbackFile: configFile === undefined ? undefined : join(dirname(configFile), "models.toml"),
   });
-  const profiles = checkConfig(ModelProfilesSchema, document, [
-    checkNamesDiffer,
-    checkPlacesDiffer,
-    (checked) => checkNeuronsExist(checked, options.neuronNames),
-    checkReplicas,
-    checkDrafts,
-  ]);
+  const profiles = checkConfig(ModelProfilesSchema, document, {
+    models: (models) => [
+      ...checkNamesDiffer(models),
+      ...checkPlacesDiffer(models),
+      ...checkNeuronsExist(models, options.neuronNames),
+      ...checkReplicas(models),
+      ...checkDrafts(models),
+    ],
+  });
   return { profiles, file, document };
 }
 
 /** A name that means two models would make routing depend on the file's order. */
-function checkNamesDiffer({ models }: ModelProfiles): readonly ConfigIssue[] {
+function checkNamesDiffer(models: ModelProfiles["models"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const owners = new Map<string, string>();
   const claim = (name: string, id: string, path: ConfigIssue["path"]) => {
@@ -62,7 +64,7 @@ function checkNamesDiffer({ models }: ModelProfiles): readonly ConfigIssue[] {
 }
 
 /** One model of a neuron has one shape there: two profiles of it must not meet on a neuron. */
-function checkPlacesDiffer({ models }: ModelProfiles): readonly ConfigIssue[] {
+function checkPlacesDiffer(models: ModelProfiles["models"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const bySource = new Map<string, ModelProfile[]>();
   for (const [index, profile] of models.entries()) {
@@ -86,7 +88,7 @@ function meet(a: readonly string[] | undefined, b: readonly string[] | undefined
 }
 
 function checkNeuronsExist(
-  { models }: ModelProfiles,
+  models: ModelProfiles["models"],
   names: readonly string[] | undefined,
 ): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
@@ -106,7 +108,7 @@ function checkNeuronsExist(
   return issues;
 }
 
-function checkReplicas({ models }: ModelProfiles): readonly ConfigIssue[] {
+function checkReplicas(models: ModelProfiles["models"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   for (const [index, { replicas_min, replicas_max, neurons }] of models.entries()) {
     const path = ["models", index, "replicas_min"];
@@ -122,7 +124,7 @@ function checkReplicas({ models }: ModelProfiles): readonly ConfigIssue[] {
   return issues;
 }
 
-function checkDrafts({ models }: ModelProfiles): readonly ConfigIssue[] {
+function checkDrafts(models: ModelProfiles["models"]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const ids = new Map(models.map(({ id, source }) => [id, source]));
   for (const [index, profile] of models.entries()) {

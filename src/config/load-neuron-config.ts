@@ -33,20 +33,21 @@ export async function loadNeuronConfig(
   });
   const secretPlace = { env, configFile: file };
   const withSecrets = options.withSecrets !== false;
-  const config = checkConfig(NeuronConfigSchema, document, [
-    ({ neuron }) => checkPort(["neuron", "listen"], neuron.listen),
-    ({ devices }) =>
-      devices.rpc.flatMap((endpoint, index) => checkPort(["devices", "rpc", index], endpoint)),
-    ({ device_sets }) => checkSetNames(device_sets.map((set) => set.name)),
-    ({ neuron }) =>
-      withSecrets
+  const config = checkConfig(NeuronConfigSchema, document, {
+    neuron: ({ listen, token_env, token_file }) => [
+      ...checkPort(["neuron", "listen"], listen),
+      ...(withSecrets
         ? checkSecret(["neuron"], {
-            ...{ name: "token", variable: neuron.token_env, file: neuron.token_file },
+            ...{ name: "token", variable: token_env, file: token_file },
             ...secretPlace,
           })
-        : [],
-    ({ telemetry }) => checkTelemetry(telemetry, { ...secretPlace, withSecrets }),
-  ]);
+        : []),
+    ],
+    devices: ({ rpc }) =>
+      rpc.flatMap((endpoint, index) => checkPort(["devices", "rpc", index], endpoint)),
+    device_sets: (sets) => checkSetNames(sets.map(({ name }) => name)),
+    telemetry: (telemetry) => checkTelemetry(telemetry, { ...secretPlace, withSecrets }),
+  });
   const { token_file } = config.neuron;
   const neuron = Object.freeze({
     ...config.neuron,
