@@ -198,8 +198,8 @@ function isJournalStream(named: string | undefined): boolean {
   return named === `${dev}:${ino}`;
 }
 
-function writeStderr(text: string): Promise<void> {
+function writeStderr(bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stderr.write(text, (error) => (error ? reject(error) : resolve()));
+    process.stderr.write(bytes, (error) => (error ? reject(error) : resolve()));
   });
 }

@@ -9,10 +9,10 @@ class FakeSink implements LineSink {
   hold: PromiseWithResolvers<void> | undefined;
   failure: string | undefined;
 
-  async write(text: string): Promise<void> {
+  async write(bytes: Uint8Array): Promise<void> {
     await this.hold?.promise;
     if (this.failure !== undefined) throw new Error(this.failure);
-    this.written.push(text);
+    this.written.push(new TextDecoder().decode(bytes));
   }
 
   onDropping(cause: string): void {
@@ -40,6 +40,19 @@ describe("a buffer of lines", () => {
     buffer.add("c");
     await clock.advance(100);
     expect(sink.written).toEqual(["a\nb\n", "c\n"]);
+  });
+
+  test("keeps lines whole that are not ASCII, and what comes while others are written", async () => {
+    const { sink, clock, buffer } = buffering();
+    const [first, second] = ["é€𝄞".repeat(9_000), "ß".repeat(90_000)];
+    sink.hold = Promise.withResolvers();
+    buffer.add(first);
+    buffer.add(second);
+    await settle(1);
+    buffer.add("third");
+    sink.hold.resolve();
+    await clock.advance(200);
+    expect(sink.written.join("")).toBe(`${first}\n${second}\nthird\n`);
   });
 
   test("does not wait once there is enough for a write", async () => {

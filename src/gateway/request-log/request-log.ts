@@ -39,7 +39,7 @@ export class RequestLog implements RequestObserver {
     this.#file = file;
     if (file === undefined) return;
     const sink = {
-      write: (text: string) => file.write(text),
+      write: (bytes: Uint8Array) => file.write(bytes),
       onDropping: (cause: string) => log.warn("Records of the request log are dropped", { cause }),
       onWritten: (dropped: number) => log.warn("The request log is written again", { dropped }),
     };

@@ -33,9 +33,8 @@ export class RotatingFile {
     }
   }
 
-  /** Appends all of the text or, where that fails, nothing. One call at a time. */
-  async write(text: string): Promise<void> {
-    const bytes = Buffer.from(text);
+  /** Appends all of the bytes or, where that fails, nothing. One call at a time. */
+  async write(bytes: Uint8Array): Promise<void> {
     let file = await this.#current();
     let { size } = await file.stat();
     if (size > 0 && size + bytes.length > this.#bytesMax) {

@@ -35,7 +35,7 @@ describe("a rotating file", () => {
   test("is moved aside before it would be too large, and only so many are kept", async () => {
     const file = await opened();
     for (const text of ["1234\n", "5678\n", "abcd\n", "efgh\n", "ijkl\n", "mnop\n", "x\n"]) {
-      await file.write(text);
+      await file.write(Buffer.from(text));
     }
     expect(await contents()).toEqual({
       "requests.jsonl": "x\n",
@@ -46,21 +46,21 @@ describe("a rotating file", () => {
 
   test("goes on with the file that is there", async () => {
     await Bun.write(path, "old\n");
-    await (await opened()).write("new\n");
+    await (await opened()).write(Buffer.from("new\n"));
     expect(await contents()).toEqual({ "requests.jsonl": "old\nnew\n" });
   });
 
   test("a single file begins anew", async () => {
     const file = await opened(1);
-    await file.write("12345678\n");
-    await file.write("abcd\n");
+    await file.write(Buffer.from("12345678\n"));
+    await file.write(Buffer.from("abcd\n"));
     expect(await contents()).toEqual({ "requests.jsonl": "abcd\n" });
   });
 
   test("takes a text that is larger than the limit whole", async () => {
     const file = await opened();
-    await file.write("a text of more than ten bytes\n");
-    await file.write("b\n");
+    await file.write(Buffer.from("a text of more than ten bytes\n"));
+    await file.write(Buffer.from("b\n"));
     expect(await contents()).toEqual({
       "requests.jsonl": "b\n",
       "requests.jsonl.1": "a text of more than ten bytes\n",
@@ -69,19 +69,19 @@ describe("a rotating file", () => {
 
   test("is made anew when somebody else moves or removes it", async () => {
     const file = await opened();
-    await file.write("a\n");
+    await file.write(Buffer.from("a\n"));
     await rename(path, `${path}.moved`);
-    await file.write("b\n");
+    await file.write(Buffer.from("b\n"));
     await rm(path);
-    await file.write("c\n");
+    await file.write(Buffer.from("c\n"));
     expect(await contents()).toEqual({ "requests.jsonl": "c\n", "requests.jsonl.moved": "a\n" });
   });
 
   test("two that write to one path, as in a restart, lose nothing", async () => {
     const [before, after] = [await opened(), await opened()];
-    await before.write("12345\n");
-    await after.write("abcdef\n");
-    await before.write("6\n");
+    await before.write(Buffer.from("12345\n"));
+    await after.write(Buffer.from("abcdef\n"));
+    await before.write(Buffer.from("6\n"));
     expect(await contents()).toEqual({
       "requests.jsonl": "abcdef\n6\n",
       "requests.jsonl.1": "12345\n",
@@ -97,7 +97,7 @@ describe("a rotating file", () => {
     const file = new RotatingFile({ path: "/dev/full", bytesMax: 10, filesMax: 2 });
     files.push(file);
     await file.open();
-    await expect(file.write("a\n")).rejects.toThrow("ENOSPC");
+    await expect(file.write(Buffer.from("a\n"))).rejects.toThrow("ENOSPC");
   });
 
   test("a path that cannot be written to is an error of the configuration that names it", async () => {
