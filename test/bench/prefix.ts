@@ -140,7 +140,8 @@ async function post(url: string, body: object): Promise<Response> {
 async function empty(neuron: string): Promise<void> {
   await post(`${neuron}/models/unload`, { model: MODEL });
   await loadModel(neuron, MODEL);
-  await (await post(`${neuron}/v1/completions`, { model: MODEL, prompt: WORD.repeat(64) })).text();
+  const request = { model: MODEL, prompt: WORD.repeat(64), max_tokens: ANSWER_TOKENS };
+  await (await post(`${neuron}/v1/completions`, request)).text();
 }
 
 async function startNeuron(index: number): Promise<string> {
