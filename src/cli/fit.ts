@@ -26,7 +26,8 @@ export const fitCommand = defineCliCommand({
       "machine's folder. Of a file on the hub only the header is read.",
     "Hosts are the gateway's neurons, or this machine where no gateway answers. The bytes are reckoned from\n" +
       "the header, within 2 % of the engine's own plan for the models that tests compare; architectures\n" +
-      "without attention in each layer come out too high. A neuron's plan at the load is what counts.",
+      "without attention in each layer come out too high. A CPU with AMX packs quantized weights for it,\n" +
+      "which takes up to twice their bytes. A neuron's plan at the load is what counts.",
   ],
   args: {
     model: { type: "positional", required: true, description: "hf:owner/repository… or an id" },

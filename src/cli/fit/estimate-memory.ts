@@ -24,7 +24,8 @@ const WINDOW_PATTERNS: Readonly<Record<string, number>> = {
 
 /**
  * Reckons what a model takes with f16 caches and flash attention. Of the two models that tests compare, it is within
- * 2 % of the engine's own plan. Where a header says less, such as of layers without attention, it is too high.
+ * 2 % of the engine's own plan. Where a header says less, such as of layers without attention, it is too high. A CPU
+ * with AMX packs quantized weights for its tiles, for which it is too low.
  */
 export function estimateMemory(
   header: GgufHeader,
