@@ -1,4 +1,5 @@
 import type { ByteSpan } from "./byte-span.ts";
+import { isTextAt } from "./is-text-at.ts";
 
 const TAB = 9;
 const LF = 10;
@@ -98,13 +99,7 @@ export class HeaderLines {
   }
 
   #isText(text: string): boolean {
-    const bytes = this.#bytes;
-    const from = this.#valueFrom;
-    if (this.#valueTo - from !== text.length) return false;
-    for (let index = 0; index < text.length; index += 1) {
-      if (bytes[from + index] !== text.charCodeAt(index)) return false;
-    }
-    return true;
+    return isTextAt(this.#bytes, this.#valueFrom, this.#valueTo, text);
   }
 
   /** Whether the value is this, which is given in lower case, in whatever case. */

@@ -29,8 +29,7 @@ const NO_BYTES = Buffer.alloc(0);
 /**
  * Gathers lines and writes many at once, because a system call for each costs as much as a fifth of a small request.
  * Never blocks and never fails: what does not fit is dropped, counted and told. Owner of the lines until they are
- * written. They are kept as bytes: strings that are put together live until then with all of their pieces, which cost a
- * busy gateway's garbage collector more than their writing.
+ * written. They are kept as bytes, since strings that are put together live until then with all of their pieces.
  */
 export class LineBuffer {
   readonly #sink: LineSink;

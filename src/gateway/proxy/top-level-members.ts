@@ -1,4 +1,5 @@
 import type { ByteSpan } from "../../base/byte-span.ts";
+import { isTextAt } from "../../base/is-text-at.ts";
 import { JSON_BYTE, skipBlanks, skipString, skipValue } from "../../base/json-bytes.ts";
 
 const { backslash: BACKSLASH, colon: COLON, comma: COMMA, quote: QUOTE } = JSON_BYTE;
@@ -78,12 +79,7 @@ export class TopLevelMembers {
     if (this.#isEscaped) {
       return readJson(bytes.toString("utf8", this.#keyFrom, this.#keyTo)) === name;
     }
-    const from = this.#keyFrom + 1;
-    if (this.#keyTo - 1 - from !== name.length) return false;
-    for (let index = 0; index < name.length; index += 1) {
-      if (bytes[from + index] !== name.charCodeAt(index)) return false;
-    }
-    return true;
+    return isTextAt(bytes, this.#keyFrom + 1, this.#keyTo - 1, name);
   }
 
   /** Which of these names the member has, if any. */

@@ -1,6 +1,7 @@
 import { ByteSpan } from "../../base/byte-span.ts";
 import { CortexError } from "../../base/errors.ts";
 import { findHeadEnd, HeaderLines } from "../../base/header-lines.ts";
+import { isTextAt } from "../../base/is-text-at.ts";
 
 /** What of an answer's head the gateway looks at; every other header stops here. */
 export interface ResponseHead {
@@ -33,9 +34,7 @@ const LF = 10;
 const BLANK = 32;
 const DIGIT_1 = 49;
 const SEMICOLON = 59;
-const HTTP = "HTTP";
-const SLASH = 47;
-const DOT = 46;
+const VERSION_START = "HTTP/1.";
 
 let lastContentType = "";
 
@@ -314,23 +313,13 @@ function parseStatusLine(bytes: Buffer, from: number, end: number): number {
     digit(bytes, from + 9) * 100 + digit(bytes, from + 10) * 10 + digit(bytes, from + 11);
   const isPlain =
     end - from >= 12 &&
-    isHttp(bytes, from) &&
-    bytes[from + 4] === SLASH &&
-    digit(bytes, from + 5) === 1 &&
-    bytes[from + 6] === DOT &&
+    isTextAt(bytes, from, from + VERSION_START.length, VERSION_START) &&
     digit(bytes, from + 7) <= 1 &&
     bytes[from + 8] === BLANK &&
     (end - from === 12 || bytes[from + 12] === BLANK);
   if (isPlain && status >= 100 && status < 600) return status;
   const line = bytes.toString("latin1", from, Math.min(end, from + 80));
   throw malformed(`status line ${JSON.stringify(line)}`);
-}
-
-function isHttp(bytes: Buffer, from: number): boolean {
-  for (let index = 0; index < HTTP.length; index += 1) {
-    if (bytes[from + index] !== HTTP.charCodeAt(index)) return false;
-  }
-  return true;
 }
 
 /** The decimal digit there; not a number where there is none. */
