@@ -245,10 +245,7 @@ export class Drainer {
   #require(name: string): void {
     const { fleet } = this.#options;
     if (fleet.findNeuron(name)?.leaving === false) return;
-    throw unknownNeuron(
-      name,
-      Array.from(fleet.neurons, (known) => known.name),
-    );
+    throw unknownNeuron(name, fleet.neurons);
   }
 
   #describe(name: string, drain: Drain | undefined): AdminDrainResponse {

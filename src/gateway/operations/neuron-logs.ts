@@ -86,7 +86,7 @@ export class NeuronLogs {
       const own = [...this.#options.upstreams].filter(([, { kind }]) => kind === "neuron");
       throw unknownNeuron(
         neuron,
-        own.map(([name]) => name),
+        own.map(([name]) => ({ name })),
       );
     }
     const text =

@@ -178,13 +178,7 @@ export class Operations {
 
   #assertHas(name: string, entry: CatalogueEntry): void {
     const neuron = this.#options.fleet.findNeuron(name);
-    if (neuron === undefined) {
-      const { neurons } = this.#options.fleet;
-      throw unknownNeuron(
-        name,
-        Array.from(neurons, (known) => known.name),
-      );
-    }
+    if (neuron === undefined) throw unknownNeuron(name, this.#options.fleet.neurons);
     if (!neuron.loads) throw cannotLoad(`'${name}'`, neuron.kind);
     if (!neuron.serves) {
       throw new CortexError("unavailable", `Neuron '${name}' is down: ${neuron.cause}`, {

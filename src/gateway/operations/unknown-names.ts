@@ -2,8 +2,12 @@ import { CortexError } from "../../base/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 
 /** What an operator named is no neuron of the configuration; says which there are. */
-export function unknownNeuron(name: string, names: Iterable<string>): CortexError {
-  const known = [...names].slice(0, NAMES_MAX).join(", ") || "none";
+export function unknownNeuron(
+  name: string,
+  neurons: Iterable<{ readonly name: string }>,
+): CortexError {
+  const names = Array.from(neurons, (known) => known.name);
+  const known = names.slice(0, NAMES_MAX).join(", ") || "none";
   const text = `Neuron '${name.slice(0, NAME_MAX)}' is not configured: the gateway has ${known}`;
   return new CortexError("invalid_request", text, { param: "neuron" });
 }
