@@ -414,6 +414,7 @@ async function openHost(options: NeuronOptions): Promise<EngineHost> {
   const { openNativeHost } = await import("./harness/native-host.ts");
   const path = await findLibrary(config.neuron.library, { log });
   return openNativeHost(path, {
+    log,
     logLevel: config.neuron.log_level as LogLevel,
     testFaults: options.testFaults === true,
   });

@@ -39,7 +39,7 @@ async function loadAll(url: string): Promise<void> {
       method: "POST",
       body: JSON.stringify({ model }),
     });
-    expect(response.status).toBe(200);
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
   }
 }
 

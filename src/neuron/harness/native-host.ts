@@ -1,4 +1,5 @@
 import { CortexError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
 import { openLibrary } from "../native/open-library.ts";
 import type { OpenMessage, WorkerMessage } from "../worker/messages.ts";
 import { startWorker } from "../worker/start-worker.ts";
@@ -7,7 +8,11 @@ import type { DeviceThread, DeviceThreadOptions, EngineHost, LoopEnd } from "./e
 /** The real engine: the library at `path`, initialised, with one Worker per device loop. */
 export function openNativeHost(
   path: string,
-  options: { readonly logLevel: "debug" | "info" | "warn" | "error"; readonly testFaults: boolean },
+  options: {
+    readonly log: Log;
+    readonly logLevel: "debug" | "info" | "warn" | "error";
+    readonly testFaults: boolean;
+  },
 ): EngineHost {
   const engine = openLibrary(path);
   // The engine tells several lines of each request as "info": that is our "debug".
@@ -18,7 +23,10 @@ export function openNativeHost(
   return {
     engine,
     doorbell: rings(bell),
-    startThread: (threadOptions) => startThread(path, threadOptions),
+    startThread: async (threadOptions) => {
+      const worker = await startWorker(options);
+      return await openThread(worker, path, threadOptions);
+    },
     addRpcServer: (endpoint) => engine.init({ log_level: level, rpc_servers: [endpoint] }),
     close: () => bell.cancel(),
   };
@@ -30,8 +38,11 @@ async function* rings(bell: {
   while (!(await bell.read()).done) yield;
 }
 
-function startThread(library: string, options: DeviceThreadOptions): Promise<DeviceThread> {
-  const worker = startWorker();
+function openThread(
+  worker: Worker,
+  library: string,
+  options: DeviceThreadOptions,
+): Promise<DeviceThread> {
   const ended = Promise.withResolvers<LoopEnd>();
   const opened = Promise.withResolvers<DeviceThread>();
   const die = (cause: string) => {
@@ -41,7 +52,7 @@ function startThread(library: string, options: DeviceThreadOptions): Promise<Dev
   worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
     if (data.type === "opened") opened.resolve({ handle: data.handle, ended: ended.promise });
     else if (data.type === "failed") die(data.cause);
-    else {
+    else if (data.type === "ended") {
       ended.resolve({ state: data.state });
       // Its loop is over, so no native code runs there any more.
       worker.terminate();

@@ -38,3 +38,4 @@ function send(message: WorkerMessage): void {
 self.onmessage = (event: MessageEvent<OpenMessage>) => {
   runDevice(event.data).catch((error) => send({ type: "failed", cause: describeError(error) }));
 };
+send({ type: "started" });

@@ -6,8 +6,9 @@ export interface OpenMessage {
   readonly options: DeviceThreadOptions;
 }
 
-/** What a device's Worker says: opened once, then how its loop ended. */
+/** What a device's Worker says: that its code runs, opened once, then how its loop ended. */
 export type WorkerMessage =
+  | { readonly type: "started" }
   | { readonly type: "opened"; readonly handle: bigint }
   | { readonly type: "ended"; readonly state: "stopped" | "poisoned" }
   | { readonly type: "failed"; readonly cause: string };
