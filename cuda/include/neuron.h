@@ -136,7 +136,7 @@ NRN_API int32_t nrn_device_close(uint64_t handle);
  *   "split_mode"?:"layer"|"row"|"tensor"|"none","tensor_split"?:[…],"main_device"?,"cache_type_k"?,"cache_type_v"?,
  *   "flash_attention"?:"auto"|"on"|"off","embedding"?:bool,"reranking"?:bool,"pooling"?,"mmproj"?,"draft"?:{"path",…},
  *   "ngram"?:{"type","lookup"?,"tokens_max"?,"hits_min"?},"lora"?:[{"path","scale"}],"prompt_cache_mib"?,
- *   "weight"?: n (share of the device, default 1),
+ *   "weight"?: n (share of the device, default 1), "plan"?: "devices" of an estimate of the same load, else made now,
  *   "warmup"?:bool,"poll"?: 0..100 (spinning of CPU threads),"chat_template"?: text that replaces the model's}
  *     context is per slot, in tokens; 0 means the model's training context, more than that is lowered to it.
  *     Defaults: slots 4, threads cores - 1, batch 2048, ubatch 512, prompt_cache_mib 1024, poll 1, warmup with an

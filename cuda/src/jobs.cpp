@@ -4,7 +4,6 @@
 #include "discovery.h"
 #include "events.h"
 #include "faults.h"
-#include "recent-plans.h"
 
 #include <algorithm>
 #include <fstream>
@@ -190,16 +189,6 @@ static json taken_since(const std::map<int, uint64_t> & before) {
     return list;
 }
 
-static recent<memory_plan> g_recent_plans;
-
-/* What the caller has just planned, or a plan made now. */
-static memory_plan plan_for(device & self, const json & job, const common_params & params) {
-    if (const auto known = g_recent_plans.find(plan_key(job, self.indices))) {
-        return *known;
-    }
-    return measure_memory(params);
-}
-
 /*
  * A mapped file counts from its first tensor to its last, with all between them that was repacked for the CPU and lies
  * in another buffer, too. Those pages are the page cache's, so what was planned for the tensors is what they take.
@@ -232,7 +221,8 @@ static json load(device & self, const request & job) {
     loaded->params = params_from_job(job.parsed, self.indices);
     check_remotes(self.indices);
     check_context(name, loaded->params);
-    const memory_plan planned = plan_for(self, job.parsed, loaded->params);
+    const memory_plan planned = job.parsed.contains("plan") ? plan_from(job.parsed.at("plan"))
+                                                            : measure_memory(loaded->params);
     check_fits(name, planned);
     const std::map<int, uint64_t> before = free_by_device(planned);
     if (g_test_faults) {
@@ -271,7 +261,6 @@ static json estimate(device & self, const request & job) {
     check_remotes(self.indices);
     check_context(get_or<std::string>(job.parsed, "model", params.model.path), params);
     const memory_plan plan = measure_memory(params);
-    g_recent_plans.keep(plan_key(job.parsed, self.indices), plan);
     return json{
         { "bytes", to_json(plan) },
         { "devices", to_json_by_device(plan) },

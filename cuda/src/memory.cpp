@@ -170,6 +170,30 @@ json to_json_by_device(const memory_plan & plan) {
     return devices;
 }
 
+/* More than any host has, and far from where sums overflow. */
+static constexpr int64_t PLAN_BYTES_MAX = int64_t(1) << 50;
+
+memory_plan plan_from(const json & devices) {
+    memory_plan plan;
+    for (const json & each : devices) {
+        const auto number = [&](const char * key, int64_t max) {
+            const int64_t found = each.is_object() ? get_or(each, key, -1, 0, max) : -1;
+            if (found < 0) {
+                throw failure(NRN_E_ARGUMENT, std::string("A device of 'plan' lacks '") + key + "'");
+            }
+            return found;
+        };
+        memory_bytes & bytes = plan[(int)number("index", INT32_MAX)];
+        bytes.weights = (uint64_t)number("weights", PLAN_BYTES_MAX);
+        bytes.context = (uint64_t)number("context", PLAN_BYTES_MAX);
+        bytes.compute = (uint64_t)number("compute", PLAN_BYTES_MAX);
+    }
+    if (plan.empty()) {
+        throw failure(NRN_E_ARGUMENT, "'plan' names no device");
+    }
+    return plan;
+}
+
 static std::string mebibytes(uint64_t bytes) {
     return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
 }

@@ -2,7 +2,7 @@
 #include "model.h"
 
 #include "discovery.h"
-#include "recent-plans.h"
+#include "recent.h"
 
 #include "gguf.h"
 #include "speculative.h"

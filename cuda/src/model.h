@@ -189,6 +189,8 @@ json to_json(const memory_plan & plan);
 
 /* The same for each device, with what is free there now. */
 json to_json_by_device(const memory_plan & plan);
+/* Of that form; @throws failure for anything else. */
+memory_plan plan_from(const json & devices);
 
 /* Throws NRN_E_MEMORY for a context so large that planning alone would use up the host's memory. */
 void check_context(const std::string & name, const common_params & params);

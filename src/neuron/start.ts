@@ -25,11 +25,13 @@ import { faultRoute, neuronRoutes } from "./http/neuron-routes.ts";
 import { pullRoutes } from "./http/pull-routes.ts";
 import { removeRoute } from "./http/remove-route.ts";
 import { Catalogue } from "./models/catalogue.ts";
+import { KeptEstimates } from "./models/kept-estimates.ts";
 import { findKvPlace, KvStore } from "./models/kv-store.ts";
 import { LearnedPlans } from "./models/learned-plans.ts";
 import { PrefixBook, promptRoomOf } from "./models/prefix-book.ts";
 import { ModelRegistry } from "./models/registry.ts";
 import { EventPump } from "./native/event-pump.ts";
+import { describeMachine, identifyLibrary } from "./native/remembered-probe.ts";
 import { OperatorDrain } from "./operator-drain.ts";
 import { type NeuronReload, planReload } from "./plan-reload.ts";
 import { RpcServers } from "./rpc/rpc-servers.ts";
@@ -188,7 +190,7 @@ async function assemble(
   const telemetry = openTelemetry(config.telemetry, { role: "neuron", counts, clock, log });
   const prefixes = new PrefixBook();
   const hub = openHub(clock, () => ({ status, registry, supply, prefixes }));
-  const kept = await openKept({ config, env, log });
+  const kept = await openKept({ config, env, library: host.engine.path, log });
   const exit = Promise.withResolvers<number>();
   const stopping = new AbortController();
   const registry: ModelRegistry = new ModelRegistry({
@@ -256,18 +258,25 @@ function openHub(
   });
 }
 
-/** What outlives the daemon: what loads took, and caches of unloaded models. */
+/** What outlives the daemon: what loads were to take and took, and caches of unloaded models. */
 async function openKept(parts: {
   readonly config: NeuronConfig;
   readonly env: Environment;
+  readonly library: string;
   readonly log: Log;
-}): Promise<{ readonly learned: LearnedPlans; readonly kv: KvStore }> {
-  const { config, env, log } = parts;
+}): Promise<{
+  readonly estimates: KeptEstimates;
+  readonly learned: LearnedPlans;
+  readonly kv: KvStore;
+}> {
+  const { config, env, library, log } = parts;
   const folder = stateFolder(env);
+  const engine = await identifyLibrary(library, { machine: describeMachine, files: [] });
+  const estimates = new KeptEstimates({ path: join(folder, "estimates.json"), engine, log });
   const learned = new LearnedPlans({ path: join(folder, "memory-plans.json"), log });
-  await learned.read();
+  await Promise.all([estimates.read(), learned.read()]);
   const place = await findKvPlace(config.kv, { stateFolder: folder, log });
-  return { learned, kv: new KvStore({ place, log }) };
+  return { estimates, learned, kv: new KvStore({ place, log }) };
 }
 
 function once(act: () => void): () => void {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Cluster, chat, type NeuronProcess, readStream } from "./processes.ts";
 
@@ -12,7 +12,7 @@ let neuron: NeuronProcess;
 beforeAll(async () => {
   cluster = await Cluster.create();
   neuron = await cluster.addNeuron("kept", {
-    toml: "[defaults]\nslots = 2\ncontext = 2048\n[kv]\nkeep_mib = 256",
+    toml: 'log_level = "debug"\n[defaults]\nslots = 2\ncontext = 2048\n[kv]\nkeep_mib = 256',
   });
 }, 60_000);
 
@@ -110,4 +110,18 @@ test("a file that was damaged meanwhile is one warning, and the model starts col
   expect(warnings[0]).toContain("its checksum is wrong; nothing was restored");
   expect(await readdir(folder)).toEqual([]);
   expect((await ask("Five.")).prompt_tokens_details.cached_tokens).toBe(0);
+}, 60_000);
+
+test("a neuron that starts anew plans by what it estimated before", async () => {
+  await neuron.post("/models/load", { model: MODEL });
+  const isTold = () => neuron.process.output.includes("Estimate of an earlier start");
+  await neuron.process.end("SIGKILL");
+  await rm(join(neuron.stateFolder, "estimates.json"));
+  await neuron.start();
+  await neuron.post("/models/load", { model: MODEL });
+  expect(isTold()).toBe(false);
+  await neuron.process.end("SIGKILL");
+  await neuron.start();
+  expect((await neuron.post("/models/load", { model: MODEL })).status).toBe(200);
+  expect(isTold()).toBe(true);
 }, 60_000);

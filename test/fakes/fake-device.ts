@@ -338,8 +338,11 @@ export class FakeDevice {
     // Layers that are not on the GPU are in the host's memory.
     const onDevices = typeof layers === "number" ? (total * layers) / FAKE_LAYERS : total;
     const share = Math.ceil(onDevices / this.devices.length);
-    const devices = this.devices.map((index) => ({ index, bytes: share, free_bytes: 0 }));
-    const rest = onDevices < total ? [{ index: 0, bytes: total - onDevices, free_bytes: 0 }] : [];
+    const on = (index: number, bytes: number) => {
+      return { index, bytes, weights: bytes, context: 0, compute: 0, free_bytes: 0 };
+    };
+    const devices = this.devices.map((index) => on(index, share));
+    const rest = onDevices < total ? [on(0, total - onDevices)] : [];
     return { ...shape, devices: [...devices, ...rest] };
   }
 

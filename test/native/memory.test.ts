@@ -62,6 +62,9 @@ describe.skipIf(SKIP_REASON !== undefined)("loading and memory", () => {
       { threads: "two" },
       { cache_type_k: "f17" },
       { weight: 0 },
+      { plan: [] },
+      { plan: 7 },
+      { plan: [{ index: 0, weights: 1, context: 1 }] },
     ]) {
       expect((await tryLoad(path, options)).last.status).toBe("argument");
     }
@@ -85,6 +88,19 @@ describe.skipIf(SKIP_REASON !== undefined)("loading and memory", () => {
     const freed = await device.job({ op: "unload", model: "planned" });
     const { weights, context, compute } = loaded.bytes;
     expect(freed.result.freed_bytes).toBe(weights + context + compute);
+  });
+
+  test("a load that brings its plan is held to it", async () => {
+    const options = { slots: 1, context: 256, threads: 1, model: "brought", path };
+    const { devices } = (await device.job({ op: "estimate", ...options })).result;
+    const [first] = devices;
+    const tooMuch = { ...first, context: 2 ** 49 };
+    const refused = await tryLoad(path, { ...options, plan: [tooMuch] });
+    expect(refused.last.status).toBe("memory");
+    expect(refused.result.devices[0].bytes).toBe(first.weights + 2 ** 49 + first.compute);
+    const loaded = await device.load("brought", path, { ...options, plan: devices });
+    expect(loaded.bytes.context).toBe(first.context);
+    await device.job({ op: "unload", model: "brought" });
   });
 
   test("an unload ends the model's requests as cancelled", async () => {

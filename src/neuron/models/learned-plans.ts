@@ -1,25 +1,15 @@
-import { mkdir, rename } from "node:fs/promises";
-import { dirname } from "node:path";
-import { Type as t } from "@sinclair/typebox";
-import { Value } from "@sinclair/typebox/value";
-import { describeError } from "../../base/errors.ts";
+import { type Static, Type as t } from "@sinclair/typebox";
 import type { Log } from "../../base/log.ts";
+import { hashKey, KeptList } from "./kept-list.ts";
 import type { Estimate } from "./plan.ts";
 
-const ByDevice = t.Array(t.Object({ index: t.Integer(), bytes: t.Number() }), { maxItems: 128 });
-const FileSchema = t.Object({
-  version: t.Literal(1),
-  loads: t.Array(
-    t.Object({
-      key: t.String({ maxLength: 256 }),
-      context: t.Integer(),
-      slots: t.Integer(),
-      /** Real bytes less planned ones. */
-      differences: ByDevice,
-    }),
-  ),
+const LearnedSchema = t.Object({
+  context: t.Integer(),
+  slots: t.Integer(),
+  /** Real bytes less planned ones. */
+  differences: t.Array(t.Object({ index: t.Integer(), bytes: t.Number() }), { maxItems: 128 }),
 });
-type Learned = (typeof FileSchema)["static"]["loads"][number];
+type Learned = Static<typeof LearnedSchema>;
 
 /** What a load is remembered by. */
 export interface LoadKey {
@@ -28,38 +18,19 @@ export interface LoadKey {
   readonly options: string;
 }
 
-/** Of loads that are remembered: a host has some dozens of models in a few shapes; the oldest are forgotten. */
-const LOADS_MAX = 1_000;
-
 /**
  * Remembers by how much real loads differed from their plans, in a file, and corrects later plans. Drivers take memory
  * that no plan knows of, and some plans are on the safe side.
  */
 export class LearnedPlans {
-  readonly #path: string;
-  readonly #log: Log;
-  /** The latest last. */
-  readonly #loads = new Map<string, Learned>();
-  #writing: Promise<void> = Promise.resolve();
+  readonly #loads: KeptList<typeof LearnedSchema>;
 
   constructor(options: { readonly path: string; readonly log: Log }) {
-    this.#path = options.path;
-    this.#log = options.log;
+    this.#loads = new KeptList({ ...options, entry: LearnedSchema });
   }
 
-  /** Reads the file; one that is damaged is forgotten with a warning. */
-  async read(): Promise<void> {
-    const file = Bun.file(this.#path);
-    if (!(await file.exists())) return;
-    try {
-      const content: unknown = await file.json();
-      if (!Value.Check(FileSchema, content)) throw new Error("it is not of this version");
-      for (const load of content.loads.slice(-LOADS_MAX)) this.#loads.set(load.key, load);
-    } catch (error) {
-      this.#log.warn(`Learned plans in ${this.#path} are not used`, {
-        cause: describeError(error),
-      });
-    }
+  read(): Promise<void> {
+    return this.#loads.read();
   }
 
   /**
@@ -88,35 +59,12 @@ export class LearnedPlans {
       const plan = planned.devices.find((device) => device.index === index);
       return { index, bytes: bytes - (plan?.bytes ?? 0) };
     });
-    const hash = hashOf(key);
-    const before = this.#loads.get(hash);
     const { context, slots } = planned;
-    const learned: Learned = { key: hash, context, slots, differences };
-    this.#loads.delete(hash);
-    this.#loads.set(hash, learned);
-    for (const oldest of this.#loads.keys()) {
-      if (this.#loads.size <= LOADS_MAX) break;
-      this.#loads.delete(oldest);
-    }
-    if (before !== undefined && Bun.deepEquals(before, learned)) return;
-    this.#writing = this.#writing.then(() => this.#write());
-    await this.#writing;
-  }
-
-  async #write(): Promise<void> {
-    const part = `${this.#path}.${process.pid}.part`;
-    try {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-      await Bun.write(part, JSON.stringify({ version: 1, loads: [...this.#loads.values()] }));
-      await rename(part, this.#path);
-    } catch (error) {
-      this.#log.warn(`Learned plans are not kept in ${this.#path}`, {
-        cause: describeError(error),
-      });
-    }
+    const learned: Learned = { context, slots, differences };
+    await this.#loads.set(hashOf(key), learned);
   }
 }
 
 function hashOf({ digest, devices, options }: LoadKey): string {
-  return new Bun.CryptoHasher("sha256").update(`${digest}\0${devices}\0${options}`).digest("hex");
+  return hashKey([digest, devices, options]);
 }

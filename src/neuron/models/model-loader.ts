@@ -1,3 +1,4 @@
+import type { NativeJob } from "bun-ffi-cuda-bindings-local/engine";
 import { CortexError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { NeuronConfig } from "../../config/neuron-schema.ts";
@@ -9,6 +10,7 @@ import { failureOf, toCortexError } from "../harness/failure.ts";
 import type { Harness } from "../harness/harness.ts";
 import type { MemoryReader } from "../harness/memory-reader.ts";
 import { fitShape } from "./fit-shape.ts";
+import type { KeptEstimates } from "./kept-estimates.ts";
 import type { KvKey, KvOutcome, KvStore } from "./kv-store.ts";
 import type { LearnedPlans, LoadKey } from "./learned-plans.ts";
 import {
@@ -52,6 +54,16 @@ interface PlacedPlan {
   readonly loop: DeviceLoop;
 }
 
+/** What it has a device loop do. */
+interface LoaderJob {
+  readonly op: "load" | "estimate";
+  /** What the load was planned by. */
+  readonly planned?: Estimate;
+  readonly promptCacheBytes?: number;
+  readonly onProgress?: (value: number) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** What the loader asks of the registry, which owns the models. */
 export interface ModelsView {
   residents(): readonly Resident[];
@@ -71,6 +83,7 @@ export class ModelLoader {
   readonly #sets: DeviceSets;
   readonly #models: ModelsView;
   readonly #kv: KvStore;
+  readonly #estimates: KeptEstimates;
   readonly #learned: LearnedPlans;
   readonly #memory: MemoryReader;
   readonly #onKv: (outcome: KvOutcome) => void;
@@ -85,6 +98,7 @@ export class ModelLoader {
     readonly sets: DeviceSets;
     readonly models: ModelsView;
     readonly kv: KvStore;
+    readonly estimates: KeptEstimates;
     readonly learned: LearnedPlans;
     readonly memory: MemoryReader;
     readonly onKv: (outcome: KvOutcome) => void;
@@ -96,6 +110,7 @@ export class ModelLoader {
     this.#sets = parts.sets;
     this.#models = parts.models;
     this.#kv = parts.kv;
+    this.#estimates = parts.estimates;
     this.#learned = parts.learned;
     this.#memory = parts.memory;
     this.#onKv = parts.onKv;
@@ -180,6 +195,7 @@ export class ModelLoader {
     };
     const result = await this.#run(wanted, loop, {
       op: "load",
+      planned: placed.planned,
       promptCacheBytes,
       onProgress,
       signal: options.signal,
@@ -313,16 +329,31 @@ export class ModelLoader {
     const loop = await this.#harness.ensureLoop(set);
     const { context, slots, gpuLayers } = shape;
     const key = [set.name, context, slots, gpuLayers, optionsKey(choice)].join("/");
-    let planned = model.estimates.get(key);
-    if (planned === undefined) {
-      const planner = await this.#harness.ensurePlanner(set);
-      planned = (await this.#run(wanted, planner, { op: "estimate" })) as Estimate;
-      model.estimates.set(key, planned);
-    }
+    const planned = model.estimates.get(key) ?? (await this.#estimate(wanted));
+    model.estimates.set(key, planned);
     const estimate = this.#learned.correct(planned, this.#keyOf(wanted));
     await this.#memory.read(loop);
     this.#checkThere(set);
     return { plan: this.#planNow(wanted, estimate), planned, estimate, wanted, loop };
+  }
+
+  /** Of this start, or one before it. */
+  async #estimate(wanted: Wanted): Promise<Estimate> {
+    const { choice, set } = wanted;
+    const { devices } = set;
+    const digests = [choice.model.entry.digest, choice.draft?.entry.digest ?? ""];
+    const of = { job: this.#jobOf(wanted, { op: "estimate" }), digests, devices };
+    // Another host may come back with other devices than it had.
+    const isKept = devices.every((index) => this.#inventory.kindOf(index) !== "remote");
+    const kept = isKept ? this.#estimates.find(of) : undefined;
+    if (kept !== undefined) {
+      this.#log.debug("Estimate of an earlier start", { model: wanted.model.id, device: set.name });
+      return kept;
+    }
+    const planner = await this.#harness.ensurePlanner(set);
+    const estimate = (await this.#run(wanted, planner, { op: "estimate" })) as Estimate;
+    if (isKept) void this.#estimates.keep(of, estimate);
+    return estimate;
   }
 
   /** Whether there is room at this moment. */
@@ -374,25 +405,20 @@ export class ModelLoader {
     return { marginBytes: margin_mib * MEBIBYTE, limitBytes: limit_mib * MEBIBYTE };
   }
 
-  async #run(
-    wanted: Wanted,
-    loop: DeviceLoop,
-    job: {
-      readonly op: "load" | "estimate";
-      readonly promptCacheBytes?: number;
-      readonly onProgress?: (value: number) => void;
-      readonly signal?: AbortSignal;
-    },
-  ): Promise<unknown> {
-    const { op, promptCacheBytes = 0, ...options } = job;
+  #jobOf({ choice, shape, set }: Wanted, job: LoaderJob): NativeJob {
+    const { op, planned, promptCacheBytes = 0 } = job;
+    const config = this.#config;
+    const cores = Math.max(
+      ...this.#inventory.indices().map((index) => this.#inventory.get(index).cores),
+    );
+    const native = nativeLoadJob(choice, { shape, set, config, cores, promptCacheBytes });
+    return { ...native, op, ...(planned === undefined ? {} : { plan: planned.devices }) };
+  }
+
+  async #run(wanted: Wanted, loop: DeviceLoop, job: LoaderJob): Promise<unknown> {
+    const { op } = job;
     try {
-      const { choice, shape, set } = wanted;
-      const config = this.#config;
-      const cores = Math.max(
-        ...this.#inventory.indices().map((index) => this.#inventory.get(index).cores),
-      );
-      const native = nativeLoadJob(choice, { shape, set, config, cores, promptCacheBytes });
-      return await loop.job({ ...native, op }, options);
+      return await loop.job(this.#jobOf(wanted, job), job);
     } catch (error) {
       const failure = failureOf(error);
       if (failure.status === "cancelled") {

@@ -38,12 +38,17 @@ export interface MemoryRules {
   readonly limitBytes: number;
 }
 
-/** What a model would take, by a load without allocation. */
-export interface Estimate {
+/** What a model would take. */
+export interface MemoryNeed {
   readonly bytes: ModelBytes;
   readonly devices: readonly { readonly index: number; readonly bytes: number }[];
   readonly context: number;
   readonly slots: number;
+}
+
+/** The same by a load without allocation; a device's bytes are the sum of its parts. */
+export interface Estimate extends MemoryNeed {
+  readonly devices: readonly (ModelBytes & { readonly index: number; readonly bytes: number })[];
 }
 
 /**
@@ -76,7 +81,7 @@ export interface HostMemory {
 }
 
 /** Devices that would not hold their part of a model even when nothing else were loaded. */
-export function findTooSmall({ devices }: Estimate, host: HostMemory): readonly number[] {
+export function findTooSmall({ devices }: MemoryNeed, host: HostMemory): readonly number[] {
   return devices
     .filter(({ index, bytes }) => bytes > roomOn(index, host).most)
     .map(({ index }) => index);
@@ -84,7 +89,7 @@ export function findTooSmall({ devices }: Estimate, host: HostMemory): readonly 
 
 /** Decides whether a model fits now, after unloading some of what is there, or never. */
 export function planLoad(
-  need: Estimate & { readonly model: string },
+  need: MemoryNeed & { readonly model: string },
   host: HostMemory,
 ): PlanResponse {
   const { residents, rules } = host;

@@ -19,6 +19,7 @@ import type { MemoryReader } from "../harness/memory-reader.ts";
 import type { EngineFault } from "../native/event-pump.ts";
 import type { Catalogue, CatalogueChange } from "./catalogue.ts";
 import { HolderLeases } from "./holder-leases.ts";
+import type { KeptEstimates } from "./kept-estimates.ts";
 import type { KvOutcome, KvStore } from "./kv-store.ts";
 import type { LearnedPlans } from "./learned-plans.ts";
 import { type Lease, LeaseBook, type LeaseClaim } from "./lease-book.ts";
@@ -96,6 +97,7 @@ export class ModelRegistry {
     readonly sets: DeviceSets;
     readonly listener: RegistryListener;
     readonly kv: KvStore;
+    readonly estimates: KeptEstimates;
     readonly learned: LearnedPlans;
     readonly memory: MemoryReader;
   }) {

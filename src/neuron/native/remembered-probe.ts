@@ -25,7 +25,7 @@ export interface ProbeMemory {
  * The same file on the same CPU under the same kernel ends in the same way. Only success without a GPU is remembered.
  */
 export async function tryOnce(path: string, memory: ProbeMemory): Promise<ProbeReport> {
-  const key = await keyOf(path, memory);
+  const key = await identifyLibrary(path, memory);
   const known = key === undefined ? undefined : await read(memory.record, key);
   if (known !== undefined) return known;
   const report = await memory.tryLibrary(path);
@@ -55,12 +55,16 @@ function readStart(path: string): string {
   }
 }
 
-async function keyOf(path: string, memory: ProbeMemory): Promise<string | undefined> {
-  const machine = memory.machine();
-  if (machine === undefined) return undefined;
-  const files = await Promise.all([path, ...memory.files].map(identityOf));
+/** Names a library, this machine and its boot; undefined when one of them cannot be told. */
+export async function identifyLibrary(
+  path: string,
+  { machine, files: others }: Pick<ProbeMemory, "machine" | "files">,
+): Promise<string | undefined> {
+  const thisMachine = machine();
+  if (thisMachine === undefined) return undefined;
+  const files = await Promise.all([path, ...others].map(identityOf));
   if (files.includes(undefined)) return undefined;
-  return Bun.hash.xxHash64([machine, ...files].join("\n")).toString(16);
+  return Bun.hash.xxHash64([thisMachine, ...files].join("\n")).toString(16);
 }
 
 async function identityOf(path: string): Promise<string | undefined> {

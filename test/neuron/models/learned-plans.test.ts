@@ -19,7 +19,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const KEY = { digest: "sha256:1", devices: "cuda0", options: "{}" };
 const estimate = (bytes: number, context = 100): Estimate => ({
   bytes: { weights: bytes, context: 0, compute: 0 },
-  devices: [{ index: 0, bytes }],
+  devices: [{ index: 0, bytes, weights: bytes, context: 0, compute: 0 }],
   context,
   slots: 1,
 });

@@ -1,8 +1,6 @@
 // What was found out about model files a moment ago, so that a load does not read again what its plan has read.
 #pragma once
 
-#include "model.h"
-
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -13,9 +11,6 @@ namespace nrn {
 
 /* Path, size and time of a file: another content has another one. */
 std::string identity_of(const std::string & path);
-
-/* Names what a job plans: its files, and all that changes how many bytes they take. */
-std::string plan_key(const json & job, const std::vector<int> & indices);
 
 /* Values by key, for a minute. Any thread. */
 template <typename T> class recent {
@@ -39,7 +34,7 @@ template <typename T> class recent {
 
   private:
     using clock = std::chrono::steady_clock;
-    /* Callers load what they have planned at once; parts of a split model have no identity here. */
+    /* Callers load what they have planned at once. */
     static constexpr std::chrono::seconds AGE_MAX{ 60 };
     static constexpr size_t ENTRIES_MAX = 64;
     struct entry {
