@@ -374,16 +374,17 @@ function startBackground(parts: Parts): () => void {
   void parts.supply.marks.watch(stopping.signal);
   void hub.beat();
   void watchMemory(parts);
+  const endDegraded = (cause: string) => {
+    parts.status.markDegraded(cause);
+    hub.tellHealth(parts.status.health());
+    parts.endWhenIdle();
+  };
   void watchDevices({
     ...{ harness, clock, log, signal: stopping.signal },
     watchdogSeconds: parts.config.scheduling.watchdog_seconds,
     listener: {
       onStalled: (fault) => parts.registry.onFault(fault),
-      onExhausted: (cause) => {
-        parts.status.markDegraded(cause);
-        hub.tellHealth(parts.status.health());
-        parts.endWhenIdle();
-      },
+      onExhausted: endDegraded,
     },
   });
   const onJoined = () => {
@@ -391,16 +392,27 @@ function startBackground(parts: Parts): () => void {
     hub.tellDevices(inventory.list());
   };
   void rpc.watch({ clock, signal: stopping.signal, onJoined });
-  // Devices that models will go to are opened now, so that the first load need not wait for a driver.
-  for (const set of parts.sets.list()) {
-    harness.ensureLoop(set).catch((error) => {
-      log.error("Device cannot be opened", { device: set.name, cause: describeError(error) });
-    });
-  }
+  void openDevices(parts).then((opened) => {
+    if (opened === 0 && !stopping.signal.aborted) endDegraded("No device can be opened");
+  });
   return () => {
     catalogue.stop();
     stopping.abort();
   };
+}
+
+/** Opens what models will go to, so that the first load need not wait for a driver. Counts what has opened. */
+async function openDevices({ sets, harness, log }: Parts): Promise<number> {
+  const opened = sets.list().map((set) =>
+    harness.ensureLoop(set).then(
+      () => 1,
+      (error) => {
+        log.error("Device cannot be opened", { device: set.name, cause: describeError(error) });
+        return 0;
+      },
+    ),
+  );
+  return (await Promise.all(opened)).reduce((sum: number, one) => sum + one, 0);
 }
 
 async function watchMemory(parts: Parts): Promise<void> {

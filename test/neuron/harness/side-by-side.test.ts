@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import type { Health } from "../../../src/protocol/health.ts";
 import type { PlanResponse } from "../../../src/protocol/models.ts";
 import { errorOf, type FixtureOptions, NeuronFixture } from "../fixture.ts";
 
@@ -102,5 +103,16 @@ describe("a device that does not open", () => {
     fixture.engine.letOpen("bad");
     await fixture.until(() => fixture.log.has("Late start of a device ended"));
     expect((await fixture.load("alpha", { device_set: "bad" })).status).toBe(200);
+  });
+
+  test("ends the neuron for its supervisor where there is no other", async () => {
+    await start({ deviceSets: [{ name: "bad", devices: ["0"] }], hangingOpens: ["bad"] });
+    await fixture.until(() => fixture.engine.opening.length === 1);
+    await fixture.clock.advance(60_000);
+    await fixture.until(() => fixture.log.has("Device cannot be opened"));
+    const health = (await (await fixture.get("/health")).json()) as Health;
+    expect(health).toMatchObject({ state: "degraded", cause: "No device can be opened" });
+    await fixture.clock.advance(40_000);
+    expect(await fixture.neuron.exited).toBe(1);
   });
 });
