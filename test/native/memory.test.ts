@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,6 +102,17 @@ describe.skipIf(SKIP_REASON !== undefined)("loading and memory", () => {
     const loaded = await device.load("brought", path, { ...options, plan: devices });
     expect(loaded.bytes.context).toBe(first.context);
     await device.job({ op: "unload", model: "brought" });
+  });
+
+  test("large buffers ask the kernel for huge pages", async () => {
+    // "hg" is set by the advice, whatever the kernel makes of it.
+    const countAdvised = async () =>
+      (await Bun.file("/proc/self/smaps").text()).match(/^VmFlags:.*\bhg\b/gm)?.length ?? 0;
+    const knowsHugePages = existsSync("/sys/kernel/mm/transparent_hugepage");
+    const before = await countAdvised();
+    await device.load("large", path, { slots: 8, context: 4096 });
+    expect((await countAdvised()) > before).toBe(knowsHugePages);
+    await device.job({ op: "unload", model: "large" });
   });
 
   test("an unload ends the model's requests as cancelled", async () => {
