@@ -12,7 +12,7 @@ static constexpr double STEP_SECONDS_ALONE = 0.4;
 static constexpr int32_t PROMPT_CAP_ALONE = 64;
 /* Of the bound on a stream's gap, the part that prompts may take; the rest is for the streams' own
  * tokens and for pieces that take longer than foreseen. */
-static constexpr double PROMPT_PART = 0.8;
+static constexpr double PROMPT_PART = 0.65;
 /* Long pieces are multiples of it: matrix products go by whole tiles. */
 static constexpr int32_t PROMPT_CAP_STEP = 32;
 /* A piece costs a pass over the weights, however short it is. */
