@@ -89,6 +89,11 @@ export class Harness {
     return await this.#ensure({ ...set, name: `${set.name}${PLANNER_SUFFIX}` }, this.#planners);
   }
 
+  /** Resolves when the loops on their way have started, or hang. */
+  async settled(): Promise<void> {
+    await this.#starts.settled();
+  }
+
   /** Stops every loop and waits for their threads. */
   async stop(): Promise<void> {
     await this.#starts.stop();

@@ -46,6 +46,11 @@ export class LoopStarts {
     await this.#turn;
   }
 
+  /** Resolves when the starts on their way have had their turn. */
+  async settled(): Promise<void> {
+    await this.#turn;
+  }
+
   #add(name: string, begin: () => Promise<DeviceLoop>): Start {
     const late = Promise.withResolvers<never>();
     const opened = this.#turn.then(() => this.#begin(name, begin));

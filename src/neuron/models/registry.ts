@@ -269,8 +269,9 @@ export class ModelRegistry {
     return done;
   }
 
-  /** Arms a fault on the device of a loaded model, or on every running device; tests only. */
+  /** Arms a fault on the device of a loaded model, or on every device; tests only. */
   async armFault(fault: Readonly<Record<string, unknown>>, modelName?: string): Promise<void> {
+    await this.#harness.settled();
     const model = modelName === undefined ? undefined : this.require(modelName);
     const loops = model?.placement === undefined ? this.#harness.loops() : [model.placement.loop];
     for (const loop of loops) {
