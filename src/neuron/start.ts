@@ -392,8 +392,8 @@ function startBackground(parts: Parts): () => void {
     hub.tellDevices(inventory.list());
   };
   void rpc.watch({ clock, signal: stopping.signal, onJoined });
-  void openDevices(parts).then((opened) => {
-    if (opened === 0 && !stopping.signal.aborted) endDegraded("No device can be opened");
+  void openDevices(parts).then((isAnyOpen) => {
+    if (!isAnyOpen && !stopping.signal.aborted) endDegraded("No device can be opened");
   });
   return () => {
     catalogue.stop();
@@ -401,18 +401,18 @@ function startBackground(parts: Parts): () => void {
   };
 }
 
-/** Opens what models will go to, so that the first load need not wait for a driver. Counts what has opened. */
-async function openDevices({ sets, harness, log }: Parts): Promise<number> {
+/** Opens what models will go to, so that the first load need not wait for a driver. False when nothing opens. */
+async function openDevices({ sets, harness, log }: Parts): Promise<boolean> {
   const opened = sets.list().map((set) =>
     harness.ensureLoop(set).then(
-      () => 1,
+      () => true,
       (error) => {
         log.error("Device cannot be opened", { device: set.name, cause: describeError(error) });
-        return 0;
+        return false;
       },
     ),
   );
-  return (await Promise.all(opened)).reduce((sum: number, one) => sum + one, 0);
+  return (await Promise.all(opened)).includes(true);
 }
 
 async function watchMemory(parts: Parts): Promise<void> {

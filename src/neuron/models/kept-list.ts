@@ -1,9 +1,8 @@
-import { mkdir, rename } from "node:fs/promises";
-import { dirname } from "node:path";
 import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { replaceJson } from "../replace-json.ts";
 
 /** Of a host's loads: it has some dozens of models in a few shapes; the oldest are forgotten. */
 const ENTRIES_MAX = 1_000;
@@ -61,12 +60,9 @@ export class KeptList<Entry extends TSchema> {
   }
 
   async #write(): Promise<void> {
-    const part = `${this.#path}.${process.pid}.part`;
     const loads = [...this.#entries].map(([key, entry]) => ({ key, ...(entry as object) }));
     try {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-      await Bun.write(part, JSON.stringify({ version: 1, loads }));
-      await rename(part, this.#path);
+      await replaceJson(this.#path, { version: 1, loads });
     } catch (error) {
       this.#log.warn(`What loads took is not kept in ${this.#path}`, {
         cause: describeError(error),

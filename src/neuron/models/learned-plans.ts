@@ -1,4 +1,4 @@
-import { type Static, Type as t } from "@sinclair/typebox";
+import { Type as t } from "@sinclair/typebox";
 import type { Log } from "../../base/log.ts";
 import { hashKey, KeptList } from "./kept-list.ts";
 import type { Estimate } from "./plan.ts";
@@ -9,7 +9,6 @@ const LearnedSchema = t.Object({
   /** Real bytes less planned ones. */
   differences: t.Array(t.Object({ index: t.Integer(), bytes: t.Number() }), { maxItems: 128 }),
 });
-type Learned = Static<typeof LearnedSchema>;
 
 /** What a load is remembered by. */
 export interface LoadKey {
@@ -60,8 +59,7 @@ export class LearnedPlans {
       return { index, bytes: bytes - (plan?.bytes ?? 0) };
     });
     const { context, slots } = planned;
-    const learned: Learned = { context, slots, differences };
-    await this.#loads.set(hashOf(key), learned);
+    await this.#loads.set(hashOf(key), { context, slots, differences });
   }
 }
 

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { mkdir, rename, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { stat } from "node:fs/promises";
 import { describeError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { replaceJson } from "../replace-json.ts";
 import type { ProbeReport } from "./probe.ts";
 
 /** The first CPU's part of /proc/cpuinfo, with what it can execute. */
@@ -90,10 +90,7 @@ async function keep(
   kept: { readonly key: string; readonly report: ProbeReport },
 ): Promise<void> {
   try {
-    await mkdir(dirname(record), { recursive: true, mode: 0o700 });
-    const part = `${record}.${process.pid}.part`;
-    await Bun.write(part, JSON.stringify(kept));
-    await rename(part, record);
+    await replaceJson(record, kept);
   } catch (error) {
     log.debug("The probe of the native library is not remembered", { cause: describeError(error) });
   }
